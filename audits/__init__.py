@@ -1,0 +1,1 @@
+"""What is in the data, and may we use it? No torch here."""

@@ -1,0 +1,1 @@
+"""Formats of one audit; anything richer is rendered from the Evidence."""

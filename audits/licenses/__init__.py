@@ -1,0 +1,1 @@
+"""License facts and their resolution; unknown never reads as permissive."""

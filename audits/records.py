@@ -1,0 +1,171 @@
+"""Frozen records with a JSON round trip and digests; the standard library only.
+
+A record is a frozen, slotted, keyword-only dataclass that inherits :class:`Record`.
+Two field markers change how it is written:
+
+* ``volatile()``: kept in JSON and in :meth:`Record.digest`, left out of
+  :meth:`Record.content_digest` (run time, creation date).
+* ``transient()``: never written (bulk rows that have a file of their own).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields
+from typing import Any, Self
+
+from audits.errors import SchemaError
+
+
+def volatile(**kwargs: Any) -> Any:
+    """Return a dataclass field that :meth:`Record.content_digest` leaves out."""
+    return field(metadata={"volatile": True}, **kwargs)
+
+
+def transient(**kwargs: Any) -> Any:
+    """Return a dataclass field that is never written to JSON nor compared."""
+    return field(metadata={"transient": True}, compare=False, repr=False, **kwargs)
+
+
+def canonical_json(value: Any) -> str:
+    """Return ``value`` as JSON with sorted keys and no white space.
+
+    Raises:
+        SchemaError: a number is NaN or infinite, or a string is no valid UTF-8.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text.encode("utf-8")
+    except ValueError as error:
+        msg = f"Only finite numbers and valid UTF-8 have a canonical JSON form: {error}."
+        raise SchemaError(msg) from error
+    return text
+
+
+def digest_of(value: Any) -> str:
+    """Return ``sha256:<hex>`` of the canonical JSON of ``value``."""
+    return "sha256:" + hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+class Record:
+    """Mixin of all records: ``to_dict``, ``from_dict``, ``digest``, ``content_digest``."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data; tuples become lists, transient fields are left out."""
+        return _record_to_dict(self, skip_volatile=False)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build the record from :meth:`to_dict`'s output.
+
+        Raises:
+            SchemaError: a key is unknown or missing, or a value has another type.
+        """
+        return typing.cast("Self", _decode(cls, data, cls.__name__))
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>`` over everything that is written."""
+        return digest_of(self.to_dict())
+
+    @property
+    def content_digest(self) -> str:
+        """``sha256:<hex>`` over everything but the volatile fields."""
+        return digest_of(_record_to_dict(self, skip_volatile=True))
+
+
+def _record_to_dict(record: Any, *, skip_volatile: bool) -> dict[str, Any]:
+    return {
+        item.name: _encode(getattr(record, item.name), skip_volatile=skip_volatile)
+        for item in fields(record)
+        if not item.metadata.get("transient") and not (skip_volatile and item.metadata.get("volatile"))
+    }
+
+
+def _encode(value: Any, *, skip_volatile: bool) -> Any:
+    if isinstance(value, Record):
+        return _record_to_dict(value, skip_volatile=skip_volatile)
+    if isinstance(value, tuple | list):
+        return [_encode(item, skip_volatile=skip_volatile) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _encode(item, skip_volatile=skip_volatile) for key, item in value.items()}
+    return value
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    """Return ``value`` as ``kind``; ``where`` is the address that an error names."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(arguments, value, where)
+    if origin is typing.Literal:
+        _expect(value in arguments, where, value, " or ".join(map(repr, arguments)))
+        return value
+    if origin is tuple:
+        _expect(isinstance(value, list | tuple), where, value, "a list")
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        _expect(len(value) == len(arguments), where, value, f"{len(arguments)} items")
+        return tuple(
+            _decode(kind, item, f"{where}[{i}]")
+            for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        _expect(isinstance(value, Mapping), where, value, "an object")
+        return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(kind, type) and issubclass(kind, Record):
+        return _decode_record(kind, value, where)
+    if kind is float:
+        ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        _expect(ok, where, value, "a finite number")
+        return value
+    if kind is int:
+        _expect(isinstance(value, int) and not isinstance(value, bool), where, value, "an integer")
+        return value
+    _expect(isinstance(value, kind), where, value, getattr(kind, "__name__", str(kind)))
+    return value
+
+
+def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    problems: list[str] = []
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _decode(option, value, where)
+        except SchemaError as error:
+            problems.append(str(error))
+    raise SchemaError(problems[0])
+
+
+def _decode_record(kind: Any, value: Any, where: str) -> Any:
+    _expect(isinstance(value, Mapping), where, value, "an object")
+    hints = typing.get_type_hints(kind)
+    known = {item.name: item for item in fields(kind) if not item.metadata.get("transient")}
+    unknown = sorted(set(value) - set(known))
+    _expect(not unknown, where, unknown, f"only the keys {', '.join(sorted(known))}")
+    missing = sorted(
+        name
+        for name, item in known.items()
+        if name not in value and item.default is MISSING and item.default_factory is MISSING
+    )
+    _expect(not missing, where, sorted(value), f"the keys {', '.join(missing)} too")
+    return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+def _expect(condition: bool, where: str, observed: Any, allowed: str) -> None:
+    if not condition:
+        shown = repr(observed)
+        shown = shown if len(shown) <= 120 else shown[:117] + "..."
+        msg = f"`{where}` is not of the documented shape: got {shown}; allowed is {allowed}."
+        raise SchemaError(msg)

@@ -1,0 +1,1 @@
+"""Normalisation, shingling and MinHash kernels."""

@@ -1,0 +1,1 @@
+"""Plan, gate and one Hub commit; nothing leaves without proof."""

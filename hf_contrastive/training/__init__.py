@@ -1,0 +1,1 @@
+"""Formats, batches, losses, adapters: what the trainer delegates to."""

@@ -1,0 +1,1 @@
+"""The documents, one file each, rendered from the Evidence."""

@@ -1,0 +1,164 @@
+"""The one chain of evidence: every published document is rendered from :class:`Evidence` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from audits.findings import AuditReport, DatasetRef, Measurement, RemedyRecord
+from audits.policy import Approval, Policy, Verdict
+from audits.records import Record, volatile
+
+SCHEMA_VERSION = 1
+
+Origin = Literal["measured", "copied", "stated", "unanswered"]
+"""Where a statement comes from: measured here, copied from upstream, stated by a person, nobody yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement(Record):
+    """A sentence that stands in a document, with its origin; ``unanswered`` has an empty text."""
+
+    key: str
+    text: str = ""
+    origin: Origin = "unanswered"
+    by: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModel(Record):
+    """The model that was adapted. ``revision`` is a Hub commit or None when read from local files.
+
+    ``weights_sha256`` is over the weight files as read; ``license`` is what its own card declares.
+    """
+
+    model_id: str | None = None
+    revision: str | None = None
+    weights_sha256: str = ""
+    license: str | None = None
+    license_source: str = ""
+    num_parameters: int | None = None
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter(Record):
+    """A LoRA adapter (Hu et al., 2021); None in a TrainingRecord means all weights were trained."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    target_modules: tuple[str, ...]
+    trainable_parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment(Record):
+    """Where and with what it was computed; no host name, no path."""
+
+    device: str = ""
+    processor: str = ""
+    cores: int = 0
+    precision: str = ""
+    operating_system: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord(Record):
+    """What the trainer did. ``tokens`` counts real tokens, ``padded_tokens`` what was computed.
+
+    ``flops`` is an estimate whose method stands in ``flops_method``; ``energy_kwh`` is None when it
+    was not measured. ``losses`` are (step, loss) as logged.
+    """
+
+    base: BaseModel
+    adapter: Adapter | None = None
+    objective: str
+    data_format: str
+    temperature: float | None = None
+    pooling: str = "mean"
+    normalize: bool = True
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    max_length: int
+    embedding_dimension: int
+    similarity: str = "cosine"
+    seed: int
+    batch_size: int
+    steps: int
+    epochs: float
+    learning_rate: float
+    schedule: str = ""
+    examples: int
+    tokens: int = 0
+    padded_tokens: int = 0
+    flops: float | None = None
+    flops_method: str = ""
+    energy_kwh: float | None = None
+    emissions_kg: float | None = None
+    energy_method: str = ""
+    seconds: float = volatile(default=0.0)
+    losses: tuple[tuple[int, float], ...] = ()
+    metrics: tuple[Measurement, ...] = ()
+    datasets: tuple[DatasetRef, ...] = ()
+    environment: Environment = field(default_factory=Environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricComparison(Record):
+    """One metric before and after training; ``difference`` carries the paired bootstrap interval."""
+
+    before: Measurement | None = None
+    after: Measurement
+    difference: Measurement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationReport(Record):
+    """One task on one split, measured on the trained model and, if given, on its base."""
+
+    task: str
+    dataset: DatasetRef
+    queries: int
+    documents: int
+    max_length: int
+    seed: int
+    metrics: tuple[MetricComparison, ...]
+    primary_metric: str = "ndcg@10"
+    note: str = ""
+    seconds: float = volatile(default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence(Record):
+    """Everything that any document may say.
+
+    ``audit`` is the audit of the data that was trained on; ``earlier_audit`` is of the same data
+    before the ``remedies``. An Evidence without ``training`` is an audit alone, or a model whose
+    training was not seen here (then every training statement is unanswered).
+    ``upstream_license`` statements are copied, ``statements`` hold what people answered.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    model_name: str = ""
+    repo_id: str | None = None
+    license: str | None = None
+    language: tuple[str, ...] = ()
+    save_format: Literal["merged", "adapter"] = "merged"
+    training: TrainingRecord | None = None
+    evaluations: tuple[EvaluationReport, ...] = ()
+    audit: AuditReport | None = None
+    earlier_audit: AuditReport | None = None
+    remedies: tuple[RemedyRecord, ...] = ()
+    policy: Policy | None = None
+    verdict: Verdict | None = None
+    approvals: tuple[Approval, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created_at: str = volatile(default="")
+
+    def statement(self, key: str) -> Statement:
+        """Return the statement named ``key``, unanswered when nobody gave it."""
+        return next((item for item in self.statements if item.key == key), Statement(key=key))
