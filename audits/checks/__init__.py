@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from audits.encoders import Encoder
 from audits.errors import DuplicateCodeError
@@ -101,8 +101,7 @@ def _built_in() -> Iterator[Check]:
         module = importlib.import_module(info.name)
         for _, value in sorted(vars(module).items()):
             if inspect.isclass(value) and value.__module__ == info.name and hasattr(value, "code"):
-                check: Check = value()
-                yield check
+                yield cast("Check", value())
 
 
 def _address(check: Check) -> str:
