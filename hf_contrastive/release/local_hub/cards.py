@@ -1,0 +1,164 @@
+"""A README's front matter, as far as the Hub's answers need it, without a YAML parser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|$)", re.DOTALL)
+# a plain key ends at the first colon that white space or the line's end follows
+_KEY = re.compile(r"((?:[^\s\-?:,\[\]{}#&*!|>'\"%@`]|[-?:](?=\S)).*?)[ \t]*:(?:[ \t]+(.*)|)$")
+_TAB = re.compile(r" *\t[ \t]*(?:-[ \t]|[\w.-]+[ \t]*:(?:[ \t]|$))")
+_ITEM = re.compile(r"[ \t]*-[ \t]+(.*)$")
+_NUMBER = re.compile(r"[-+]?(?:\d{1,300}|\d{1,300}\.\d+(?:[eE][-+]?\d{1,3})?)$", re.ASCII)
+_CONSTANTS = {"true": True, "false": False, "null": None, "~": None}
+_TAGGED = {"license": "license:{}", "datasets": "dataset:{}", "base_model": "base_model:{}", "language": "{}"}
+
+
+def front_matter(text: str) -> str | None:
+    """Return the YAML between the first two lines ``---``, or None if there is none."""
+    match = _FRONT_MATTER.match(text)
+    return (match[1] or "") if match else None
+
+
+def parse(yaml: str) -> dict[str, Any]:
+    """Return the top-level keys that hold a plain value or a list of plain values.
+
+    A key with anything deeper below it, an anchor or a folded text is left out rather than guessed.
+    """
+    found: dict[str, Any] = {}
+    for key, value, below in _keys(yaml):
+        if not below:
+            parsed = _value(value)
+        elif value:
+            continue
+        else:
+            matches = [_ITEM.match(line) for line in below]
+            items = [_value(match[1]) for match in matches if match]
+            parsed = items if len(items) == len(below) else _UNREAD
+            if parsed is not _UNREAD and any(item is _UNREAD or isinstance(item, list) for item in items):
+                parsed = _UNREAD
+        if parsed is not _UNREAD:
+            found[key] = parsed
+    return found
+
+
+def problems(text: str) -> tuple[list[str], list[str]]:
+    """Return errors and warnings of a README's front matter, by rules that never refuse valid YAML.
+
+    Found are: no closing line, a tab as indentation, a top-level line that is neither key nor list, a key twice,
+    and a license or tags of the wrong kind.
+    """
+    if not re.match(r"\ufeff?---[ \t]*\r?\n", text):
+        return [], ["empty or missing yaml metadata in repo card"]
+    yaml = front_matter(text)
+    if yaml is None:
+        return ["The YAML metadata has no closing line '---'."], []
+    errors, seen = [], set()
+    for number, line in enumerate(yaml.splitlines(), start=2):
+        if _TAB.match(line):
+            errors.append(f"Line {number} is indented with a tab; YAML allows only spaces.")
+    for key, value, below in _keys(yaml):
+        if key in seen:
+            errors.append(f"The key {key!r} stands twice.")
+        seen.add(key)
+        if key == "" and (value or below):
+            errors.append(f"{(value or below[0])[:60]!r} is neither a key nor an item of a list.")
+    data = parse(yaml)
+    if not isinstance(data.get("license", ""), str | list):
+        errors.append('"license" must be a string or a list of strings.')
+    if not isinstance(data.get("tags", []), list | None):
+        errors.append('"tags" must be a list of strings.')
+    return errors, [] if seen else ["empty or missing yaml metadata in repo card"]
+
+
+def library_of(card: Mapping[str, Any], paths: Iterable[str]) -> str | None:
+    """Return the library by the card, or by the files that only one library writes."""
+    named = card.get("library_name")
+    if isinstance(named, str):
+        return named
+    files = set(paths)
+    marks = {
+        "modules.json": "sentence-transformers",
+        "adapter_config.json": "peft",
+        "config.json": "transformers",
+    }
+    return next((library for mark, library in marks.items() if mark in files), None)
+
+
+def tags_of(card: Mapping[str, Any], paths: Iterable[str], library: str | None) -> list[str]:
+    """Return the tags by which the Hub lists a repository, without repetition."""
+    tags = [library] if library else []
+    if any(path.endswith(".safetensors") for path in paths):
+        tags.append("safetensors")
+    tags += [str(tag) for tag in _as_list(card.get("tags"))]
+    for key, form in _TAGGED.items():
+        tags += [form.format(value) for value in _as_list(card.get(key))]
+    if isinstance(card.get("pipeline_tag"), str):
+        tags.append(card["pipeline_tag"])
+    return list(dict.fromkeys([*tags, "region:us"]))
+
+
+class _Unread:
+    """Marks a value that this module does not read."""
+
+
+_UNREAD = _Unread()
+
+
+def _keys(yaml: str) -> list[tuple[str, str, list[str]]]:
+    """Return every top-level key with the rest of its line and the lines below it; a stray line has the key ''."""
+    keys: list[tuple[str, str, list[str]]] = []
+    for raw in yaml.splitlines():
+        line = (
+            re.sub(r"(^|[ \t])#.*$", "", raw).rstrip() if "#" in raw and not re.search("['\"]", raw) else raw.rstrip()
+        )
+        if not line:
+            continue
+        if line[0] in " \t" or _ITEM.match(line):
+            if keys:
+                keys[-1][2].append(line)
+            else:
+                keys.append(("", line, []))
+            continue
+        match = _KEY.match(line)
+        quoted = re.match(r"(['\"])(.*?)\1[ \t]*:(?:[ \t]+(.*)|)$", line)
+        if quoted:
+            keys.append((quoted[2], (quoted[3] or "").strip(), []))
+        elif match:
+            keys.append((match[1], (match[2] or "").strip(), []))
+        elif keys and keys[-1][1][:1] in {"[", "{", "'", '"'}:
+            keys[-1][2].append(line)  # a value that goes on over several lines
+        else:
+            keys.append(("", line, []))
+    return keys
+
+
+def _value(text: str) -> Any:
+    """Return a plain YAML value or flow list of them, else the mark of an unread one."""
+    text = text.strip()
+    if not text:
+        return None
+    if text[0] == "[":
+        inner = text[1:-1]
+        if text[-1] != "]" or re.search(r"[\[\]{}'\"]", inner):
+            return _UNREAD
+        items = [_value(item) for item in inner.split(",") if item.strip()]
+        return _UNREAD if _UNREAD in items else items
+    if text[0] in "'\"":
+        simple = len(text) > 1 and text[-1] == text[0] and text[0] not in text[1:-1] and "\\" not in text
+        return text[1:-1] if simple else _UNREAD
+    if text[0] in "{&*!|>%@`" or re.search(r":(?:[ \t]|$)", text):
+        return _UNREAD
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    if _NUMBER.match(text):
+        return float(text) if re.search(r"[.eE]", text) else int(text)
+    return text
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
