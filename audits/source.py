@@ -1,13 +1,24 @@
-"""Data to audit: the only file that knows ``datasets``."""
+"""Data to audit: splits as Arrow tables, the role of each column, and what identifies the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from audits.columns import check_columns, recognise_columns
+from audits.errors import SourceError
 from audits.findings import Columns, DatasetRef
+from audits.fingerprint import fingerprint_table
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from audits.loading import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +44,151 @@ class AuditSource:
     def num_rows(self, split: str) -> int:
         """Return the number of rows of one split."""
         return int(self.tables[split].num_rows)
+
+
+def open_source(
+    data: Any,
+    *,
+    split: str | None = None,
+    text_columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    license_column: str | None = None,
+    group_column: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    max_rows: int | None = None,
+) -> AuditSource:
+    """Read ``data`` and recognise its columns.
+
+    Args:
+        data: a Dataset, a DatasetDict or another mapping of splits, their iterable kinds (which are
+            consumed), a folder of ``save_to_disk``, a csv, json, jsonl or parquet file or a folder of
+            such, the id of a dataset on the Hub, or an AuditSource, which is returned as it is.
+        split: the only split to read; it names the split of a bare Dataset. All splits by default.
+        text_columns: one text column, or anchor, positive and negatives; see
+            :func:`audits.columns.recognise_columns` for what is recognised without it.
+        label_column: class labels.
+        license_column: the license of each row.
+        group_column: where a row comes from, e.g. its package.
+        config: configuration of a dataset on the Hub.
+        revision: commit, branch or tag on the Hub; it is resolved to the commit that is read.
+        max_rows: read no more rows than this of each split; the fingerprint is then over those.
+
+    Raises:
+        SourceNotFoundError: no such path, dataset, revision or split.
+        SourceError: unreadable, empty, of an unsupported type, or a column has the wrong type.
+        ColumnError: a named column is not there, or no text columns are recognised.
+    """
+    options = (split, text_columns, label_column, license_column, group_column, config, revision, max_rows)
+    if isinstance(data, AuditSource):
+        if any(option is not None for option in options):
+            msg = "An AuditSource is already open; give its options where it is opened, or pass the data itself."
+            raise SourceError(msg)
+        return data
+    if max_rows is not None and max_rows < 1:
+        msg = f"`max_rows` must be at least 1, got {max_rows}; leave it out to read every row."
+        raise SourceError(msg)
+    from audits.loading import load  # datasets takes a second to import
+
+    loaded = load(data, split=split, config=config, revision=revision)
+    tables = _tables(loaded, max_rows)
+    if isinstance(text_columns, str):
+        text_columns = (text_columns,)
+    columns = recognise_columns(
+        next(iter(tables.values())).column_names,
+        text_columns=text_columns,
+        label_column=label_column,
+        license_column=license_column,
+        group_column=group_column,
+    )
+    columns = check_columns(tables, columns, named=(label_column, license_column, group_column))
+    return AuditSource(
+        tables={name: _plain_texts(table, columns) for name, table in tables.items()},
+        columns=columns,
+        refs=_refs(tables, (loaded.origin,)),
+        declared_license=loaded.license,
+        name=loaded.name,
+    )
+
+
+def references(data: Any) -> tuple[DatasetRef, ...]:
+    """Return what identifies each split of ``data``, without looking for text columns.
+
+    Raises:
+        SourceNotFoundError: no such path or dataset.
+        SourceError: unreadable, empty, or of an unsupported type.
+    """
+    if isinstance(data, AuditSource):
+        return _refs(data.tables, data.refs)
+    from audits.loading import load
+
+    loaded = load(data)
+    return _refs(_tables(loaded, None), (loaded.origin,))
+
+
+def dataset_of(data: Any) -> DatasetDict:
+    """Return ``data`` (anything that :func:`open_source` takes) as a DatasetDict with the same values.
+
+    Raises:
+        SourceNotFoundError: no such path or dataset.
+        SourceError: unreadable, empty, or of an unsupported type.
+    """
+    from audits.loading import dataset_dict, load
+
+    tables = data.tables if isinstance(data, AuditSource) else _tables(load(data), None)
+    return dataset_dict(tables, {ref.split: ref.fingerprint for ref in _refs(tables, ())})
+
+
+def select_rows(data: Any, kept: Mapping[str, npt.NDArray[np.int64]]) -> Any:
+    """Return the rows ``kept`` of each split (other splits whole), of the same kind as ``data``.
+
+    A path or Hub id gives a DatasetDict. ``data`` is not changed.
+
+    Raises:
+        SourceError: ``data`` is a stream, or can not be read.
+    """
+    if not isinstance(data, AuditSource):
+        from audits.loading import select
+
+        return select(data, kept)
+    tables = {name: _take(table, kept.get(name)) for name, table in data.tables.items()}
+    return replace(data, tables=tables, refs=_refs(tables, data.refs))
+
+
+def _tables(loaded: Loaded, max_rows: int | None) -> dict[str, pa.Table]:
+    tables = loaded.tables(max_rows)
+    empty = [name for name, table in tables.items() if table.num_rows == 0]
+    if empty or not tables:
+        what = f"Split {', '.join(f'`{name}`' for name in empty)} has no rows" if empty else "The data has no split"
+        msg = f"{what}; at least one row is needed. Check the filter before it, or leave the empty split out."
+        raise SourceError(msg)
+    return tables
+
+
+def _plain_texts(table: pa.Table, columns: Columns) -> pa.Table:
+    """Return the table with texts, licenses and groups as plain Arrow strings."""
+    for name in (*columns.texts, columns.license, columns.group):
+        if name is None:
+            continue
+        kind = table.schema.field(name).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, table.column(name).cast(pa.large_string()))
+    return table
+
+
+def _refs(tables: Mapping[str, pa.Table], origins: Sequence[DatasetRef]) -> tuple[DatasetRef, ...]:
+    """Return the references of ``tables``, from where the first of ``origins`` says."""
+    origin = origins[0] if origins else DatasetRef(split="", fingerprint="", num_rows=0)
+    return tuple(
+        replace(origin, split=name, fingerprint=fingerprint_table(table), num_rows=int(table.num_rows))
+        for name, table in tables.items()
+    )
+
+
+def _take(table: pa.Table, rows: npt.NDArray[np.int64] | None) -> pa.Table:
+    if rows is None:
+        return table
+    mask = np.zeros(table.num_rows, dtype=bool)
+    mask[rows] = True
+    return table.filter(pa.array(mask))

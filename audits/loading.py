@@ -1,0 +1,230 @@
+"""Reading data: the only file that knows ``datasets``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import huggingface_hub
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+from audits.data_files import ACCEPTED, find_files, names_a_file
+from audits.errors import SourceError, SourceNotFoundError
+from audits.findings import DatasetRef
+
+BATCH_ROWS = 10_000
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_READ_ERRORS = (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError, TypeError, LookupError)
+# the HTTP library below huggingface_hub changes between its versions: name its base through a heir
+_HTTP_ERRORS = tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ in ("HTTPError", "OSError"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Splits as ``datasets`` objects, and where they came from."""
+
+    splits: Mapping[str, Any]
+    repo_id: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    license: str | None = None
+    name: str = ""
+
+    @property
+    def origin(self) -> DatasetRef:
+        """Where all splits came from; it stands for none of them."""
+        return DatasetRef(
+            repo_id=self.repo_id, config=self.config, revision=self.revision, split="", fingerprint="", num_rows=0
+        )
+
+    def tables(self, max_rows: int | None) -> dict[str, pa.Table]:
+        """Return the rows of each split as Arrow; a stream is consumed."""
+        return {name: table_of(part, max_rows) for name, part in self.splits.items()}
+
+
+def load(data: Any, *, split: str | None = None, config: str | None = None, revision: str | None = None) -> Loaded:
+    """Return ``data`` as splits of ``datasets``; see :func:`audits.source.open_source`.
+
+    Raises:
+        SourceNotFoundError: no such path, dataset, revision or split.
+        SourceError: unreadable, or of an unsupported type.
+    """
+    if isinstance(data, datasets.Dataset | datasets.IterableDataset):
+        name = split or (str(data.split) if data.split is not None else "train")
+        return Loaded(splits={name: data}, license=_license(data.info.license))
+    if isinstance(data, Mapping):
+        loaded = _from_mapping(data)
+    elif isinstance(data, Path):
+        loaded = _from_disk(data)
+    elif isinstance(data, str):
+        path = Path(data).expanduser()
+        on_hub = _HUB_ID.fullmatch(data) and not path.exists() and not names_a_file(path)
+        loaded = _from_hub(data, config, revision) if on_hub else _from_disk(path)
+    else:
+        msg = (
+            f"Data of the type {type(data).__name__} can not be audited; allowed are a Dataset or a DatasetDict "
+            f"of `datasets` (or a stream), {ACCEPTED}, or the id of a dataset on the Hub. "
+            "Try datasets.Dataset.from_list(...)."
+        )
+        raise SourceError(msg)
+    if loaded.repo_id is None and (config or revision):
+        msg = "`config` and `revision` belong to a dataset on the Hub; leave them out for data that lies here."
+        raise SourceError(msg)
+    if split is None:
+        return loaded
+    if split not in loaded.splits:
+        msg = f"There is no split `{split}`; the data has {', '.join(loaded.splits)}. Name one of these."
+        raise SourceNotFoundError(msg)
+    return replace(loaded, splits={split: loaded.splits[split]})
+
+
+def select(data: Any, kept: Mapping[str, npt.NDArray[np.int64]]) -> Any:
+    """Return the rows ``kept`` of each split as a Dataset if ``data`` is one, else as a DatasetDict.
+
+    Raises:
+        SourceError: ``data`` is a stream, or can not be read.
+    """
+    parts = load(data).splits
+    if any(isinstance(part, datasets.IterableDataset) for part in parts.values()):
+        msg = "Rows can not be taken out of a stream; make it a Dataset first, e.g. Dataset.from_list(list(stream))."
+        raise SourceError(msg)
+    chosen = {name: part.select(kept[name]) if name in kept else part for name, part in parts.items()}
+    if isinstance(data, datasets.Dataset):
+        return next(iter(chosen.values()))
+    return datasets.DatasetDict(chosen)
+
+
+def dataset_dict(tables: Mapping[str, pa.Table], fingerprints: Mapping[str, str]) -> datasets.DatasetDict:
+    """Return the tables as datasets; a fingerprint of our own saves hashing all data for a cache key."""
+    return datasets.DatasetDict(
+        {
+            name: datasets.Dataset(
+                table, split=datasets.NamedSplit(name), fingerprint=fingerprints[name].removeprefix("sha256:")[:32]
+            )
+            for name, table in tables.items()
+        }
+    )
+
+
+def _from_mapping(data: Mapping[Any, Any]) -> Loaded:
+    for name, part in data.items():
+        if not isinstance(part, datasets.Dataset | datasets.IterableDataset):
+            msg = (
+                f"Split `{name}` is of the type {type(part).__name__}; each split must be a Dataset or an "
+                "IterableDataset of `datasets`. Try datasets.Dataset.from_list(...)."
+            )
+            raise SourceError(msg)
+    licenses = sorted({text for part in data.values() if (text := _license(part.info.license))})
+    return Loaded(splits={str(name): part for name, part in data.items()}, license=_license(licenses))
+
+
+def _from_disk(path: Path) -> Loaded:
+    found = find_files(path)
+    try:
+        with _quiet():
+            if found.builder is None:
+                saved = datasets.load_from_disk(str(path))
+                if isinstance(saved, datasets.Dataset):
+                    saved = {str(saved.split or "train"): saved}
+                loaded = _from_mapping(saved)
+            else:
+                files = {name: [str(file) for file in paths] for name, paths in found.files.items()}
+                loaded = Loaded(splits=dict(datasets.load_dataset(found.builder, data_files=files)))
+    except _READ_ERRORS as error:
+        kind = "a saved dataset" if found.builder is None else found.builder
+        msg = (
+            f"`{path}` can not be read as {kind}: {_cause(error)}. Check that it is complete, readable and has "
+            "at least one row, and write it again if it is damaged."
+        )
+        raise SourceError(msg) from error
+    return replace(loaded, name=path.name)
+
+
+def _from_hub(repo_id: str, config: str | None, revision: str | None) -> Loaded:
+    api = huggingface_hub.HfApi()
+    try:
+        info = api.dataset_info(repo_id, revision=revision)
+        with _quiet():
+            parts = datasets.load_dataset(repo_id, name=config, revision=info.sha)
+    except GatedRepoError as error:
+        msg = (
+            f"The dataset {repo_id} on {api.endpoint} is gated and this account has no access: ask for it on its "
+            "page, then log in with `hf auth login` or set HF_TOKEN."
+        )
+        raise SourceError(msg) from error
+    except RevisionNotFoundError as error:
+        msg = f"The dataset {repo_id} on {api.endpoint} has no revision `{revision}`; name a commit, branch or tag."
+        raise SourceNotFoundError(msg) from error
+    except RepositoryNotFoundError as error:
+        msg = (
+            f"`{repo_id}` is neither a file or folder here nor a dataset on {api.endpoint} that this account can "
+            "see. Check the spelling; for a private dataset log in with `hf auth login` or set HF_TOKEN."
+        )
+        raise SourceNotFoundError(msg) from error
+    except (*_HTTP_ERRORS, *_READ_ERRORS) as error:
+        msg = (
+            f"The dataset {repo_id} could not be read from {api.endpoint}: {_cause(error)}. Check the connection "
+            "and HF_ENDPOINT, name a `config` if there are several, or give a file or folder that lies here."
+        )
+        raise SourceError(msg) from error
+    declared = info.card_data.get("license") if info.card_data is not None else None
+    return Loaded(
+        splits=dict(parts),
+        repo_id=info.id,
+        config=config,
+        revision=info.sha,
+        license=_license(declared),
+        name=info.id,
+    )
+
+
+def _license(declared: str | Sequence[str] | None) -> str | None:
+    """Return a declared license as it was given, a list joined by commas; empty is None."""
+    parts = [declared] if isinstance(declared, str) else list(declared or ())
+    return ", ".join(part.strip() for part in parts if part and part.strip()) or None
+
+
+def table_of(part: Any, max_rows: int | None) -> pa.Table:
+    """Return the rows of one split as Arrow; memory-mapped data stays mapped."""
+    if max_rows is not None:
+        streamed = isinstance(part, datasets.IterableDataset)
+        part = part.take(max_rows) if streamed else part.select(range(min(max_rows, len(part))))
+    blocks = []
+    for block in part.with_format("arrow").iter(batch_size=BATCH_ROWS):
+        # rows of a shuffled or filtered Dataset arrive as a chunk each: make one chunk of them
+        scattered = any(column.num_chunks > 64 for column in block.columns)
+        blocks.append(block.combine_chunks() if scattered else block)
+    if blocks:
+        return pa.concat_tables(blocks, promote_options="permissive")
+    return part.features.arrow_schema.empty_table() if part.features else pa.table({})
+
+
+def _cause(error: BaseException) -> str:
+    """Return the first line of what really went wrong below the wrappers of ``datasets``."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, KeyError):
+        return f"the entry {error} is missing"
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return line[:200].rstrip(". ")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ``datasets`` from logging an error that is raised in a paragraph of its own."""
+    logger = logging.getLogger("datasets")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
