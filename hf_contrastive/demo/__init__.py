@@ -1,0 +1,1 @@
+"""The whole path on real text that is on every machine."""
