@@ -1,0 +1,71 @@
+"""DUP001: rows that repeat an earlier row of their split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from audits.checks import CheckContext, Observation
+from audits.checks._reporting import place, report, share
+from audits.findings import FindingRow, RowEvidence, RowReference
+from audits.source import AuditSource
+from audits.text.cells import joined_texts, row_keys
+from audits.text.excerpts import excerpt
+
+_METHOD = (
+    "all text columns equal after NFKC, case folding, removal of invisible characters and collapse of "
+    "white space; rows without any text are left to PAIR003"
+)
+_REMEDY = "Keep the first row of each group and remove the others (`remove_duplicates`)."
+
+
+def first_occurrences(keys: Sequence[str]) -> list[int]:
+    """Return per row the first row with the same key; a row with an empty key stands for itself."""
+    first: dict[str, int] = {}
+    return [first.setdefault(key, row) if key else row for row, key in enumerate(keys)]
+
+
+class ExactDuplicates:
+    """Rows that repeat the text of an earlier row of the same split."""
+
+    code = "DUP001"
+    needs: tuple[str, ...] = ("texts",)
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """Repeated rows weigh more in training, and as in-batch negatives they are false ones.
+
+        Each affected row names the first row with the same text, which is not counted itself.
+        """
+        for split in source.splits:
+            first = first_occurrences(row_keys(source, split))
+            rows = [FindingRow(split, i, split, kept, 1.0) for i, kept in enumerate(first) if i != kept]
+            texts = joined_texts(source, split) if rows else []
+            yield report(
+                self,
+                rows,
+                share(f"rows that repeat an earlier row {place(split)}", len(rows), len(first), _METHOD),
+                split=split,
+                remedy=_REMEDY,
+                evidence=partial(duplicate_evidence, texts=texts),
+                sample=_one_per_group(rows),
+            )
+
+
+def duplicate_evidence(row: FindingRow, texts: Sequence[str]) -> RowEvidence:
+    """Return a row beside the row of the same split that it duplicates."""
+    kept = row.other_row or 0
+    return RowEvidence(
+        split=row.split,
+        row=row.row,
+        excerpt=excerpt(texts[row.row]),
+        score=row.score,
+        related=(RowReference(split=row.split, row=kept, excerpt=excerpt(texts[kept])),),
+    )
+
+
+def _one_per_group(rows: Sequence[FindingRow]) -> list[FindingRow]:
+    """Return the first duplicate of each group, the largest groups first."""
+    size = Counter(row.other_row for row in rows)
+    shown = {row.other_row: row for row in reversed(rows)}
+    return sorted(shown.values(), key=lambda row: (-size[row.other_row], row.row))

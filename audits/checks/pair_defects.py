@@ -1,0 +1,253 @@
+"""PAIR001-PAIR004: pairs that teach nothing, or something wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from audits.checks import CheckContext, Observation
+from audits.checks._reporting import place, report, rows_count, share
+from audits.findings import FindingRow, RowEvidence, RowReference
+from audits.source import AuditSource
+from audits.text.cells import chunks, texts_of
+from audits.text.excerpts import excerpt
+from audits.text.normalise import count_words, normalise
+
+_SHOWN_ANCHORS = 5
+_MIN_WORDS = 2
+_TOKEN_BATCH = 1000
+
+
+class _Member(NamedTuple):
+    """A row of a group with one positive, and its normalised anchor."""
+
+    row: int
+    anchor: str
+
+
+class EqualSides:
+    """Pairs whose anchor equals their positive."""
+
+    code = "PAIR001"
+    needs: tuple[str, ...] = ("anchor", "positive")
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """A pair of two equal texts has no loss to learn from and hides how hard the data is."""
+        for split in source.splits:
+            anchors, positives = _sides(source, split)
+            rows = [
+                FindingRow(split, i, None, None, 1.0)
+                for i, (anchor, positive) in enumerate(zip(anchors, positives, strict=True))
+                if (key := normalise(anchor)) and key == normalise(positive)
+            ]
+            yield report(
+                self,
+                rows,
+                share(
+                    f"pairs with anchor = positive {place(split)}",
+                    len(rows),
+                    len(anchors),
+                    "equal after NFKC, case folding and collapse of white space; empty sides left to PAIR003",
+                ),
+                split=split,
+                remedy="Remove these rows, or give them a positive that says the same in other words.",
+                evidence=partial(_equal, source=source, anchors=anchors, positives=positives),
+            )
+
+
+class SharedPositives:
+    """Positives that several different anchors share."""
+
+    code = "PAIR002"
+    needs: tuple[str, ...] = ("anchor", "positive")
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """In one batch these rows are false negatives of each other.
+
+        A positive that many anchors share is boilerplate, or a sign of poisoning: the largest group
+        is measured as an absolute number too, because an attack needs few rows. In the evidence each
+        group stands once, the largest first; its score is the number of different anchors.
+        """
+        for split in source.splits:
+            anchors, positives = _sides(source, split)
+            groups = sorted(_shared(anchors, positives), key=lambda group: (-len(group), group[0].row))
+            rows = sorted(
+                FindingRow(split, member.row, split, _other_anchor(group, member), None)
+                for group in groups
+                for member in group
+            )
+            yield rows_count(
+                f"rows that share one positive, largest group {place(split)}",
+                max(map(len, groups), default=0),
+                len(anchors),
+                "rows with the same normalised positive and at least two different anchors",
+            )
+            yield report(
+                self,
+                rows,
+                share(
+                    f"rows whose positive has several anchors {place(split)}",
+                    len(rows),
+                    len(anchors),
+                    "positives equal and anchors different after normalisation; empty sides left to PAIR003",
+                ),
+                split=split,
+                column=source.columns.positive,
+                remedy=(
+                    "Read the largest groups: remove boilerplate positives, or keep one anchor per positive, or "
+                    "train with a loss that knows several positives."
+                ),
+                evidence=partial(
+                    _group,
+                    source=source,
+                    anchors=anchors,
+                    positives=positives,
+                    groups={group[0].row: group for group in groups},
+                ),
+                sample=[FindingRow(split, group[0].row, None, None, None) for group in groups],
+            )
+
+
+class DegenerateTexts:
+    """Texts that are null, empty or too short to mean anything."""
+
+    code = "PAIR003"
+    needs: tuple[str, ...] = ("texts",)
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """A side without content pulls unrelated texts together.
+
+        Counted are null cells, texts without a letter or digit (empty, punctuation, zero-width
+        characters only) and texts of a single word; in scripts written without spaces every letter
+        counts as a word. The score is the number of words.
+        """
+        for split in source.splits:
+            for column in source.columns.texts:
+                texts = texts_of(source, split, column)
+                rows = [
+                    FindingRow(split, i, None, None, float(words))
+                    for i, text in enumerate(texts)
+                    if (words := count_words(text or "", _MIN_WORDS)) < _MIN_WORDS
+                ]
+
+                yield report(
+                    self,
+                    rows,
+                    share(
+                        f"texts under {_MIN_WORDS} words {place(split, column)}",
+                        len(rows),
+                        len(texts),
+                        "null, no letter or digit, or one word",
+                    ),
+                    split=split,
+                    column=column,
+                    remedy="Remove these rows, or fill in the missing text.",
+                    evidence=partial(_cell, column=column, texts=texts),
+                )
+
+
+class TruncatedTexts:
+    """Texts that the model will not read to the end."""
+
+    code = "PAIR004"
+    needs: tuple[str, ...] = ("texts", "count_tokens", "max_length")
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """Tokens beyond the maximum length are cut off: what stands there is never learnt.
+
+        The score is the number of tokens, special tokens included.
+        """
+        if context.count_tokens is None or context.max_length is None:
+            return
+        for split in source.splits:
+            for column in source.columns.texts:
+                texts = texts_of(source, split, column)
+                counts = [
+                    int(count)
+                    for part in chunks(len(texts), _TOKEN_BATCH)
+                    for count in context.count_tokens([text or "" for text in texts[part]])
+                ]
+                rows = [
+                    FindingRow(split, i, None, None, float(count))
+                    for i, count in enumerate(counts)
+                    if count > context.max_length
+                ]
+
+                yield report(
+                    self,
+                    rows,
+                    share(
+                        f"texts over {context.max_length} tokens {place(split, column)}",
+                        len(rows),
+                        len(texts),
+                        "counted with the model's tokenizer, special tokens included",
+                    ),
+                    split=split,
+                    column=column,
+                    remedy="Raise max_length, split these texts, or accept that only their beginning is read.",
+                    evidence=partial(_cell, column=column, texts=texts),
+                    sample=sorted(rows, key=lambda row: (-(row.score or 0), row.row)),
+                )
+
+
+def _sides(source: AuditSource, split: str) -> tuple[list[str | None], list[str | None]]:
+    anchor, positive = source.columns.anchor, source.columns.positive
+    if anchor is None or positive is None:
+        return [], []
+    return texts_of(source, split, anchor), texts_of(source, split, positive)
+
+
+def _shared(anchors: Sequence[str | None], positives: Sequence[str | None]) -> list[list[_Member]]:
+    """Return the groups of rows with one positive and several anchors; empty sides are left out."""
+    groups: dict[str, list[_Member]] = {}
+    for i, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
+        key, side = normalise(positive), normalise(anchor)
+        if key and side:
+            groups.setdefault(key, []).append(_Member(i, side))
+    return [group for group in groups.values() if any(m.anchor != group[0].anchor for m in group)]
+
+
+def _other_anchor(group: Sequence[_Member], member: _Member) -> int:
+    return next(other.row for other in group if other.anchor != member.anchor)
+
+
+def _equal(
+    row: FindingRow, source: AuditSource, anchors: Sequence[str | None], positives: Sequence[str | None]
+) -> RowEvidence:
+    positive = RowReference(
+        split=row.split, row=row.row, column=source.columns.positive, excerpt=excerpt(positives[row.row])
+    )
+    return RowEvidence(
+        split=row.split,
+        row=row.row,
+        column=source.columns.anchor,
+        excerpt=excerpt(anchors[row.row]),
+        score=row.score,
+        related=(positive,),
+    )
+
+
+def _group(
+    row: FindingRow,
+    source: AuditSource,
+    anchors: Sequence[str | None],
+    positives: Sequence[str | None],
+    groups: Mapping[int, Sequence[_Member]],
+) -> RowEvidence:
+    distinct = {member.anchor: member.row for member in reversed(groups[row.row])}
+    return RowEvidence(
+        split=row.split,
+        row=row.row,
+        column=source.columns.positive,
+        excerpt=excerpt(positives[row.row]),
+        score=float(len(distinct)),
+        related=tuple(
+            RowReference(split=row.split, row=i, column=source.columns.anchor, excerpt=excerpt(anchors[i]))
+            for i in sorted(distinct.values())[:_SHOWN_ANCHORS]
+        ),
+    )
+
+
+def _cell(row: FindingRow, column: str, texts: Sequence[str | None]) -> RowEvidence:
+    return RowEvidence(split=row.split, row=row.row, column=column, excerpt=excerpt(texts[row.row]), score=row.score)

