@@ -35,5 +35,9 @@ class PolicyError(AuditError, ValueError):
     """A policy file or a waiver is malformed."""
 
 
+class RemedyError(AuditError, ValueError):
+    """A remedy can not be applied: the report is of other data, lacks its rows, or nothing would be left."""
+
+
 class DuplicateCodeError(AuditError, ValueError):
     """Two checks claim the same code."""

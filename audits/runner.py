@@ -1,0 +1,214 @@
+"""Running checks: orders and times them; a crash becomes "errored", never a pass."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from audits.checks import Check, CheckContext, discover, title_of
+from audits.encoders import Encoder, TfidfEncoder
+from audits.errors import AuditError, DuplicateCodeError
+from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurement, Table
+from audits.policy import Policy, load_policy
+from audits.records import canonical_json
+from audits.source import AuditSource, open_source
+from audits.text.excerpts import excerpt
+
+Progress = Callable[[str, str, int, int], None]
+"""Called as ``on_progress(code, title, index, total)`` before each check; ``index`` counts from 0."""
+
+PACKAGES = ("cleanlab", "datasets", "hf-contrastive", "numpy", "pyarrow", "rensa", "scikit-learn")
+MAX_REASON = 300
+
+
+def audit(
+    data: Any,
+    *,
+    policy: Policy | str | Path | None = None,
+    checks: Sequence[Check | str] | None = None,
+    encoder: Encoder | None = None,
+    count_tokens: Callable[[Sequence[str]], Sequence[int]] | None = None,
+    max_length: int | None = None,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+    **options: Any,
+) -> AuditReport:
+    """Read ``data`` and run the checks on it.
+
+    Args:
+        data: anything that :func:`audits.open_source` takes.
+        policy: read first, so that a mistake in it shows before the run; judge with
+            :func:`audits.judge` afterwards.
+        checks: checks or their codes; all that are installed by default.
+        encoder: turns texts into vectors ``[n, dim]``; :class:`~audits.encoders.TfidfEncoder` by default.
+        count_tokens: numbers of tokens of texts, special tokens included, untruncated.
+        max_length: tokens at which the model cuts a text.
+        seed: of every random choice; same data, seed and versions give the same ``content_digest``.
+        on_progress: see :data:`Progress`.
+        options: of :func:`audits.open_source`, such as ``split`` or ``text_columns``.
+
+    Raises:
+        SourceError: the data can not be read; see :func:`audits.open_source`.
+        ColumnError: its columns are not there or not recognised.
+        PolicyError: the policy can not be used.
+        AuditError: ``checks`` names an unknown code.
+    """
+    if policy is not None and not isinstance(policy, Policy):
+        load_policy(policy)
+    chosen = _resolve(checks)
+    context = CheckContext(encoder=encoder, count_tokens=count_tokens, max_length=max_length, seed=seed)
+    return run_audit(open_source(data, **options), checks=chosen, context=context, on_progress=on_progress)
+
+
+def run_audit(
+    source: AuditSource,
+    *,
+    checks: Sequence[Check | str] | None = None,
+    context: CheckContext | None = None,
+    on_progress: Progress | None = None,
+) -> AuditReport:
+    """Run the checks on an open source, ordered by code.
+
+    A check whose needs are not met is "skipped" with the reason; one that raises, or yields something
+    that has no place in a report, is "errored".
+
+    Raises:
+        AuditError: ``checks`` names an unknown code.
+        DuplicateCodeError: two checks share a code.
+    """
+    chosen = _resolve(checks)
+    context = context or CheckContext()
+    if context.encoder is None:
+        context = replace(context, encoder=TfidfEncoder(seed=context.seed))
+    results = []
+    for index, check in enumerate(chosen):
+        if on_progress is not None:
+            on_progress(check.code, title_of(check), index, len(chosen))
+        results.append(_run(check, source, context))
+    return AuditReport(
+        datasets=source.refs, columns=source.columns, results=tuple(results), versions=installed_versions()
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what an audit's result may depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            continue
+    return dict(sorted(found.items()))
+
+
+def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str | None:
+    """Return why ``check`` can not run on ``source``, in plain words, or None.
+
+    Raises:
+        AuditError: the check needs something that does not exist.
+    """
+    for need in check.needs:
+        if need == "texts":
+            if not source.columns.texts:
+                return "needs a text column; none was named or found"
+        elif need == "splits":
+            if len(source.splits) < 2:
+                return f"needs at least two splits; the data has one ({', '.join(source.splits)})"
+        elif need in _ROLES:
+            if not getattr(source.columns, need):
+                return f"needs {_ARTICLES.get(need, 'a')} {need} column; none was named or found"
+        elif need in _CONTEXT:
+            value = getattr(context, need)
+            if value is None or (need == "benchmarks" and not value):
+                return f"needs {_CONTEXT_WORDS.get(need, need)}; none was given"
+        else:
+            allowed = ", ".join(("texts", "splits", *_ROLES, *_CONTEXT))
+            msg = f"The check {check.code} needs `{need}`, which does not exist; allowed are {allowed}."
+            raise AuditError(msg)
+    return None
+
+
+_ROLES = tuple(item.name for item in fields(Columns))
+_ARTICLES = {"anchor": "an", "negatives": "a"}
+_CONTEXT = tuple(item.name for item in fields(CheckContext))
+_CONTEXT_WORDS = {
+    "count_tokens": "a tokenizer (`count_tokens`)",
+    "max_length": "the model's `max_length`",
+    "hub": "a Hub client (`hub`)",
+    "benchmarks": "benchmarks to compare with (`benchmarks`)",
+    "cache_dir": "a folder for caches (`cache_dir`)",
+}
+
+
+def _resolve(checks: Sequence[Check | str] | None) -> tuple[Check, ...]:
+    if checks is None:
+        return discover()
+    installed = {check.code: check for check in discover()} if any(isinstance(c, str) for c in checks) else {}
+    chosen: dict[str, Check] = {}
+    for item in checks:
+        check = _named(item, installed) if isinstance(item, str) else item
+        if check.code in chosen:
+            msg = f"The check {check.code} is given twice; codes are unique: give each check once."
+            raise DuplicateCodeError(msg)
+        chosen[check.code] = check
+    return tuple(chosen[code] for code in sorted(chosen))
+
+
+def _named(code: str, installed: dict[str, Check]) -> Check:
+    if code in installed:
+        return installed[code]
+    near = difflib.get_close_matches(code, sorted(installed), n=3, cutoff=0.5) or sorted(installed)
+    msg = f"There is no check {code}; near it are {', '.join(near) or '(none installed)'}."
+    raise AuditError(msg)
+
+
+def _run(check: Check, source: AuditSource, context: CheckContext) -> CheckResult:
+    start = time.perf_counter()
+    title = title_of(check)
+    try:
+        reason = unmet_need(check, source, context)
+        if reason is not None:
+            return CheckResult(code=check.code, title=title, status="skipped", reason=reason)
+        result = _collect(check, title, check.run(source, context))
+        # a number that JSON can not hold must fail here, where it is one check's fault
+        canonical_json(CheckResult.from_dict(result.to_dict()).to_dict())
+    except Exception as error:  # noqa: BLE001  a broken check must neither stop the others nor pass
+        reason = excerpt(f"{type(error).__name__}: {error}", MAX_REASON)
+        result = CheckResult(code=check.code, title=title, status="errored", reason=reason)
+    return replace(result, seconds=round(time.perf_counter() - start, 6))
+
+
+def _collect(check: Check, title: str, observations: Iterable[object]) -> CheckResult:
+    findings: list[Finding] = []
+    measurements: list[Measurement] = []
+    tables: list[Table] = []
+    for observation in observations:
+        if isinstance(observation, Finding):
+            if observation.code != check.code:
+                msg = f"The check {check.code} yielded a finding of {observation.code}; it must be its own."
+                raise AuditError(msg)
+            findings.append(observation)
+        elif isinstance(observation, Measurement):
+            measurements.append(observation)
+        elif isinstance(observation, Table):
+            tables.append(observation)
+        else:
+            msg = (
+                f"The check {check.code} yielded a {type(observation).__name__}; allowed are Finding, "
+                "Measurement and Table."
+            )
+            raise AuditError(msg)
+    return CheckResult(
+        code=check.code,
+        title=title,
+        status="ran",
+        findings=tuple(findings),
+        measurements=tuple(measurements),
+        tables=tuple(tables),
+    )
