@@ -73,6 +73,7 @@ def test_the_anchor_is_the_first_sentence(docstring, anchor):
         ":param x: the first value\n:param y: the second value of it all",
         "labels (`torch.Tensor`): Labels of the loss. " + REST,
         "loss (`tuple(x)`, *optional*, (more)): Loss of it. " + REST,
+        "+\nThe name of it is given. " + REST,
         "- one item of a list\n- another item of the same list",
         "Do the thing now.\n\nDo the thing now.  Do it again, and again.",
         "word " * 100 + ". " + REST,

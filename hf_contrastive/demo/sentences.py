@@ -36,7 +36,7 @@ _OPENER = re.compile(
 # a line that opens something other than running prose: a list item, a field, a directive, a prompt,
 # a table, an underline or a section of Google or NumPy style
 _BLOCK_START = re.compile(
-    r"""\s*(?:[-*+•]\s | \d+[.)]\s | :\w[^:]*:(?!`) | \.\.\s | >>> | @\w+ | \\[a-z]+\s | [|+][-=|\s]
+    r"""\s*(?:[-*+•](?:\s|$) | \d+[.)]\s | :\w[^:]*:(?!`) | \.\.\s | >>> | @\w+ | \\[a-z]+\s | [|+][-=|\s]
         | ([=\-~^"'`#*_.+])\1{2,}\s*$ | ```
         | (?:Args|Arguments|Parameters|Params|Returns?|Yields?|Raises|Examples?|Notes?|Usage|Attributes
             |Warnings?|See\ Also|References|Inputs?|Outputs?|Shape|Keyword\ Args|Keyword\ Arguments)\s*:{0,2}\s*$)""",
