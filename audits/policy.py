@@ -120,6 +120,9 @@ def load_policy(name_or_path: str | Path = "standard", *, today: datetime.date |
     except tomllib.TOMLDecodeError as error:
         msg = f"The policy {where} is no valid TOML: {error}. Compare it with the shipped policy `standard`."
         raise PolicyError(msg) from error
+    for waiver in _entries(data, "waivers"):
+        if isinstance(waiver.get("expires"), datetime.date):
+            waiver["expires"] = waiver["expires"].isoformat()[:10]  # TOML has dates, JSON has none
     try:
         policy = Policy.from_dict(data)
     except SchemaError as error:
@@ -275,6 +278,11 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
             f"{', '.join(LEVELS)}.{hint}"
         )
         raise PolicyError(msg) from error
+
+
+def _entries(data: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    value = data.get(key)
+    yield from (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()
 
 
 def _shipped(level: str) -> str:

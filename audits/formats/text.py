@@ -40,7 +40,7 @@ def render(report: AuditReport, verdict: Verdict) -> str:
 def sentence(report: AuditReport, verdict: Verdict) -> str:
     """Return the decision in words that promise no more than was checked."""
     ran = sum(result.status == "ran" for result in report.results)
-    counts = f"{ran} checks ran, {len(report.results) - ran} not checked"
+    counts = f"{ran} check{'' if ran == 1 else 's'} ran, {len(report.results) - ran} not checked"
     under = f" under the policy {verdict.policy_name}" if verdict.policy_name else ""
     if verdict.decision == "pass":
         return f"pass{under}: no rule violated; {counts}."
