@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ModelCardError(Exception):
     """Base of every error raised by :mod:`model_cards`."""
@@ -11,5 +13,14 @@ class EvidenceError(ModelCardError, ValueError):
     """The evidence does not hold together, e.g. a digest does not match."""
 
 
+class DocumentError(ModelCardError, ValueError):
+    """A document is not known, does not apply to this evidence, or is not valid."""
+
+
 class CardError(ModelCardError, ValueError):
-    """A model card is not valid."""
+    """A model card is not valid; ``problems`` lists all that is wrong with it."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        """Keep ``problems`` beside the message."""
+        super().__init__(message)
+        self.problems = tuple(problems)
