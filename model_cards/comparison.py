@@ -1,0 +1,72 @@
+"""What the documents say about a measurement before and after training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from model_cards.evidence import EvaluationReport, MetricComparison
+from model_cards.typesetting import measured
+
+
+class ComparisonRow(NamedTuple):
+    """One metric as a table row; ``shown`` is True, False or None (not comparable)."""
+
+    name: str
+    before: str
+    after: str
+    difference: str
+    words: str
+    shown: bool | None
+    primary: bool
+
+
+def comparison_rows(evaluation: EvaluationReport) -> tuple[ComparisonRow, ...]:
+    """Return the rows of the before-and-after table in the given order."""
+    return tuple(
+        ComparisonRow(
+            item.after.name,
+            measured(item.before),
+            measured(item.after),
+            measured(item.difference, signed=True),
+            _words(item)[0],
+            _words(item)[1],
+            item.after.name == evaluation.primary_metric,
+        )
+        for item in evaluation.metrics
+    )
+
+
+def evaluation_words(evaluation: EvaluationReport) -> str:
+    """Return one plain sentence on the primary metric: whether training helped.
+
+    Higher is better for every metric that is compared here.
+    """
+    name = evaluation.primary_metric
+    item = next((item for item in evaluation.metrics if item.after.name == name), None)
+    if item is None:
+        return f"The primary metric {name} was not measured."
+    shown = _words(item)[1]
+    if item.before is None:
+        return f"{name} is {measured(item.after)}; the base was not measured, so nothing shows whether training helped."
+    if item.difference is None or item.difference.interval is None:
+        return (
+            f"{name} went from {measured(item.before)} to {measured(item.after)}; no interval of the difference was "
+            "measured, so nothing shows whether training helped."
+        )
+    told = f"the difference in {name} is {measured(item.difference, signed=True)}"
+    if shown:
+        return f"Training helped on this task: {told}, and its interval lies above zero."
+    if item.difference.interval[1] < 0:
+        return f"Training did not help, it made the model worse on this task: {told}, and its interval lies below zero."
+    return f"Training did not help: {told}, and its interval does not lie above zero."
+
+
+def _words(item: MetricComparison) -> tuple[str, bool | None]:
+    if item.before is None:
+        return "base not measured", None
+    if item.difference is None or item.difference.interval is None:
+        return "no interval measured", None
+    low, high = item.difference.interval
+    if low > 0:
+        return "better", True
+    return ("worse", False) if high < 0 else ("no improvement shown", False)

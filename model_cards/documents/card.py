@@ -1,0 +1,181 @@
+"""README.md: the model card, in the sections of Hugging Face's annotated template.
+
+Every statement carries its origin: measured, copied, stated or unanswered. It shows no row of the
+training data, no local path and no token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from audits.findings import DatasetRef
+from model_cards.comparison import comparison_rows, evaluation_words
+from model_cards.evidence import EvaluationReport, Evidence
+from model_cards.facts import (
+    affected_rows,
+    chain,
+    check_rows,
+    headline,
+    license_tables,
+    name_of,
+    open_outcomes,
+    unchecked,
+)
+from model_cards.questions import answer, answers, describes_model, further_statements
+from model_cards.typesetting import markdown_environment, one_line, redact
+from model_cards.validate import hub_values, is_hub_id, require_valid_card
+
+name = "card"
+filename = "README.md"
+
+_HUB_TASKS = {"retrieval": "information-retrieval", "similarity": "semantic-similarity"}
+_POOLING = frozenset({"mean", "cls", "lasttoken"})
+_POOLING_NAMES = {"last": "lasttoken", "last_token": "lasttoken"}
+
+
+def applies(evidence: Evidence) -> bool:
+    """Whether the evidence is about a model; an audit of data alone has no model card."""
+    return describes_model(evidence)
+
+
+def render(evidence: Evidence) -> str:
+    """Return the model card: YAML metadata, then the sections."""
+    training = evidence.training
+    base = training.base if training is not None else None
+    base_id = base.model_id if base is not None and is_hub_id(base.model_id) else None
+    repo_id = evidence.repo_id if is_hub_id(evidence.repo_id) else None
+    prompts = training.prompts if training is not None else {}
+    pooling = _POOLING_NAMES.get(training.pooling, training.pooling) if training is not None else ""
+    text = (
+        markdown_environment()
+        .get_template("card.md.j2")
+        .render(
+            evidence=evidence,
+            training=training,
+            metadata=metadata(evidence).to_yaml(),
+            title=one_line(evidence.model_name or evidence.repo_id or "") or "Embedding model",
+            base_id=base_id,
+            # a JSON string is also a Python string, and holds no line break that could end the code block
+            repo=json.dumps(repo_id or "PATH_OR_REPO_ID"),
+            base=json.dumps(base_id or "PATH_OR_ID_OF_THE_BASE_MODEL"),
+            base_revision=json.dumps(base.revision) if base is not None and base.revision and base_id else "",
+            prompts={key: json.dumps(value, ensure_ascii=False) for key, value in prompts.items()},
+            prompt_names=[json.dumps(key, ensure_ascii=False) for key in prompts],
+            pooling=pooling if pooling in _POOLING else "",
+            answer=lambda key: answer(evidence, key),
+            unanswered=[item for item in answers(evidence) if not item.answered],
+            further=further_statements(evidence),
+            headline=headline(evidence),
+            chain=chain(evidence),
+            checks=check_rows(evidence),
+            unchecked=unchecked(evidence),
+            open_outcomes=open_outcomes(evidence),
+            license_tables=license_tables(evidence.audit),
+            affected=affected_rows,
+            name_of=name_of,
+            comparison_rows=comparison_rows,
+            evaluation_words=evaluation_words,
+        )
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def validate(text: str) -> None:
+    """Check the card offline.
+
+    Raises:
+        CardError: it is not valid; every problem is listed.
+    """
+    require_valid_card(text)
+
+
+def metadata(evidence: Evidence) -> ModelCardData:
+    """Return the card's metadata; what nobody stated or measured is left out."""
+    training = evidence.training
+    adapter = training is not None and training.adapter is not None
+    extra: dict[str, Any] = dict(_license(evidence))
+    base_model: str | None = None
+    if training is not None and is_hub_id(training.base.model_id):
+        base_model = training.base.model_id
+        extra["base_model_relation"] = "adapter" if evidence.save_format == "adapter" else "finetune"
+    if training is not None and training.emissions_kg is not None:
+        extra["co2_eq_emissions"] = {
+            "emissions": training.emissions_kg * 1000,  # the Hub reads grams
+            "source": one_line(redact(training.energy_method)),
+            "training_type": "fine-tuning",
+            "hardware_used": one_line(redact(training.environment.device or training.environment.processor)),
+        }
+    results = [item for evaluation in evidence.evaluations for item in _results(evaluation)]
+    datasets = sorted({ref.repo_id for ref in _training_data(evidence) if ref.repo_id and is_hub_id(ref.repo_id)})
+    return ModelCardData(
+        language=list(evidence.language) or None,
+        base_model=base_model,
+        **extra,
+        datasets=datasets or None,
+        pipeline_tag="sentence-similarity",
+        library_name="sentence-transformers",
+        tags=[
+            "sentence-transformers",
+            "feature-extraction",
+            "sentence-similarity",
+            *(["contrastive-learning", "hf-contrastive"] if training is not None else []),
+            *(["lora"] if adapter else []),
+            *(["peft"] if adapter and evidence.save_format == "adapter" else []),
+        ],
+        model_name=_clean(evidence.model_name or evidence.repo_id or "") or "embedding-model" if results else None,
+        eval_results=results or None,
+    )
+
+
+def _license(evidence: Evidence) -> dict[str, str]:
+    """Return the license keys: an id of the Hub, or ``other`` with its name and its link."""
+    if not evidence.license:
+        return {}
+    known = evidence.license.lower()
+    if known in hub_values()["licenses"] and known != "other":
+        return {"license": known}
+    keys = {"license": "other"}
+    named = evidence.statement("license_name").text or ("" if known == "other" else evidence.license)
+    for key, value in (("license_name", named), ("license_link", evidence.statement("license_link").text)):
+        if value.strip():
+            keys[key] = _clean(value)
+    return keys
+
+
+def _training_data(evidence: Evidence) -> tuple[DatasetRef, ...]:
+    if evidence.training is not None and evidence.training.datasets:
+        return evidence.training.datasets
+    return evidence.audit.datasets if evidence.audit is not None else ()
+
+
+def _results(evaluation: EvaluationReport) -> list[EvalResult]:
+    """Return the metrics after training, as measured and not rounded."""
+    ref = evaluation.dataset
+    on_hub = is_hub_id(ref.repo_id)
+    return [
+        EvalResult(
+            task_type=_HUB_TASKS.get(evaluation.task, _slug(evaluation.task)),
+            task_name=_clean(evaluation.task),
+            dataset_type=ref.repo_id if on_hub and ref.repo_id else "unpublished",
+            dataset_name=_clean(f"{ref.repo_id if on_hub else 'Data that is not on the Hub'}, split {ref.split}"),
+            dataset_config=_clean(ref.config) if ref.config else None,
+            dataset_split=_clean(ref.split),
+            dataset_revision=_clean(ref.revision) if ref.revision else None,
+            metric_type=_slug(item.after.name.replace("@", "_at_")),
+            metric_name=_clean(item.after.name),
+            metric_value=item.after.value,
+        )
+        for item in evaluation.metrics
+    ]
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def _clean(text: str) -> str:
+    return redact(one_line(text))

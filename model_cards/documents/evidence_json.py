@@ -1,0 +1,138 @@
+"""evidence.json: the evidence itself with its digests, from which every other document can be made again.
+
+The file is one object: ``digest`` and ``content_digest`` of the whole, ``digests`` of each field of
+:class:`~model_cards.evidence.Evidence`, and ``evidence``. The digests find changes; they do not say
+who changed it: whoever can rewrite the file can rewrite them too, unless the digest is kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from audits.errors import SchemaError
+from audits.records import digest_of
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence
+
+name = "evidence_json"
+filename = "evidence.json"
+
+_KEYS = {"digest", "content_digest", "digests", "evidence"}
+
+
+def applies(evidence: Evidence) -> bool:
+    """Whether there is anything to write: always."""
+    del evidence
+    return True
+
+
+def render(evidence: Evidence) -> str:
+    """Return the evidence with its digests as indented JSON."""
+    data = evidence.to_dict()
+    content = {
+        "digest": evidence.digest,
+        "content_digest": evidence.content_digest,
+        "digests": {key: digest_of(value) for key, value in data.items()},
+        "evidence": data,
+    }
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def validate(text: str) -> None:
+    """Check that ``text`` reads back and that its digests hold.
+
+    Raises:
+        EvidenceError: they do not.
+    """
+    parse(text, filename)
+
+
+def read_evidence(path: str | Path, *, expected_digest: str | None = None) -> Evidence:
+    """Read evidence.json, recompute its digests and return the evidence.
+
+    ``expected_digest`` is a digest that was kept outside the file, e.g. in a push receipt.
+
+    Raises:
+        EvidenceError: the file can not be read, is of another shape, or was changed; the message
+            names the fields that differ.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"The evidence {path} can not be read ({error}); name the evidence.json beside the model card."
+        raise EvidenceError(msg) from error
+    evidence = parse(text, str(path))
+    if expected_digest is not None and evidence.digest != expected_digest:
+        msg = (
+            f"The evidence {path} is another one: its digest is {evidence.digest}, expected is {expected_digest}; "
+            "fetch the evidence that belongs to that digest."
+        )
+        raise EvidenceError(msg)
+    return evidence
+
+
+def parse(text: str, where: str) -> Evidence:
+    """Return the evidence in ``text``; ``where`` is named in errors.
+
+    Raises:
+        EvidenceError: see :func:`read_evidence`.
+    """
+    data = _object(text, where)
+    stored: dict[str, Any] = data["evidence"]
+    told = data["digests"]
+    differing = sorted(
+        key for key in {*stored, *told} if key not in stored or key not in told or digest_of(stored[key]) != told[key]
+    )
+    if differing:
+        msg = (
+            f"The evidence {where} was changed after it was written: {', '.join(f'`{key}`' for key in differing)} "
+            "does not have the digest that is written beside it; use the file as it was written."
+        )
+        raise EvidenceError(msg)
+    try:
+        evidence = Evidence.from_dict(stored)
+    except SchemaError as error:
+        msg = f"The evidence {where} is of another shape: {error} Write it with this version, or read it with its own."
+        raise EvidenceError(msg) from error
+    if digest_of(stored) != data["digest"]:
+        msg = (
+            f"The evidence {where} was changed after it was written: its `digest` is {data['digest']}, "
+            f"computed is {digest_of(stored)}; use the file as it was written."
+        )
+        raise EvidenceError(msg)
+    # only where the shape is unchanged: a later version may add fields, which changes this digest
+    if evidence.to_dict() == stored and evidence.content_digest != data["content_digest"]:
+        msg = (
+            f"The evidence {where} was changed after it was written: its `content_digest` is "
+            f"{data['content_digest']}, computed is {evidence.content_digest}; use the file as it was written."
+        )
+        raise EvidenceError(msg)
+    return evidence
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        msg = f"The evidence {where} is no JSON ({error}); it may be cut off: write it again."
+        raise EvidenceError(msg) from error
+    if (
+        not isinstance(data, dict)
+        or set(data) != _KEYS
+        or not isinstance(data["evidence"], dict)
+        or not isinstance(data["digests"], dict)
+    ):
+        found = ", ".join(sorted(data)) if isinstance(data, dict) else type(data).__name__
+        msg = (
+            f"The evidence {where} is of another shape: it holds {found or 'nothing'}; "
+            f"allowed is an object with {', '.join(sorted(_KEYS))}: write it again."
+        )
+        raise EvidenceError(msg)
+    try:
+        digest_of(data)
+    except SchemaError as error:
+        msg = f"The evidence {where} can not be digested: {error} Write it again."
+        raise EvidenceError(msg) from error
+    return data

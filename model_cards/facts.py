@@ -1,0 +1,234 @@
+"""What the documents say about an audit and its verdict, once, so that no two documents differ."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
+from audits.policy import Decision, Outcome
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence
+from model_cards.typesetting import measured, number, plural
+
+_SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
+
+
+class Headline(NamedTuple):
+    """The verdict in words that claim no more than was checked."""
+
+    decision: str
+    title: str
+    sentence: str
+
+
+class CheckRow(NamedTuple):
+    """One check (or one rule whose check was never run) as a table row."""
+
+    code: str
+    title: str
+    status: str
+    reason: str
+    measured: tuple[str, ...]
+    allowed: str
+    decision: str
+    required: bool
+
+
+class Link(NamedTuple):
+    """One link of the chain of evidence; ``holds`` is None where it could not be checked."""
+
+    title: str
+    words: str
+    holds: bool | None
+
+
+def check_chain(evidence: Evidence) -> None:
+    """Refuse evidence whose verdict is of another audit or another policy.
+
+    Raises:
+        EvidenceError: a digest in the verdict differs from that of the audit or the policy beside it.
+    """
+    verdict = evidence.verdict
+    if verdict is None:
+        return
+    for name, record, told in (
+        ("audit", evidence.audit, verdict.report_digest),
+        ("policy", evidence.policy, verdict.policy_digest),
+    ):
+        if record is not None and told not in (record.digest, record.content_digest):
+            msg = (
+                f"The verdict is of another {name}: it names the {name} digest {told}, the {name} beside it "
+                f"has {record.digest}; judge this {name} again and use that verdict."
+            )
+            raise EvidenceError(msg)
+
+
+def headline(evidence: Evidence) -> Headline:
+    """Return the verdict in words; "not checked" never reads as "passed"."""
+    audit, verdict = evidence.audit, evidence.verdict
+    if audit is None:
+        return Headline(
+            "none",
+            "Not audited",
+            "No audit of the data stands in this evidence: nothing is known here about duplicates, leakage, "
+            "licenses or personal data.",
+        )
+    missing = len(unchecked(evidence))
+    counts = f"{plural(sum(r.status == 'ran' for r in audit.results), 'check')} ran, {missing:,} not checked"
+    if verdict is None:
+        return Headline("none", "Not judged", f"No policy was applied, so nothing was decided: {counts}.")
+    policy = f"policy “{verdict.policy_name or 'without a name'}”"
+    if verdict.decision == "pass":
+        waived = sum(outcome.waiver is not None for outcome in verdict.outcomes)
+        by_waiver = f" {plural(waived, 'rule')} held only by waiver." if waived else ""
+        return Headline("pass", "No rule violated", f"No rule of {policy} was violated: {counts}.{by_waiver}")
+    raised = sum(outcome.decision == verdict.decision for outcome in verdict.outcomes)
+    if verdict.decision == "review":
+        if evidence.approvals:
+            names = ", ".join(approval.by for approval in evidence.approvals)
+            tail = f"An approval by {names} is recorded."
+        else:
+            tail = "No approval is recorded."
+        words = f"{policy} asks a named person to decide on {plural(raised, 'outcome')}: {counts}. {tail}"
+        return Headline("review", "Review needed", words[0].upper() + words[1:])
+    words = f"{policy} blocks publication by {plural(raised, 'outcome')}: {counts}."
+    return Headline("block", "Blocked", words[0].upper() + words[1:])
+
+
+def open_outcomes(evidence: Evidence) -> tuple[Outcome, ...]:
+    """Return the outcomes that keep the verdict from a pass, the gravest first."""
+    outcomes = evidence.verdict.outcomes if evidence.verdict else ()
+    return tuple(sorted((o for o in outcomes if o.decision != "pass"), key=lambda o: (-_SEVERITY[o.decision], o.code)))
+
+
+def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:
+    """Return one row a check, then one for each rule of the policy whose check was never run."""
+    audit = evidence.audit
+    if audit is None:
+        return ()
+    rows = [_check_row(evidence, result) for result in audit.results]
+    known = {result.code for result in audit.results}
+    named = {outcome.code for outcome in (evidence.verdict.outcomes if evidence.verdict else ())}
+    named |= {rule.code for rule in (evidence.policy.rules if evidence.policy else ())}
+    for code in sorted(named - known):
+        missing = CheckResult(code=code, status="skipped", reason="The policy names it, but it was never run.")
+        rows.append(_check_row(evidence, missing)._replace(status="never run"))
+    return tuple(rows)
+
+
+def unchecked(evidence: Evidence) -> tuple[CheckRow, ...]:
+    """Return the checks that were skipped, errored or never run, with the reason."""
+    return tuple(row for row in check_rows(evidence) if row.status != "ran")
+
+
+def place(finding: Finding) -> str:
+    """Return where a finding is, e.g. ``train/anchor``."""
+    return f"{finding.split}/{finding.column}" if finding.column else finding.split
+
+
+def finding_words(finding: Finding) -> str:
+    """Return one finding as a phrase: where, how much, how many rows."""
+    rows = plural(finding.total_rows, "row")
+    amount = measured(finding.measurement)
+    in_rows = finding.measurement.unit == "rows" and finding.measurement.value == finding.total_rows
+    return f"{place(finding)}: {rows}" if in_rows else f"{place(finding)}: {amount} ({rows})"
+
+
+def affected_rows(audit: AuditReport | None, code: str) -> str:
+    """Return what ``code`` found in ``audit``, for a comparison of two audits."""
+    result = audit.result(code) if audit else None
+    if result is None:
+        return "not run"
+    if result.status != "ran":
+        return result.status
+    rows = sum(finding.total_rows for finding in result.findings)
+    return f"{plural(len(result.findings), 'finding')}, {plural(rows, 'row')}" if result.findings else "nothing found"
+
+
+def license_tables(audit: AuditReport | None) -> tuple[tuple[CheckResult, Table], ...]:
+    """Return the tables that count rows by license, with the check that made them."""
+    return tuple(
+        (result, table)
+        for result in (audit.results if audit else ())
+        for table in result.tables
+        if any("licen" in column.lower() for column in table.columns)
+    )
+
+
+def removed_ranges(rows: tuple[int, ...], limit: int = 12) -> str:
+    """Return row numbers in short: ``3–5, 9 and 120 more rows``."""
+    ranges: list[tuple[int, int]] = []
+    for row in sorted(rows):
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], row)
+        else:
+            ranges.append((row, row))
+    shown = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in ranges[:limit])
+    rest = sum(b - a + 1 for a, b in ranges[limit:])
+    return f"{shown} and {plural(rest, 'more row')}" if rest else shown or "none"
+
+
+def name_of(ref: DatasetRef) -> str:
+    """Return the name of the dataset that a split belongs to; never a path."""
+    return f"{ref.repo_id} ({ref.config})" if ref.repo_id and ref.config else ref.repo_id or "not on the Hub"
+
+
+def chain(evidence: Evidence) -> tuple[Link, ...]:
+    """Return each link between data, training, audit, verdict and approval, and whether it holds."""
+    links: list[Link] = []
+    audit, verdict = evidence.audit, evidence.verdict
+    if evidence.training is not None:
+        trained = {ref.fingerprint: ref for ref in evidence.training.datasets}
+        audited = {ref.fingerprint for ref in audit.datasets} if audit else set()
+        foreign = [ref.split for key, ref in trained.items() if key not in audited]
+        if not trained or not audit:
+            why = "the training names no data" if audit else "there is no audit"
+            links.append(Link("Data trained on = data audited", f"Could not be checked: {why}.", None))
+        elif foreign:
+            words = f"Differs: the audit did not see the data trained on as {', '.join(sorted(foreign))}."
+            links.append(Link("Data trained on = data audited", words, False))
+        else:
+            words = f"The fingerprints of {plural(len(trained), 'split')} are equal."
+            links.append(Link("Data trained on = data audited", words, True))
+    if verdict is not None:
+        links.append(Link("Verdict = this audit, this policy", "The digests are equal.", True))
+        for approval in evidence.approvals:
+            bound = approval.verdict_digest in (verdict.digest, verdict.content_digest)
+            words = "bound to this verdict." if bound else "given for another verdict: it approves nothing here."
+            links.append(Link(f"Approval by {approval.by}", words, bound))
+    return tuple(links)
+
+
+def _check_row(evidence: Evidence, result: CheckResult) -> CheckRow:
+    verdict, policy = evidence.verdict, evidence.policy
+    outcomes = [o for o in (verdict.outcomes if verdict else ()) if o.code == result.code]
+    rules = [rule for rule in (policy.rules if policy else ()) if rule.code == result.code]
+    if result.status != "ran":
+        found: tuple[str, ...] = ("not measured",)
+    elif result.findings:
+        found = tuple(finding_words(finding) for finding in result.findings)
+    else:
+        found = ("nothing found",)
+    if result.status == "ran" and not result.findings:
+        found += tuple(f"{item.name}: {measured(item)}" for item in result.measurements[:3])
+    allowed = tuple(dict.fromkeys(o.allowed for o in outcomes if o.allowed))
+    if not allowed:
+        allowed = tuple(dict.fromkeys(number(rule.allowed) for rule in rules))
+    if outcomes:
+        decision: str = max((o.decision for o in outcomes), key=_SEVERITY.__getitem__)
+        if decision == "pass" and any(o.waiver for o in outcomes):
+            decision = "pass by waiver"
+    elif verdict is None:
+        decision = "not judged"
+    else:
+        decision = "not judged" if rules else "no rule"
+    return CheckRow(
+        result.code,
+        result.title,
+        result.status,
+        result.reason,
+        found,
+        "; ".join(allowed) or "–",
+        decision,
+        any(rule.required for rule in rules),
+    )

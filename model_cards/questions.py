@@ -1,0 +1,82 @@
+"""What only people can answer, and who: the roles of Hugging Face's annotated model card template.
+
+Source: https://huggingface.co/docs/hub/model-card-annotated (developer, sociotechnic, project organizer).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from model_cards.evidence import Evidence, Statement
+
+Role = Literal["developer", "sociotechnic", "project organizer"]
+
+
+class Question(NamedTuple):
+    """One statement of a card that no measurement can replace; ``key`` is that of its Statement."""
+
+    key: str
+    title: str
+    role: Role
+    text: str
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question("description", "Description", "project organizer", "What is this model, in a few sentences?"),
+    Question("developed_by", "Developed by", "project organizer", "Who developed it?"),
+    Question("contact", "Contact", "project organizer", "Who answers questions about this model?"),
+    Question("license", "License", "project organizer", "Under which license is the model published?"),
+    Question("direct_use", "Direct use", "project organizer", "What is it for, and who are its users?"),
+    Question("downstream_use", "Downstream use", "project organizer", "What may be built on it?"),
+    Question("out_of_scope_use", "Out-of-scope use", "sociotechnic", "What must it not be used for?"),
+    Question("bias", "Bias", "sociotechnic", "Which groups or views does it serve worse, and how is that known?"),
+    Question("risks", "Risks", "sociotechnic", "Which harms are foreseeable, and to whom?"),
+    Question("limitations", "Limitations", "developer", "Where does it fail for technical reasons?"),
+    Question("recommendations", "Recommendations", "sociotechnic", "What should users do about these?"),
+    Question("training_data", "Training data", "project organizer", "Where is the data from, and why this data?"),
+    Question("citation", "Citation", "project organizer", "How should it be cited?"),
+)
+
+TRAINING_QUESTION = Question(
+    "training_procedure", "Training procedure", "developer", "How was the model trained? No training was seen here."
+)
+
+
+class Answer(NamedTuple):
+    """A question with what was said about it."""
+
+    question: Question
+    statement: Statement
+
+    @property
+    def answered(self) -> bool:
+        """Whether somebody answered, with words."""
+        return self.statement.origin != "unanswered" and bool(self.statement.text.strip())
+
+
+def answer(evidence: Evidence, key: str) -> Answer:
+    """Return the answer to question ``key``; ``license`` is also answered by ``Evidence.license``."""
+    question = next(item for item in (*QUESTIONS, TRAINING_QUESTION) if item.key == key)
+    statement = evidence.statement(key)
+    if key == "license" and evidence.license and statement.origin == "unanswered":
+        statement = Statement(key=key, text=evidence.license, origin="stated")
+    return Answer(question, statement)
+
+
+def answers(evidence: Evidence) -> tuple[Answer, ...]:
+    """Return every question that this evidence raises; none where no model is described."""
+    if not describes_model(evidence):
+        return ()
+    asked = QUESTIONS if evidence.training is not None else (*QUESTIONS, TRAINING_QUESTION)
+    return tuple(answer(evidence, question.key) for question in asked)
+
+
+def further_statements(evidence: Evidence) -> tuple[Statement, ...]:
+    """Return the statements that answer none of the questions, e.g. licenses copied from upstream."""
+    asked = {question.key for question in (*QUESTIONS, TRAINING_QUESTION)}
+    return tuple(item for item in evidence.statements if item.key not in asked and item.text.strip())
+
+
+def describes_model(evidence: Evidence) -> bool:
+    """Whether the evidence is about a model, and not an audit of data alone."""
+    return bool(evidence.model_name or evidence.repo_id or evidence.training or evidence.evaluations)
