@@ -1,1 +1,102 @@
-"""Train a better embedding model in a few lines, and publish it only with proof."""
+"""Train a better embedding model in a few lines, and publish it only with proof.
+
+Nothing heavy is imported until a name is used; what trains needs the extra ``train``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audits import judge, load_policy, remove_duplicates, remove_leakage, remove_licenses
+    from audits.findings import AuditReport, DatasetRef, Finding, Measurement, RemedyRecord
+    from audits.policy import Approval, Policy, Verdict
+    from hf_contrastive.auditing import audit
+    from hf_contrastive.config import ContrastiveConfig
+    from hf_contrastive.encoder import TextEncoder
+    from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
+    from hf_contrastive.evaluation.report import evaluate
+    from hf_contrastive.release.hub import PushReceipt
+    from hf_contrastive.release.push import push
+    from hf_contrastive.trainer import ContrastiveTrainer
+    from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord
+
+_ADDRESSES = {
+    "Approval": "audits.policy",
+    "AuditReport": "audits.findings",
+    "ContrastiveConfig": "hf_contrastive.config",
+    "ContrastiveError": "hf_contrastive.errors",
+    "ContrastiveTrainer": "hf_contrastive.trainer",
+    "DatasetRef": "audits.findings",
+    "EvaluationReport": "model_cards.evidence",
+    "Evidence": "model_cards.evidence",
+    "Finding": "audits.findings",
+    "HubError": "hf_contrastive.errors",
+    "Measurement": "audits.findings",
+    "Policy": "audits.policy",
+    "PushBlocked": "hf_contrastive.errors",
+    "PushReceipt": "hf_contrastive.release.hub",
+    "RemedyRecord": "audits.findings",
+    "Statement": "model_cards.evidence",
+    "TextEncoder": "hf_contrastive.encoder",
+    "TrainingRecord": "model_cards.evidence",
+    "Verdict": "audits.policy",
+    "audit": "hf_contrastive.auditing",
+    "evaluate": "hf_contrastive.evaluation.report",
+    "judge": "audits.policy",
+    "load_policy": "audits.policy",
+    "push": "hf_contrastive.release.push",
+    "remove_duplicates": "audits.remedies",
+    "remove_leakage": "audits.remedies",
+    "remove_licenses": "audits.remedies",
+}
+_NEED_TORCH = ("hf_contrastive.config", "hf_contrastive.encoder", "hf_contrastive.trainer")
+
+__all__ = [
+    "Approval",
+    "AuditReport",
+    "ContrastiveConfig",
+    "ContrastiveError",
+    "ContrastiveTrainer",
+    "DatasetRef",
+    "EvaluationReport",
+    "Evidence",
+    "Finding",
+    "HubError",
+    "Measurement",
+    "Policy",
+    "PushBlocked",
+    "PushReceipt",
+    "RemedyRecord",
+    "Statement",
+    "TextEncoder",
+    "TrainingRecord",
+    "Verdict",
+    "audit",
+    "evaluate",
+    "judge",
+    "load_policy",
+    "push",
+    "remove_duplicates",
+    "remove_leakage",
+    "remove_licenses",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ADDRESSES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    address = _ADDRESSES[name]
+    if address in _NEED_TORCH:
+        from hf_contrastive.errors import require
+
+        require("train", "torch", "transformers", "accelerate", "peft")
+    value = getattr(importlib.import_module(address), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -136,7 +136,7 @@ class Evidence(Record):
     """Everything that any document may say.
 
     ``audit`` is the audit of the data that was trained on; ``earlier_audit`` is of the same data
-    before the ``remedies``. An Evidence without ``training`` is an audit alone, or a model whose
+    before the ``remedies``. ``payload_digest`` is over the model's files that this evidence is about. An Evidence without ``training`` is an audit alone, or a model whose
     training was not seen here (then every training statement is unanswered).
     ``upstream_license`` statements are copied, ``statements`` hold what people answered.
     """
@@ -147,6 +147,7 @@ class Evidence(Record):
     license: str | None = None
     language: tuple[str, ...] = ()
     save_format: Literal["merged", "adapter"] = "merged"
+    payload_digest: str = ""
     training: TrainingRecord | None = None
     evaluations: tuple[EvaluationReport, ...] = ()
     audit: AuditReport | None = None

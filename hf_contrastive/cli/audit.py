@@ -1,0 +1,53 @@
+"""``hf-contrastive audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_contrastive.cli.console import check_progress, print_json, say
+from hf_contrastive.cli.exit_codes import OF_DECISION
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="Hub id, saved dataset, or csv, jsonl, parquet file or folder.")],
+    split: Annotated[str | None, typer.Option(help="Audit this split only.")] = None,
+    text_columns: Annotated[str | None, typer.Option(help="Text columns, e.g. anchor,positive.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of class labels.")] = None,
+    license_column: Annotated[str | None, typer.Option(help="Column with each row's license.")] = None,
+    policy: Annotated[str, typer.Option(help="permissive, standard, strict or a TOML file.")] = "standard",
+    out: Annotated[Path | None, typer.Option(help="Write report.json, report.html and findings/ here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
+) -> None:
+    """Check data before it is trained on: licenses, duplicates, leakage, pair defects, label noise, e-mails."""
+    from audits import judge, load_policy
+    from audits.formats import formats
+    from audits.report_files import write_report
+    from hf_contrastive.auditing import audit
+    from hf_contrastive.release.publish import render_all, write_files
+    from model_cards.evidence import Evidence
+
+    rules = load_policy(policy)
+    with check_progress("Audit") as update:
+        report = audit(
+            source,
+            split=split,
+            text_columns=tuple(name.strip() for name in text_columns.split(",")) if text_columns else None,
+            label_column=label_column,
+            license_column=license_column,
+            on_progress=update,
+        )
+    verdict = judge(report, rules)
+    if out is not None:
+        write_report(report, verdict, out)
+        write_files(render_all(Evidence(audit=report, policy=rules, verdict=verdict, versions=report.versions)), out)
+        say(f"The report is in {out / 'report.html'}")
+    if as_json:
+        print_json(formats()["json"].render(report, verdict))
+    else:
+        from rich.markup import escape
+
+        say(escape(formats()["text"].render(report, verdict)))
+    raise typer.Exit(OF_DECISION[verdict.decision])

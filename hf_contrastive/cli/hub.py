@@ -1,0 +1,35 @@
+"""``hf-contrastive hub``: a small Hub on this machine, for rehearsals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_contrastive.cli.console import say
+
+app = typer.Typer(help="A small Hub on this machine, for rehearsals.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `serve` a command of its own."""
+
+
+@app.command("serve")
+def serve_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds the repositories.")],
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8788,
+    user: Annotated[str, typer.Option(help="Name of the user that the token belongs to.")] = "local",
+    token: Annotated[str | None, typer.Option(help="Token that writing needs; default: a random one.")] = None,
+) -> None:
+    """Serve the Hub's protocol on 127.0.0.1 until interrupted."""
+    from hf_contrastive.release.local_hub import hub_environment, serve
+
+    with serve(folder, port=port, user=user, token=token) as hub:
+        say(f"The Hub in {folder} is at [bold]{hub.endpoint}[/]. In the shell that uses it:")
+        for name, value in hub_environment(hub).items():
+            say(f"  export {name}={value}")
+        say("Then e.g. `hf-contrastive push ./model local/my-model --data data.jsonl`. Stop with Ctrl+C.")
+        hub.serve_forever()

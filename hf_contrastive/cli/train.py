@@ -1,0 +1,93 @@
+"""``hf-contrastive train``: every field of ContrastiveConfig is a flag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from hf_contrastive.cli.console import say, show_table
+
+# typer hands everything on: the flags are derived from the dataclasses by HfArgumentParser
+CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@dataclass
+class TrainArguments:
+    """What is trained, and on what."""
+
+    source: str = field(metadata={"help": "Hub id, saved dataset, or csv, jsonl, parquet file or folder."})
+    model: str = field(metadata={"help": "Hub id or folder of the encoder."})
+    split: str = field(default="train", metadata={"help": "Split to train on."})
+    eval_split: str | None = field(default=None, metadata={"help": "Split to evaluate on."})
+    lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
+    lora_alpha: int = field(default=32, metadata={"help": "Scale of the adapter, in units of 1 / rank."})
+    no_lora: bool = field(default=False, metadata={"help": "Train all weights, without an adapter."})
+
+
+def command(context: typer.Context) -> None:
+    """Train an encoder contrastively: train SOURCE --model M [--eval-split S] [any ContrastiveConfig field]."""
+    from hf_contrastive.errors import require
+
+    require("train", "torch", "transformers", "accelerate", "peft")
+    settings, config = _parse(context.args)
+    from hf_contrastive.trainer import ContrastiveTrainer
+
+    splits = _read(settings)
+    trainer = ContrastiveTrainer(
+        model=settings.model,
+        args=config,
+        train_dataset=splits["train"],
+        eval_dataset=splits.get("validation"),
+        peft_config=_adapter(settings),
+    )
+    trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
+    folder = trainer.output_folder / "model"
+    trainer.write_model(folder)
+    record = trainer.training_record()
+    rows = [("steps", str(record.steps)), ("seconds", f"{record.seconds:.1f}"), ("pairs", str(record.examples))]
+    rows += [(item.name, f"{item.value:.4f}") for item in record.metrics]
+    show_table(f"Trained; the model is in {folder}", ("", "value"), rows)
+    if config.push_to_hub:
+        receipt = trainer.push_to_hub()
+        say(f"Published: {receipt.commit_url}")
+
+
+def _parse(arguments: list[str]) -> tuple[TrainArguments, Any]:
+    from transformers import HfArgumentParser
+
+    from hf_contrastive.config import ContrastiveConfig
+
+    parser = HfArgumentParser((TrainArguments, ContrastiveConfig), prog="hf-contrastive train")  # type: ignore[arg-type]
+    given = list(arguments)
+    if given and not given[0].startswith("-"):
+        given = ["--source", *given]
+    settings, config = parser.parse_args_into_dataclasses(given)
+    return settings, config
+
+
+def _read(settings: TrainArguments) -> dict[str, Any]:
+    from audits.source import dataset_of
+    from hf_contrastive.errors import DataFormatError
+
+    splits = dataset_of(settings.source)
+    wanted = {"train": settings.split, "validation": settings.eval_split}
+    found = {}
+    for role, name in wanted.items():
+        if name is None:
+            continue
+        if name not in splits:
+            option = "--split" if role == "train" else "--eval-split"
+            msg = f"{settings.source} has no split {name!r}; it has {', '.join(splits)}. Name one with `{option}`."
+            raise DataFormatError(msg)
+        found[role] = splits[name]
+    return found
+
+
+def _adapter(settings: TrainArguments) -> Any:
+    if settings.no_lora:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(r=settings.lora_r, lora_alpha=settings.lora_alpha, target_modules="all-linear")

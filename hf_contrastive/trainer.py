@@ -1,0 +1,358 @@
+"""A ``transformers.Trainer`` for contrastive pretraining; it states the flow and delegates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput, rotate_checkpoints
+
+from audits.findings import AuditReport, DatasetRef, RemedyRecord
+from hf_contrastive.config import ContrastiveConfig
+from hf_contrastive.encoder import TextEncoder, embed, evaluating
+from hf_contrastive.errors import ConfigurationError, DataFormatError
+from hf_contrastive.evaluation.pairs import RetrievalTask
+from hf_contrastive.evaluation.retrieval import rank_metrics
+from hf_contrastive.training.batching import embed_pool
+from hf_contrastive.training.checkpoints import STAGING_FOLDER, last_complete_checkpoint, move_into_place
+from hf_contrastive.training.collator import ContrastiveCollator
+from hf_contrastive.training.formats import check_rows
+from hf_contrastive.training.loading import load_model
+from hf_contrastive.training.lora import PeftArgument, add_adapter
+from hf_contrastive.training.losses import Loss
+from hf_contrastive.training.objectives import objective
+from hf_contrastive.training.pooling import pooling
+from hf_contrastive.training.record import Totals, flops, training_record
+from hf_contrastive.training.saving import write_adapter, write_model
+from hf_contrastive.training.setup import (
+    as_dataset,
+    class_indices,
+    column_prompts,
+    recognise_dataset,
+    resolve_spec,
+    same_format,
+)
+from model_cards.evidence import EvaluationReport, Statement, TrainingRecord
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+
+    from hf_contrastive.release.hub import PushReceipt
+
+logger = logging.getLogger(__name__)
+
+
+class ContrastiveTrainer(Trainer):
+    """Train an encoder so that texts that belong together are near each other.
+
+    Args:
+        model: a Hub id, a folder, a PreTrainedModel, a PeftModel or a SentenceTransformer.
+        args: a ContrastiveConfig.
+        train_dataset: ``datasets.Dataset`` with the columns (anchor, positive), (anchor, positive,
+            negative, …), (text,) or (text, label).
+        eval_dataset: of the same format; pairs give ``eval_ndcg@10``, ``eval_mrr@10``, ``eval_recall@10``.
+        peft_config: ``"auto"`` (LoRA of rank 16 on every linear layer that gets a gradient), a
+            ``peft.LoraConfig``, or None to train all weights.
+        processing_class: the tokenizer; needed where ``model`` does not bring one.
+        loss: a function of the losses' signature that replaces ``args.loss``.
+        **kwargs: Trainer's others (callbacks, optimizers, …).
+
+    Raises:
+        ConfigurationError: a setting is not allowed.
+        DataFormatError: the data has no accepted format, too few rows, or cells that are no text.
+        ModelError: the model can not be read.
+    """
+
+    # the loss is a mean over the batch: Trainer divides it by the accumulation steps
+    loss_is_scaled_for_ga = False
+    args: ContrastiveConfig
+
+    def __init__(
+        self,
+        model: Any,
+        args: Any = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        *,
+        peft_config: PeftArgument = "auto",
+        processing_class: Any = None,
+        loss: Loss | None = None,
+        **kwargs: Any,
+    ) -> None:
+        args = args if args is not None else ContrastiveConfig(output_dir="contrastive-model")
+        if not isinstance(args, ContrastiveConfig):
+            msg = f"`args` must be a ContrastiveConfig, got {type(args).__name__}; it takes all its arguments too."
+            raise ConfigurationError(msg)
+        self.data_format = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset)
+        for name, dataset, rows in (
+            ("train_dataset", train_dataset, args.train_batch_size if args.dataloader_drop_last else 2),
+            ("eval_dataset", eval_dataset, 1),
+        ):
+            if dataset is not None:
+                check_rows(as_dataset(dataset, name), same_format(dataset, self.data_format), name=name, minimum=rows)
+        loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
+        self._tokenizer = loaded.tokenizer
+        self.spec = resolve_spec(loaded.spec, args)
+        self.base, self.base_card = loaded.base, loaded.base_card
+        self._pooling = pooling(self.spec.pooling)
+        self._objective = objective(loss or args.loss, self.data_format, temperature=args.temperature)
+        self._totals = Totals()
+        self._references: tuple[DatasetRef, ...] | None = None
+        self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
+        self.push_receipt: PushReceipt | None = None
+        super().__init__(
+            model=add_adapter(loaded.model, loaded.tokenizer, peft_config),
+            args=args,
+            data_collator=ContrastiveCollator(
+                loaded.tokenizer,
+                self.data_format,
+                max_length=self.spec.max_length,
+                prompts=column_prompts(self.spec, self.data_format),
+                classes=class_indices(train_dataset, eval_dataset, self.data_format),
+                mask_duplicates=args.mask_duplicates,
+            ),
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=loaded.tokenizer,
+            **kwargs,
+        )
+        # encoders have no loss of their own; ours is computed in compute_loss
+        self.can_return_loss = True
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The model as it is now, as a function from texts to vectors."""
+        model = self.accelerator.unwrap_model(self.model)
+        return TextEncoder(model, self._tokenizer, self.spec, name=self.base.model_id or "")
+
+    @property
+    def output_folder(self) -> Path:
+        """Where checkpoints, the model and the reports are written."""
+        return Path(self.args.output_dir or "contrastive-model")
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter is trained, and not all weights."""
+        return isinstance(self.accelerator.unwrap_model(self.model), PeftModel)
+
+    # ---- the step -----------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Embed all texts of the step in one pool and return the loss (with the pool if asked)."""
+        del num_items_in_batch  # the loss is a mean over anchors
+        pool, plan = embed_pool(
+            lambda ids, mask: embed(model, self._pooling, ids, mask),
+            inputs["input_ids"],
+            inputs["lengths"],
+            max_tokens=self.args.chunk_tokens,
+            pad_token_id=self._tokenizer.pad_token_id or 0,
+        )
+        if model.training:
+            self._totals.examples += len(plan.order) // inputs["columns"]
+            self._totals.tokens += plan.real_tokens
+            self._totals.padded_tokens += plan.padded_tokens
+        loss = self._objective(pool, inputs)
+        return (loss, {"embeddings": pool}) if return_outputs else loss
+
+    def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
+        """Estimate a step's operations; see ``hf_contrastive.training.record``."""
+        return int(flops(self.model, sum(inputs["lengths"])))
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Measure the loss and, on pairs, how well each anchor finds its positive among all positives."""
+        del description, prediction_loss_only, ignore_keys
+        dataset, gather = dataloader.dataset, self.accelerator.gather_for_metrics
+        model: Any = self.model
+        losses: list[Tensor] = []
+        columns: list[tuple[Tensor, ...]] = []
+        with evaluating(model), torch.inference_mode():
+            for batch in dataloader:
+                prepared = self._prepare_inputs(batch)
+                loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
+                parts = outputs["embeddings"].float().chunk(prepared["columns"])
+                columns.append(tuple(gather(part).cpu() for part in parts))
+                losses.append(gather(loss.repeat(len(parts[0]))).cpu())
+                self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        metrics = {f"{metric_key_prefix}_loss": torch.cat(losses).mean().item()}
+        if self.data_format.kind in ("pairs", "triplets"):
+            anchors, positives = (torch.cat(column).numpy() for column in list(zip(*columns, strict=True))[:2])
+            names = self.data_format.texts[:2]
+            task = RetrievalTask.from_pairs(*(list(dataset[name]) for name in names))
+            scores = rank_metrics(anchors[list(task.query_rows)], positives[list(task.document_rows)], task.relevant)
+            metrics |= {f"{metric_key_prefix}_{name}": value for name, value in scores.means().items()}
+        return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))
+
+    # ---- checkpoints and models ---------------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train; ``resume_from_checkpoint=True`` takes the last checkpoint that is complete."""
+        if self.train_dataset is None:
+            msg = "There is nothing to train on: pass `train_dataset`."
+            raise DataFormatError(msg)
+        self.dataset_references()
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = str(last_complete_checkpoint(self.output_folder))
+        output = super().train(resume_from_checkpoint, *args, **kwargs)
+        self._totals.seconds += float(output.metrics.get("train_runtime", 0.0))
+        return output
+
+    def _get_output_dir(self, trial: Any) -> str:
+        folder = super()._get_output_dir(trial)
+        return str(Path(folder) / STAGING_FOLDER) if getattr(self, "_writes_checkpoint", False) else folder
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        # under a temporary name first, so that a killed process leaves no checkpoint that looks whole
+        folder = Path(self._get_output_dir(trial))
+        stage = folder / STAGING_FOLDER
+        self._writes_checkpoint = True
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._writes_checkpoint = False
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            step = f"checkpoint-{self.state.global_step}"
+            if self.state.best_global_step:
+                # the Trainer looked for the best one in the temporary folder
+                self.state.best_model_checkpoint = str(folder / f"checkpoint-{self.state.best_global_step}")
+                self.state.save_to_json(str(stage / step / "trainer_state.json"))
+            move_into_place(stage, folder)
+            rotate_checkpoints(
+                str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # PEFT's own layout; no training_args.bin, a pickle that may hold the Hub token
+        folder = Path(output_dir or self.output_folder)
+        model: Any = self.accelerator.unwrap_model(self.model)
+        if isinstance(model, PeftModel):
+            write_adapter(model, folder, self.base.model_id)
+        else:
+            model.save_pretrained(folder, state_dict=state_dict)
+        self._tokenizer.save_pretrained(folder)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the model in the published layout (merged at the root, PEFT's files under ``adapter/``)."""
+        if _internal_call:
+            super().save_model(output_dir, _internal_call=True)
+            return
+        self.write_model(Path(output_dir or self.output_folder))
+        if self.args.push_to_hub:
+            self.push_to_hub(commit_message="Model save")
+
+    def write_model(self, folder: Path) -> None:
+        """Write the model in the published layout into ``folder``, with its training record."""
+        if self.args.should_save:
+            from hf_contrastive.release.training_run import write_evidence
+
+            write_model(
+                self.accelerator.unwrap_model(self.model),
+                self._tokenizer,
+                self.spec,
+                folder,
+                base_model_id=self.base.model_id,
+                save_format=self.args.save_format,
+            )
+            write_evidence(self, folder)
+
+    # ---- evidence and release -----------------------------------------------------------------------
+
+    def add_evidence(self, *items: AuditReport | RemedyRecord | EvaluationReport | Statement) -> None:
+        """Keep reports, remedies, evaluations and statements for the documents of a push."""
+        self.evidence_items.extend(items)
+
+    def dataset_references(self) -> tuple[DatasetRef, ...]:
+        """Return the fingerprints of the data as it was passed in, all columns included."""
+        if self._references is None:
+            from hf_contrastive.auditing import references
+
+            self._references = references(train=self.train_dataset, validation=self.eval_dataset)
+        return self._references
+
+    def training_record(self) -> TrainingRecord:
+        """Say what was trained, on what and how; read after :meth:`train`."""
+        return training_record(
+            model=self.accelerator.unwrap_model(self.model),
+            args=self.args,
+            state=self.state,
+            totals=self._totals,
+            spec=self.spec,
+            base=self.base,
+            objective=self._objective.name,
+            data_format=self.data_format.description,
+            datasets=self.dataset_references(),
+        )
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Note the repository's name; it is made by the push, behind the gate."""
+        del token, private
+        self.hub_model_id = self.args.hub_model_id or self.output_folder.absolute().name  # type: ignore[assignment]
+        self.push_in_progress = None
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> CommitInfo:
+        """Audit the data that was trained on, write the documents, pass the gate, push one commit.
+
+        Args:
+            commit_message: of the commit.
+            blocking: must be True: a gate that closes in the background would be missed.
+            token: Hub token; default: ``args.hub_token``, else the one logged in.
+            revision: branch; default: main.
+            private: make a new repository private.
+            **kwargs: passed to :func:`hf_contrastive.release.publish`.
+
+        Returns:
+            The commit; ``trainer.push_receipt`` holds it with tag and digests.
+
+        Raises:
+            PushBlocked: the policy, or what would be published, forbids it. Nothing left the machine.
+            HubError: the Hub refused or could not be reached.
+        """
+        from hf_contrastive.release.training_run import push_training_run
+
+        if not blocking:
+            msg = "`blocking` must be True: the gate's decision is an exception, which a background push would lose."
+            raise ConfigurationError(msg)
+        self.push_receipt = push_training_run(
+            self,
+            commit_message=commit_message or "End of training",
+            token=token or self.args.hub_token,
+            revision=revision or self.args.hub_revision,
+            private=private if private is not None else self.args.hub_private_repo,
+            **kwargs,
+        )
+        return self.push_receipt.commit_info()
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        logger.warning(
+            "%s is not pushed: a checkpoint has not passed the gate; call `trainer.push_to_hub()` after training.",
+            Path(checkpoint_folder).name,
+        )

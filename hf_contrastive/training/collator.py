@@ -1,0 +1,78 @@
+"""From rows to one pool of token ids, unpadded; padding happens per chunk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from hf_contrastive.training.formats import DataFormat
+from hf_contrastive.training.views import independent_crop
+
+
+class ContrastiveCollator:
+    """Tokenise the text columns of a batch into one pool.
+
+    The result holds ``input_ids`` (``[sum of lengths]``, the columns one after the other), ``lengths``
+    (a list, ``[columns * batch]``), ``text_ids`` (``[columns * batch]``), ``columns`` (their number) and,
+    for labelled text, ``label`` (``[batch]``; the key ``labels`` would make Trainer rescale the loss).
+
+    Args:
+        tokenizer: of the model.
+        data_format: which columns are read.
+        max_length: texts are cut to this many tokens, special tokens included.
+        prompts: prefix by column; missing means none.
+        classes: index by label value.
+        mask_duplicates: give equal texts the same id, so that a copy of a positive is no negative.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        data_format: DataFormat,
+        *,
+        max_length: int,
+        prompts: Mapping[str, str] | None = None,
+        classes: Mapping[Any, int] | None = None,
+        mask_duplicates: bool = False,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.data_format = data_format
+        self.max_length = max_length
+        self.prompts = dict(prompts or {})
+        self.classes = dict(classes or {})
+        self.mask_duplicates = mask_duplicates
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Collate ``rows``."""
+        texts = [self.prompts.get(name, "") + row[name] for name in self.data_format.texts for row in rows]
+        tokens = self._views(texts) if self.data_format.kind == "text" else self._tokens(texts)
+        batch: dict[str, Any] = {
+            "input_ids": torch.tensor([token for ids in tokens for token in ids], dtype=torch.long),
+            "lengths": [len(ids) for ids in tokens],
+            "columns": len(tokens) // len(rows),
+            "text_ids": self._text_ids(tokens),
+        }
+        if self.data_format.label is not None:
+            label = self.data_format.label
+            batch["label"] = torch.tensor([self.classes[row[label]] for row in rows], dtype=torch.long)
+        return batch
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        encoded = self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
+        return [list(ids) for ids in encoded]
+
+    def _views(self, texts: list[str]) -> list[list[int]]:
+        special = self.tokenizer.num_special_tokens_to_add()
+        plain = self.tokenizer(texts, add_special_tokens=False, padding=False, truncation=False, verbose=False)
+        crops = [independent_crop(ids) for _ in range(2) for ids in plain["input_ids"]]
+        room = self.max_length - special
+        return [self.tokenizer.build_inputs_with_special_tokens(ids[:room]) for ids in crops]
+
+    def _text_ids(self, tokens: list[list[int]]) -> torch.Tensor:
+        if not self.mask_duplicates:
+            return torch.arange(len(tokens))
+        hashes = [hashlib.blake2b(repr(ids).encode(), digest_size=8).digest() for ids in tokens]
+        return torch.tensor([int.from_bytes(value, "little", signed=True) for value in hashes])

@@ -1,0 +1,131 @@
+"""LoRA adapters (Hu et al., 2021) on the layers that training can reach."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any, Literal, TypeAlias
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+
+from hf_contrastive.errors import ConfigurationError
+from model_cards.evidence import Adapter
+
+PeftArgument: TypeAlias = Literal["auto"] | LoraConfig | None
+RANK = 16
+ALPHA = 32
+
+
+def reachable_linears(model: nn.Module, tokenizer: Any) -> tuple[list[str], list[str]]:
+    """Return the linear layers that a loss on the token vectors reaches, and those it does not.
+
+    One tiny forward pass tells: e.g. BERT's pooler is not reached. An adapter there would never get a
+    gradient, and distributed training with ``find_unused_parameters=False`` would fail at its second step.
+
+    Args:
+        model: an encoder whose output has ``last_hidden_state``.
+        tokenizer: its tokenizer.
+    """
+    outputs: dict[str, Tensor] = {}
+    hooks = []
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    for name in names:
+        module = model.get_submodule(name)
+
+        def remember(_module: nn.Module, _inputs: Any, output: Tensor, name: str = name) -> None:
+            outputs[name] = output
+
+        hooks.append(module.register_forward_hook(remember))
+    device = next(model.parameters()).device
+    encoded = tokenizer(["a text"], return_tensors="pt").to(device)
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+    was_training = model.training
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        with torch.enable_grad():
+            hidden = model.eval()(
+                input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]
+            ).last_hidden_state
+            seen = [name for name in names if name in outputs and outputs[name].requires_grad]
+            gradients = torch.autograd.grad(hidden.float().sum(), [outputs[n] for n in seen], allow_unused=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        model.train(was_training)
+    reached = {name for name, gradient in zip(seen, gradients, strict=True) if gradient is not None}
+    return [n for n in names if n in reached], [n for n in names if n not in reached]
+
+
+def add_adapter(model: Any, tokenizer: Any, peft_config: Any) -> Any:
+    """Wrap ``model`` with an adapter, or prepare it for training all weights when ``peft_config`` is None.
+
+    Args:
+        model: a plain encoder, or a PeftModel, which is returned as it is.
+        tokenizer: its tokenizer.
+        peft_config: ``"auto"`` (rank 16, alpha 32, every reachable linear layer), a LoraConfig, or None.
+
+    Raises:
+        ConfigurationError: the value is none of these, or no layer would carry an adapter.
+    """
+    if isinstance(model, PeftModel):
+        return model
+    if peft_config is None:
+        _, unreached = reachable_linears(model, tokenizer)
+        for name in unreached:
+            model.get_submodule(name).requires_grad_(False)
+        return model
+    if isinstance(peft_config, LoraConfig):
+        config = copy.deepcopy(peft_config)
+    elif peft_config == "auto":
+        config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
+    else:
+        msg = (
+            f"`peft_config` must be 'auto' (LoRA of rank {RANK} on every linear layer), a peft.LoraConfig or None "
+            f"(train all weights), got {peft_config!r}."
+        )
+        raise ConfigurationError(msg)
+    reached, unreached = reachable_linears(model, tokenizer)
+    if config.target_modules in (None, "all-linear"):
+        config.target_modules = _suffixes(reached)
+    if not config.exclude_modules:
+        config.exclude_modules = [name for name in unreached if _targets(config.target_modules, name)] or None
+    if config.task_type is None:
+        config.task_type = "FEATURE_EXTRACTION"
+    with warnings.catch_warnings():
+        # get_peft_model warns when the base model was loaded by another peft version or is wrapped twice
+        warnings.simplefilter("ignore")
+        try:
+            return get_peft_model(model, config)
+        except ValueError as error:
+            msg = f"LoRA can not be added: {error} The model's linear layers are called e.g. {', '.join(reached[:4])}."
+            raise ConfigurationError(msg) from error
+
+
+def adapter_record(model: Any) -> Adapter | None:
+    """Describe the active adapter of ``model``, or return None when there is none."""
+    if not isinstance(model, PeftModel):
+        return None
+    config: Any = model.active_peft_config
+    targets = config.target_modules
+    return Adapter(
+        rank=int(getattr(config, "r", 0)),
+        alpha=float(getattr(config, "lora_alpha", 0)),
+        dropout=float(getattr(config, "lora_dropout", 0.0)),
+        target_modules=tuple(sorted(targets)) if not isinstance(targets, str) else (targets,),
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )
+
+
+def _suffixes(names: list[str]) -> list[str]:
+    return sorted({name.rpartition(".")[2] for name in names})
+
+
+def _targets(target_modules: Any, name: str) -> bool:
+    if isinstance(target_modules, str):
+        return True
+    return any(name == target or name.endswith("." + target) for target in target_modules)

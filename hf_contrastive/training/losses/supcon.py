@@ -1,0 +1,39 @@
+"""Supervised contrastive loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hf_contrastive.errors import DataFormatError
+from hf_contrastive.training.losses import LossInputs
+
+
+def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -> Tensor:
+    """Return the supervised contrastive loss over rows of the same class.
+
+    ``sum_i -1/|P(i)| sum_{p in P(i)} log(exp(scale * s_ip) / sum_{a != i} exp(scale * s_ia))`` averaged over
+    the rows that have another row of their class in the batch (Khosla et al., 2020, eq. 2, "L_out").
+
+    Args:
+        embeddings: one column ``[batch, dim]``.
+        batch: ``labels`` ``[batch]`` are read.
+        scale: 1 / temperature.
+
+    Returns:
+        A scalar; 0 with gradient when no class occurs twice in the batch.
+
+    Raises:
+        DataFormatError: the batch has no labels.
+    """
+    if batch.labels is None:
+        msg = "The supervised contrastive loss needs a `label` column; the batch has none."
+        raise DataFormatError(msg)
+    (texts,) = embeddings
+    own = torch.eye(len(texts), dtype=torch.bool, device=texts.device)
+    logits = (scale * texts @ texts.T).masked_fill(own, -torch.inf)
+    positive = (batch.labels[:, None] == batch.labels[None, :]) & ~own
+    counts = positive.sum(1)
+    log_probability = logits - logits.logsumexp(dim=1, keepdim=True)
+    terms = -log_probability.masked_fill(~positive, 0.0).sum(1) / counts.clamp(min=1)
+    return terms.sum() / (counts > 0).sum().clamp(min=1)

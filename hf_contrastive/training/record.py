@@ -1,0 +1,144 @@
+"""What a run did, counted while it runs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audits.findings import DatasetRef, Measurement
+from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.lora import adapter_record
+from model_cards.evidence import BaseModel, Environment, TrainingRecord
+
+FLOPS_METHOD = (
+    "estimate: 2 x non-embedding parameters x padded tokens for the forward pass, the same again for each of the "
+    "gradients computed (of activations; of weights where they are trained); attention scores left out"
+)
+_PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "numpy", "tokenizers", "hf-contrastive")
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters of one process: examples, tokens with and without padding, steps of the collator."""
+
+    examples: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    seconds: float = 0.0
+
+
+def training_record(
+    *,
+    model: Any,
+    args: Any,
+    state: Any,
+    totals: Totals,
+    spec: EncodingSpec,
+    base: BaseModel,
+    objective: str,
+    data_format: str,
+    datasets: tuple[DatasetRef, ...],
+) -> TrainingRecord:
+    """Collect what a run did.
+
+    Args:
+        model: the trained PreTrainedModel or PeftModel.
+        args: its ContrastiveConfig.
+        state: its TrainerState.
+        totals: counted while it ran.
+        spec: how it encodes.
+        base: where it came from.
+        objective: name of the loss.
+        data_format: recognised columns.
+        datasets: what was trained and evaluated on.
+    """
+    evaluated = [entry for entry in state.log_history if "eval_loss" in entry]
+    schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
+    return TrainingRecord(
+        base=base,
+        adapter=adapter_record(model),
+        objective=objective,
+        data_format=data_format,
+        temperature=args.temperature,
+        pooling=spec.pooling,
+        normalize=spec.normalize,
+        prompts=dict(spec.prompts),
+        max_length=spec.max_length,
+        embedding_dimension=int(model.config.hidden_size),
+        similarity=spec.similarity,
+        seed=args.seed,
+        batch_size=args.train_batch_size * args.world_size,
+        steps=state.global_step,
+        epochs=float(state.epoch or 0.0),
+        learning_rate=args.learning_rate,
+        schedule=f"{schedule}, warm-up {args.warmup_steps:g}",
+        examples=totals.examples,
+        tokens=totals.tokens,
+        padded_tokens=totals.padded_tokens,
+        flops=flops(model, totals.padded_tokens),
+        flops_method=FLOPS_METHOD,
+        seconds=totals.seconds,
+        losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry),
+        metrics=tuple(
+            Measurement(name=name, value=float(value), unit="score", method="evaluation data, last in training")
+            for name, value in sorted((evaluated[-1] if evaluated else {}).items())
+            if name.startswith("eval_") and not name.endswith(("_runtime", "_per_second"))
+        ),
+        datasets=datasets,
+        environment=environment(args.device, "bf16 autocast" if args.bf16 else "fp32"),
+    )
+
+
+def flops(model: Any, padded_tokens: int) -> float:
+    """Estimate the floating point operations of training on ``padded_tokens``; see FLOPS_METHOD.
+
+    Args:
+        model: a PreTrainedModel or PeftModel.
+        padded_tokens: tokens computed, padding included.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    embeddings = inner.get_input_embeddings()
+    everything = sum(parameter.numel() for parameter in inner.parameters())
+    parameters = everything - sum(parameter.numel() for parameter in embeddings.parameters())
+    trained = sum(parameter.numel() for parameter in inner.parameters() if parameter.requires_grad)
+    share = min(1.0, trained / max(1, parameters))
+    return float((2 + 2 + 2 * share) * parameters * padded_tokens)
+
+
+def environment(device: torch.device, precision: str) -> Environment:
+    """Describe machine and versions, without host name or paths."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    return Environment(
+        device=name,
+        processor=_processor(),
+        cores=torch.get_num_threads(),
+        precision=precision,
+        operating_system=f"{platform.system()} {platform.machine()}",
+        versions=versions(),
+    )
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of what computed the result; packages that are not installed are left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,108 @@
+"""The published layout of a model: whole or not at all.
+
+``merged``: the merged model and sentence-transformers' files at the root, PEFT's under ``adapter/``. Merged
+weights and an adapter in one folder would make ``SentenceTransformer`` and ``AutoModel`` apply the adapter twice.
+``adapter``: only the adapter (with tokenizer and pooling files) at the root.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from peft import PeftModel
+
+from hf_contrastive.training.encoding import EncodingSpec, write_spec
+
+ADAPTER_FOLDER = "adapter"
+SaveFormat = Literal["merged", "adapter"]
+
+
+def write_model(
+    model: Any,
+    tokenizer: Any,
+    spec: EncodingSpec,
+    folder: Path,
+    *,
+    base_model_id: str | None,
+    save_format: SaveFormat = "merged",
+) -> tuple[str, ...]:
+    """Write ``model`` in the published layout; a failure leaves what was in ``folder`` before.
+
+    Args:
+        model: a PreTrainedModel or PeftModel; it is not changed.
+        tokenizer: its tokenizer.
+        spec: how it encodes.
+        folder: made if missing; other files in it stay.
+        base_model_id: Hub id that the adapter's config names.
+        save_format: see above; a model without adapter is always written whole.
+
+    Returns:
+        The written files, relative to ``folder``.
+    """
+    with staging(folder) as stage:
+        if isinstance(model, PeftModel):
+            if save_format == "adapter":
+                write_adapter(model, stage, base_model_id)
+            else:
+                merged: Any = copy.deepcopy(model).merge_and_unload()
+                merged.save_pretrained(stage)
+                write_adapter(model, stage / ADAPTER_FOLDER, base_model_id)
+        else:
+            model.save_pretrained(stage)
+        _write_tokenizer(tokenizer, stage, spec.max_length)
+        write_spec(spec, stage, dimension=int(model.config.hidden_size))
+        return publish(stage, folder)
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside the files of ``folder``; it is gone afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=folder))
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def publish(stage: Path, folder: Path) -> tuple[str, ...]:
+    """Move every file of ``stage`` to its place in ``folder``; return their relative names."""
+    names = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (stage / name).replace(target)
+    return tuple(names)
+
+
+def write_adapter(model: Any, folder: Path, base_model_id: str | None) -> None:
+    """Write PEFT's two files, without the card that PEFT would add.
+
+    Whether the embedding layer changed is known here, so PEFT does not have to ask the Hub.
+    """
+    config = model.active_peft_config
+    before = config.base_model_name_or_path
+    if base_model_id is not None:
+        config.base_model_name_or_path = base_model_id
+    try:
+        model.save_pretrained(folder, save_embedding_layers=False)
+    finally:
+        config.base_model_name_or_path = before
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def _write_tokenizer(tokenizer: Any, folder: Path, max_length: int) -> None:
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_max_length = max_length
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        # truncation and padding of the last call would otherwise be saved as the tokenizer's own
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)

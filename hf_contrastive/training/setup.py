@@ -1,0 +1,86 @@
+"""What a trainer settles before it starts: formats, encoding, prompts, classes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from hf_contrastive.config import ContrastiveConfig
+from hf_contrastive.errors import DataFormatError
+from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.formats import DataFormat, recognise
+
+logger = logging.getLogger(__name__)
+
+
+def as_dataset(dataset: Any, name: str) -> Any:
+    """Return ``dataset`` if it is a ``datasets.Dataset``-like table; ``name`` is what an error calls it."""
+    if isinstance(dataset, Mapping) or not hasattr(dataset, "column_names") or not hasattr(dataset, "__len__"):
+        msg = (
+            f"`{name}` is a {type(dataset).__name__}; a `datasets.Dataset` is needed, e.g. one split of "
+            "`datasets.load_dataset(...)` or `Dataset.from_dict({'anchor': [...], 'positive': [...]})`."
+        )
+        raise DataFormatError(msg)
+    return dataset
+
+
+def recognise_dataset(dataset: Any) -> DataFormat:
+    """Return the format of ``dataset`` by its columns."""
+    if dataset is None:
+        msg = "Pass a `train_dataset` or an `eval_dataset`: the columns tell what is trained."
+        raise DataFormatError(msg)
+    return recognise(as_dataset(dataset, "train_dataset").column_names)
+
+
+def same_format(dataset: Any, expected: DataFormat) -> DataFormat:
+    """Return the format of ``dataset``, which must be the ``expected`` one."""
+    found = recognise(dataset.column_names)
+    if found != expected:
+        msg = (
+            f"`eval_dataset` has the format {found.description}, `train_dataset` {expected.description}; "
+            "they must be the same."
+        )
+        raise DataFormatError(msg)
+    return found
+
+
+def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig) -> EncodingSpec:
+    """Return the model's encoding with the settings of ``args`` over it."""
+    prompts = dict(spec.prompts)
+    prompts |= {
+        key: value
+        for key, value in (("query", args.query_prompt), ("document", args.document_prompt))
+        if value is not None
+    }
+    if args.max_length is not None and args.max_length > spec.max_length:
+        logger.warning("max_length is %d: the model reads no more.", spec.max_length)
+    return EncodingSpec(
+        pooling=args.pooling or spec.pooling,
+        normalize=spec.normalize if args.normalize is None else args.normalize,
+        max_length=min(args.max_length or spec.max_length, spec.max_length),
+        prompts=prompts,
+        similarity=spec.similarity,
+    )
+
+
+def column_prompts(spec: EncodingSpec, data_format: DataFormat) -> dict[str, str]:
+    """Return the prompt of each text column: the query's for anchors, the document's for the others."""
+    if data_format.kind in ("text", "labelled"):
+        return {}
+    anchor, *others = data_format.texts
+    prompts = {anchor: spec.prompts.get("query", "")}
+    return prompts | {name: spec.prompts.get("document", "") for name in others}
+
+
+def class_indices(train_dataset: Any, eval_dataset: Any, data_format: DataFormat) -> dict[Any, int]:
+    """Return an index for each label value of the datasets, in a stable order."""
+    if data_format.label is None:
+        return {}
+    values = {
+        value
+        for dataset in (train_dataset, eval_dataset)
+        if dataset is not None
+        for value in dataset[data_format.label]
+    }
+    return {value: i for i, value in enumerate(sorted(values, key=str))}
