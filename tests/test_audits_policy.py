@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from audits import PolicyError, judge, load_policy
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Measurement
-from audits.policy import LEVELS, Intent, Policy, Rule, Verdict, Waiver, known_codes
+from audits.policy import LEVELS, Intent, Policy, Rule, Verdict, Waiver
+from audits.policy_files import known_codes
 
 TODAY = datetime.date(2026, 6, 1)
 ORDER = {"pass": 0, "review": 1, "block": 2}
