@@ -191,7 +191,13 @@ def chain(evidence: Evidence) -> tuple[Link, ...]:
             words = f"The fingerprints of {plural(len(trained), 'split')} are equal."
             links.append(Link("Data trained on = data audited", words, True))
     if verdict is not None:
-        links.append(Link("Verdict = this audit, this policy", "The digests are equal.", True))
+        absent = [name for name, record in (("audit", audit), ("policy", evidence.policy)) if record is None]
+        if absent:
+            words = f"Could not be checked in full: the {' and the '.join(absent)} is not in this evidence."
+            links.append(Link("Verdict = this audit, this policy", words, None))
+        else:
+            # check_chain refuses anything else
+            links.append(Link("Verdict = this audit, this policy", "The digests are equal.", True))
         for approval in evidence.approvals:
             bound = approval.verdict_digest in (verdict.digest, verdict.content_digest)
             words = "bound to this verdict." if bound else "given for another verdict: it approves nothing here."

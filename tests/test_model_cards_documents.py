@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -720,3 +722,50 @@ def test_unknown_document_names_the_known(evidence):
 def test_a_page_that_loads_or_runs_something_is_refused(text):
     with pytest.raises(DocumentError, match="not self-contained"):
         documents()["report_html"].validate(text)
+
+
+def contrast(one, other):
+    """WCAG 2.2 contrast ratio of two #rrggbb colours."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
+def test_every_text_colour_stands_out_from_its_ground(evidence, scheme):
+    style = render(evidence, "report_html").split("<style>")[1].split("</style>")[0]
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", style.split(":root {")[scheme + 1].split("}")[0]))
+    pairs = [("ink", "paper"), ("soft", "paper"), ("link", "paper"), ("series", "paper")]
+    pairs += [(text, f"{name}-bg") for name in ("pass", "review", "block", "none") for text in (name, "ink")]
+    for text, ground in pairs:
+        assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_fits_its_width_in_a_browser(evidence, tmp_path, width):
+    words = Evidence.from_dict(poisoned(evidence.to_dict(), poison="x" * 400))
+    long = {"plain": evidence, "long": with_digests(words)}
+    for name, item in long.items():
+        page = render(item, "report_html").replace("<details>", "<details open>")
+        (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
+    size = f'width="{width}" height="900" style="border:0"'
+    frames = "".join(f'<iframe src="{name}.html" {size}></iframe>' for name in long)
+    width_of = "frame => frame.contentDocument.documentElement.scrollWidth"
+    script = f"onload = () => document.title = [...document.querySelectorAll('iframe')].map({width_of}).join()"
+    (tmp_path / "frame.html").write_text(f"<!doctype html>{frames}<script>{script}</script>", encoding="utf-8")
+    command = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+        "--allow-file-access-from-files", "--hide-scrollbars", "--window-size=1400,1000", "--dump-dom",
+        (tmp_path / "frame.html").as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    widths = [int(number) for number in re.search(r"<title>([\d,]+)</title>", shown)[1].split(",")]
+    assert widths == [width, width]
