@@ -4,8 +4,9 @@ Tried in this order: package classifiers ("License :: OSI Approved :: MIT Licens
 a family that is ambiguous by itself, an SPDX expression of such names, a pasted license text. What
 none of them knows is "unknown".
 
-``bsd`` alone is a family and unknown; the classifier "OSI Approved :: BSD License" is permissive,
-because every BSD license that OSI approved is, with the exact SPDX id left open.
+``bsd`` alone is a family and unknown; the classifier "OSI Approved :: BSD License", also without its
+prefix, is permissive, because every BSD license that OSI approved is; the exact SPDX id stays open.
+Several classifiers, or names joined by ";", do not say whether they are a choice: the strictest counts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 _LONGEST_EXPRESSION = 400  # a package's expression is shorter; a pasted text is longer
 _LONGEST_TEXT = 200_000
 _OPERATOR = re.compile(r"\b(?:and|or|with)\b|[()/]", re.IGNORECASE)
-_CLASSIFIER = re.compile(r"license\s*::\s*", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[;\n]|(?=\blicense\s*::)", re.IGNORECASE)
+_CLASSIFIER = re.compile(r"^license\s*::\s*(?:osi approved\s*(?:::\s*|$))?", re.IGNORECASE)
+# parents of classifiers
+_NAMES_NOTHING = frozenset({"", "license :: osi approved", "license :: dfsg approved", "osi approved", "dfsg approved"})
 _licensing = Licensing()
 _exceptions = {fold(key): key for key in EXCEPTIONS}
 _known_spdx = {fold(key) for key in LICENSES}
@@ -70,19 +74,24 @@ def strictest(licenses: Sequence[ResolvedLicense]) -> ResolvedLicense:
 
 @lru_cache(maxsize=4096)
 def _resolve(text: str) -> ResolvedLicense:
-    if _CLASSIFIER.match(text.strip()):
-        return strictest([_classifier(part) for part in _CLASSIFIER.split(text) if part.strip(" \n,;|")])
-    found = _named(text)
-    if found is None and len(text) <= _LONGEST_EXPRESSION:
-        found = _expression(text)
-    return found or _license_text(text) or _unknown(text)
+    if len(text) > _LONGEST_EXPRESSION:
+        return _license_text(text) or _unknown(text)
+    parts = [part for part in _SEPARATOR.split(text) if fold(part) not in _NAMES_NOTHING]
+    if len(parts) > 1:
+        stated = [_resolve(part) for part in parts]
+        if any(item.category != "unknown" for item in stated):
+            return strictest(stated)
+    elif parts:
+        text = parts[0]
+    return _named(text) or _expression(text) or _license_text(text) or _unknown(text)
 
 
 def _named(text: str) -> ResolvedLicense | None:
     """Look up one id or name, without operators."""
-    if len(text) > _LONGEST_EXPRESSION:
-        return None
     facts, key = load_facts(), fold(text)
+    classified = _classifier(fold(_CLASSIFIER.sub("", text.strip())))
+    if classified is not None or _CLASSIFIER.match(text.strip()):
+        return classified or ResolvedLicense(None, "unknown", "a classifier that names no license known here")
     if key in facts.families:
         return ResolvedLicense(None, "unknown", f"ambiguous: {facts.families[key]}")
     known = facts.spdx.get(key) or facts.spdx.get(fold(facts.names.get(key, "")))
@@ -104,16 +113,15 @@ def _version_note(spdx: str) -> str:
     return "does not say whether later versions are allowed" if bare_gnu else ""
 
 
-def _classifier(text: str) -> ResolvedLicense:
+def _classifier(key: str) -> ResolvedLicense | None:
     facts = load_facts()
-    key = fold(re.sub(r"^osi approved(?:\s*::\s*)?", "", fold(text).strip(" |")))
     if key in facts.classifiers:
         spdx, category = facts.spdx[fold(facts.classifiers[key])]
         return ResolvedLicense(spdx, category, "stated by a classifier")
     if key in facts.classifier_categories:
         note = "stated by a classifier that leaves the exact license open"
         return ResolvedLicense(None, facts.classifier_categories[key], note)
-    return ResolvedLicense(None, "unknown", "a classifier that names no license known here")
+    return None
 
 
 def _expression(text: str) -> ResolvedLicense | None:

@@ -40,6 +40,8 @@ _STAND_INS = frozenset(
     for name in ("domain", "yourdomain", "mydomain", "mycompany", "yourcompany", "foo", "bar")
     for ending in ("com", "net", "org")
 )
+_LOCAL_WINDOW = 80  # a local part has at most 64 characters
+_URL_WINDOW = 300
 _LONGEST_NUMBER = 12  # numeric mailboxes exist (phone numbers); message ids are longer
 
 # Starts at the @, so that a long run of letters is never scanned once per letter.
@@ -67,7 +69,7 @@ def find_addresses(text: str) -> tuple[Address, ...]:
         return ()
     found = []
     for match in _AT.finditer(text):
-        before = text[max(0, match.start() - 300) : match.start()]
+        before = text[max(0, match.start() - _LOCAL_WINDOW) : match.start()]
         run = _LOCAL_CHARACTER.search(before)
         local = run.group().lstrip("._%+-") if run else ""
         start = match.start() - len(local)
@@ -81,7 +83,7 @@ def find_addresses(text: str) -> tuple[Address, ...]:
             continue
         if right[:1] in ("(", "[", "/") or (right[:1] == ":" and right[1:].strip()):
             continue
-        if _plausible_domain(match.group(1)) and not _URL_USER.search(before[: len(before) - len(local)]):
+        if _plausible_domain(match.group(1)) and not _in_url(text[max(0, start - _URL_WINDOW) : start]):
             found.append(Address(start, match.end(), text[start : match.end()]))
     return tuple(found)
 
@@ -96,6 +98,10 @@ def mask_address(address: str) -> str:
 def mask_addresses(text: str) -> str:
     """Return ``text`` with everything that looks like an address masked, reserved domains included."""
     return _ANY.sub(lambda match: mask_address(match.group()), text) if "@" in text else text
+
+
+def _in_url(before: str) -> bool:
+    return "://" in before and _URL_USER.search(before) is not None
 
 
 def _plausible_domain(domain: str) -> bool:

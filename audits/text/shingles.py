@@ -17,6 +17,7 @@ SIZE = 5
 """Words, or characters, in one shingle."""
 
 _LONG_WORD_BYTES = 24
+_PADDING = "\ud800"  # a lone surrogate: stands in no valid text
 _CHUNK_BYTES = 4_000_000
 
 UInt64s = npt.NDArray[np.uint64]
@@ -126,7 +127,7 @@ def _word_shingles(chunk: _Chunk) -> tuple[Int64s, UInt64s]:
 
 def _character_shingles(chunk: _Chunk) -> tuple[Int64s, UInt64s]:
     rows = [i for i in np.flatnonzero(~chunk.by_words).tolist() if chunk.texts[i]]
-    padded = [chunk.texts[i].ljust(SIZE, "\0") for i in rows]
+    padded = [chunk.texts[i].ljust(SIZE, _PADDING) for i in rows]
     if not rows:
         return np.empty(0, np.int64), np.empty(0, np.uint64)
     points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
