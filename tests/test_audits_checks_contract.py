@@ -1,0 +1,164 @@
+import inspect
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from audits.checks import CheckContext, discover, title_of
+from audits.findings import MAX_EVIDENCE, Columns, Finding, Measurement, Table
+from audits.records import canonical_json
+from audits.source import AuditSource
+
+CODES = {
+    "DUP001": "fraction",
+    "DUP002": "fraction",
+    "LABEL001": "fraction",
+    "LEAK001": "fraction",
+    "LEAK002": "fraction",
+    "LIC001": "rows",
+    "LIC002": "rows",
+    "LIC003": "rows",
+    "PAIR001": "fraction",
+    "PAIR002": "fraction",
+    "PAIR003": "fraction",
+    "PAIR004": "fraction",
+    "PII001": "fraction",
+}
+CHECKS = {check.code: check for check in discover() if check.code in CODES}
+PAIRS = Columns(anchor="anchor", positive="positive", label="label", license="license")
+TEXTS = Columns(text="anchor", label="label", license="license")
+
+
+class FakeEncoder:
+    """Vectors that depend on the length and the first letters of a text."""
+
+    name = "fake"
+
+    def encode(self, texts):
+        vectors = np.zeros((len(texts), 4), np.float32)
+        for i, text in enumerate(texts):
+            vectors[i] = [len(text) % 7, *(ord(letter) % 5 for letter in (text + "   ")[:3])]
+        return vectors
+
+
+CONTEXT = CheckContext(
+    encoder=FakeEncoder(), count_tokens=lambda texts: [len(text.split()) + 2 for text in texts], max_length=8
+)
+
+
+def table(rows):
+    names = ("anchor", "positive", "label", "license")
+    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
+
+
+LONG = "this sentence has quite a few words in it so that it can be compared with others of its kind number"
+DEFECTIVE = [
+    (f"{LONG} one", "write to jane@corp.org for the rest", "a", "MIT"),
+    (f"{LONG} one", "write to jane@corp.org for the rest", "a", "cc-by-nc-4.0"),
+    (f"{LONG} two two", f"{LONG} two two", "b", "bsd"),
+    (f"{LONG} three", None, "b", None),
+    ("x", "\u200b", None, "GPL-3.0-only"),
+    ("", "", "", ""),
+    ("what is it called", "write to jane@corp.org for the rest", "a", "MIT"),
+    (f"{LONG} one", "write to jane@corp.org for the rest please", "a", "MIT"),
+]
+NEAR_LEAK = (f"{LONG} one extra word", "an answer that stands nowhere else", "a", "MIT")
+SPLITS = {
+    "empty splits": {"train": table([]), "test": table([])},
+    "one row": {"train": table(DEFECTIVE[:1])},
+    "one null row": {"train": table([(None, None, None, None)]), "test": table([(None, None, None, None)])},
+    "one row each": {"train": table(DEFECTIVE[:1]), "test": table(DEFECTIVE[:1])},
+    "all equal": {"train": table(DEFECTIVE[:1] * 12), "test": table(DEFECTIVE[:1] * 3)},
+    "all empty": {"train": table([("", None, "a", "")] * 12), "test": table([("", "\u200b", "b", None)] * 3)},
+    "all distinct": {"train": table([(f"{i} is a number", f"{i * 7} is not", "ab"[i % 2], "MIT") for i in range(12)])},
+    "odd unicode": {
+        "train": table([("\ufffe\U0010ffff\x00 \u202e", "\u0345ſ é́ 👩‍👩‍👧", "\u200b", "\ufeff")] * 6),
+        "test": table([("👩‍👩‍👧 \x1b[31m", "\ud7ff\ue000", "👩", "©")]),
+    },
+    "a megabyte": {
+        "train": table([("word " * 200_000, "x" * 1_000_000, "a", "MIT " * 250_000)]),
+        "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
+    },
+    "defective": {
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK]),
+        "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
+        "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
+    },
+}
+
+
+def run(code, splits, columns=PAIRS, context=CONTEXT):
+    return list(CHECKS[code].run(AuditSource(tables=splits, columns=columns), context))
+
+
+def test_every_code_is_there_once():
+    assert sorted(CHECKS) == sorted(CODES)
+    assert len({check.code for check in discover()}) == len(discover())
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_check_documents_its_title_and_meaning(code):
+    check = CHECKS[code]
+    assert 10 < len(title_of(check)) < 100
+    assert len(inspect.getdoc(check.run) or "") > 40
+    assert isinstance(check.needs, tuple)
+
+
+@pytest.mark.parametrize("case", SPLITS)
+@pytest.mark.parametrize("code", CODES)
+def test_a_check_takes_any_data_and_states_sound_findings(code, case):
+    for columns in (PAIRS, TEXTS):
+        if columns is TEXTS and code in ("PAIR001", "PAIR002"):
+            continue
+        splits = SPLITS[case]
+        observations = run(code, splits, columns)
+        places = set()
+        names = set()
+        for item in observations:
+            canonical_json(item.to_dict())
+            assert isinstance(item, Finding | Measurement | Table)
+            if isinstance(item, Measurement):
+                assert item.name not in names
+                names.add(item.name)
+            if not isinstance(item, Finding):
+                continue
+            assert item.code == code
+            assert item.measurement.unit == CODES[code]
+            assert item.measurement.method
+            assert item.remedy
+            assert item.measurement.value > 0
+            assert item.measurement.unit == "rows" or item.measurement.value <= 1
+            assert (item.split, item.column) not in places
+            places.add((item.split, item.column))
+            assert item.rows is not None
+            rows = list(item.rows)
+            assert item.total_rows == len({row.row for row in rows}) > 0
+            assert 0 < len(item.evidence) <= MAX_EVIDENCE
+            listed = {row.row for row in rows}
+            for row in rows:
+                assert 0 <= row.row < splits[item.split].num_rows
+                if row.other_row is not None:
+                    assert 0 <= row.other_row < splits[row.other_split].num_rows
+            for evidence in item.evidence:
+                assert evidence.row in listed
+                for text in (evidence.excerpt, *(other.excerpt for other in evidence.related)):
+                    assert 0 < len(text) <= 160
+                    assert "jane@" not in text
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_check_is_deterministic(code):
+    first, second = (run(code, SPLITS["defective"]) for _ in range(2))
+    assert first == second
+    assert [getattr(item, "rows_digest", "") for item in first] == [getattr(item, "rows_digest", "") for item in second]
+
+
+@pytest.mark.parametrize("code", sorted(set(CODES) - {"LABEL001", "LIC001"}))
+def test_a_check_finds_its_defect_in_defective_data(code):
+    assert any(isinstance(item, Finding) for item in run(code, SPLITS["defective"]))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_chunking_of_a_column_changes_nothing(code):
+    splits = {name: pa.concat_tables([part.slice(0, 2), part.slice(2)]) for name, part in SPLITS["defective"].items()}
+    assert run(code, splits) == run(code, SPLITS["defective"])
