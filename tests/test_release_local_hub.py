@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
+from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.local_hub import LocalHub, LocalHubError, hub_environment, serve
 from hf_contrastive.release.local_hub.objects import blob_id, pointer
 from hf_contrastive.release.local_hub.writes import LFS_CLIENT
@@ -335,6 +336,15 @@ def test_seeding_needs_no_http_and_no_namespace(hub: LocalHub, api: HfApi, tmp_p
         hub.seed("someone/x", tmp_path / "none")
     with pytest.raises(ValueError, match="repository id"):
         hub.seed("../x", source)
+
+
+@pytest.mark.parametrize(
+    "options", [{"user": "a/b"}, {"user": ".."}, {"token": ""}, {"token": "two words"}, {"port": 70000}]
+)
+def test_settings_that_can_not_work_are_refused_at_once(tmp_path: Path, options: dict[str, object]):
+    with pytest.raises(ContrastiveError):
+        serve(tmp_path, **options)
+    serve(tmp_path).close()
 
 
 def test_the_environment_adds_to_the_hosts_that_need_no_proxy(hub: LocalHub, monkeypatch: pytest.MonkeyPatch):

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from hf_contrastive.release.local_hub import LocalHub, serve
+from hf_contrastive.release.local_hub.writes import LFS_CLIENT
 
 WEIGHTS = bytes(range(256)) * 40
 TEXT = b"0123456789"
@@ -104,6 +105,30 @@ def upload_address(wire: Wire, oid: str, size: int) -> str:
     (item,) = batch(wire, (oid, size))
     address = urlsplit(item["actions"]["upload"]["href"])
     return f"{address.path}?{address.query}"
+
+
+@pytest.mark.parametrize(
+    ("agent", "mode"),
+    [
+        ("unknown/None; hf_hub/2.4.0", "regular"),
+        (f"unknown/None; hf_hub/2.4.0; origin/{LFS_CLIENT}", "lfs"),
+        ("datasets/5.2.0; hf_hub/2.4.0", "lfs"),
+    ],
+)
+def test_how_to_upload_depends_on_what_the_client_says_of_itself(wire: Wire, agent: str, mode: str):
+    content = {"a.txt": TEXT, "w.bin": WEIGHTS, "empty.bin": b"", "new.txt": b"x"}
+    files = [{"path": path, "size": len(data), "sample": ""} for path, data in content.items()]
+    files.append({"path": "big.txt", "size": 10_000_001, "sample": ""})
+    answer = wire("POST", "/api/models/local/m/preupload/main", {"files": files}, User_Agent=agent)
+    found = {item["path"]: (item["uploadMode"], item.get("oid")) for item in answer.json["files"]}
+    git_id = hashlib.sha1(b"blob %d\0" % len(WEIGHTS) + WEIGHTS, usedforsecurity=False).hexdigest()
+    assert found == {
+        "a.txt": ("regular", hashlib.sha1(b"blob 10\0" + TEXT, usedforsecurity=False).hexdigest()),
+        "w.bin": (mode, hashlib.sha256(WEIGHTS).hexdigest() if mode == "lfs" else git_id),
+        "empty.bin": ("regular", None),
+        "new.txt": ("regular", None),
+        "big.txt": (mode, None),
+    }
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class LocalHub:
     """
 
     def __init__(self, folder: Path, *, port: int, user: str, token: str | None) -> None:
-        repo_folder_name(user)
+        repo_folder_name(f"{user}/x")
         if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
             msg = "The token must be printable ASCII without spaces, since it travels in a header; choose another one."
             raise LocalHubError(msg)
@@ -122,9 +122,11 @@ def serve(folder: Path, *, port: int = 0, user: str = "local", token: str | None
     does not say so in its requests. Therefore every file is asked for within the commit, unless the client says
     in its User-Agent that it uses Git LFS without Xet (:func:`hub_environment` makes it say so). Files above
     10 MB, or with a suffix that the Hub's ``.gitattributes`` tracks, are LFS files in the repository either way,
-    so what is read back is the same.
+    so what is read back is the same. One client can not do without: ``datasets`` deletes its files before the
+    commit, so ``Dataset.push_to_hub`` always gets LFS and needs ``HF_HUB_DISABLE_XET=1``.
 
-    Not there: pull requests, Spaces, Xet, gated repositories, several users, ``git clone``.
+    Not there: pull requests, Spaces, Xet, gated repositories, several users, ``git clone``, ``.gitignore`` rules.
+    Objects that no commit needs any more stay on disk; delete the folder to start afresh.
 
     Args:
         folder: where everything is kept; made if missing. One server at a time.
