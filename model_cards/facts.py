@@ -10,6 +10,7 @@ from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
 from model_cards.typesetting import measured, number, plural
 
+_WEAKEST = ("not checked", "not judged", "pass by waiver", "pass")
 _SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 
 
@@ -32,6 +33,15 @@ class CheckRow(NamedTuple):
     allowed: str
     decision: str
     required: bool
+
+
+class OpenPoint(NamedTuple):
+    """What must be resolved for one check: what was observed, and what its findings say can be done."""
+
+    code: str
+    decision: Decision
+    observed: tuple[str, ...]
+    remedies: tuple[str, ...]
 
 
 class Link(NamedTuple):
@@ -91,14 +101,35 @@ def headline(evidence: Evidence) -> Headline:
             tail = "No approval is recorded."
         words = f"{policy} asks a named person to decide on {plural(raised, 'outcome')}: {counts}. {tail}"
         return Headline("review", "Review needed", words[0].upper() + words[1:])
-    words = f"{policy} blocks publication by {plural(raised, 'outcome')}: {counts}."
+    words = f"{policy} blocks publication because of {plural(raised, 'outcome')}: {counts}."
     return Headline("block", "Blocked", words[0].upper() + words[1:])
 
 
-def open_outcomes(evidence: Evidence) -> tuple[Outcome, ...]:
-    """Return the outcomes that keep the verdict from a pass, the gravest first."""
-    outcomes = evidence.verdict.outcomes if evidence.verdict else ()
-    return tuple(sorted((o for o in outcomes if o.decision != "pass"), key=lambda o: (-_SEVERITY[o.decision], o.code)))
+def open_outcomes(evidence: Evidence) -> tuple[OpenPoint, ...]:
+    """Return what keeps the verdict from a pass, one point a check, the gravest first."""
+    outcomes = [o for o in (evidence.verdict.outcomes if evidence.verdict else ()) if o.decision != "pass"]
+    points = []
+    for code in dict.fromkeys(outcome.code for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.code == code]
+        gravest = max((outcome.decision for outcome in own), key=_SEVERITY.__getitem__)
+        words = tuple(f"observed {outcome.observed}, allowed {outcome.allowed}" for outcome in own)
+        findings = evidence.audit.findings if evidence.audit is not None else ()
+        remedies = dict.fromkeys(item.remedy for item in findings if item.code == code and item.remedy)
+        points.append(OpenPoint(code, gravest, words, tuple(remedies)))
+    return tuple(sorted(points, key=lambda point: (-_SEVERITY[point.decision], point.code)))
+
+
+def decision_words(evidence: Evidence, outcome: Outcome) -> str:
+    """Return the decision as shown: a pass by waiver, or of a check that did not run, is no plain pass."""
+    result = evidence.audit.result(outcome.code) if evidence.audit is not None else None
+    if outcome.decision != "pass":
+        return outcome.decision
+    if outcome.waiver is not None:
+        return "pass by waiver"
+    if result is None or result.status != "ran":
+        return "not checked"
+    # a rule that does not apply, e.g. one for commercial use where none is intended
+    return "not judged" if outcome.observed == "not judged" else "pass"
 
 
 def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:
@@ -110,7 +141,7 @@ def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:
     known = {result.code for result in audit.results}
     named = {outcome.code for outcome in (evidence.verdict.outcomes if evidence.verdict else ())}
     named |= {rule.code for rule in (evidence.policy.rules if evidence.policy else ())}
-    for code in sorted(named - known):
+    for code in sorted(named - known - {"*"}):  # "*" is the verdict on a policy without rules
         missing = CheckResult(code=code, status="skipped", reason="The policy names it, but it was never run.")
         rows.append(_check_row(evidence, missing)._replace(status="never run"))
     return tuple(rows)
@@ -130,6 +161,8 @@ def finding_words(finding: Finding) -> str:
     """Return one finding as a phrase: where, how much, how many rows."""
     rows = plural(finding.total_rows, "row")
     amount = measured(finding.measurement)
+    if finding.measurement.unit == "fraction" and finding.measurement.sample_size is not None:
+        amount += f" of {number(finding.measurement.sample_size)}"
     in_rows = finding.measurement.unit == "rows" and finding.measurement.value == finding.total_rows
     return f"{place(finding)}: {rows}" if in_rows else f"{place(finding)}: {amount} ({rows})"
 
@@ -145,10 +178,10 @@ def affected_rows(audit: AuditReport | None, code: str) -> str:
     return f"{plural(len(result.findings), 'finding')}, {plural(rows, 'row')}" if result.findings else "nothing found"
 
 
-def license_tables(audit: AuditReport | None) -> tuple[tuple[CheckResult, Table], ...]:
-    """Return the tables that count rows by license, with the check that made them."""
+def license_tables(audit: AuditReport | None) -> tuple[tuple[str, Table], ...]:
+    """Return the tables that count rows by license, with the code of the check that made them."""
     return tuple(
-        (result, table)
+        (result.code, table)
         for result in (audit.results if audit else ())
         for table in result.tables
         if any("licen" in column.lower() for column in table.columns)
@@ -216,14 +249,14 @@ def _check_row(evidence: Evidence, result: CheckResult) -> CheckRow:
     else:
         found = ("nothing found",)
     if result.status == "ran" and not result.findings:
-        found += tuple(f"{item.name}: {measured(item)}" for item in result.measurements[:3])
+        found += tuple(f"{item.name}: {measured(item)}" for item in result.measurements if item.value)[:3]
     allowed = tuple(dict.fromkeys(o.allowed for o in outcomes if o.allowed))
     if not allowed:
         allowed = tuple(dict.fromkeys(number(rule.allowed) for rule in rules))
     if outcomes:
         decision: str = max((o.decision for o in outcomes), key=_SEVERITY.__getitem__)
-        if decision == "pass" and any(o.waiver for o in outcomes):
-            decision = "pass by waiver"
+        if decision == "pass":
+            decision = min((decision_words(evidence, o) for o in outcomes), key=_WEAKEST.index)
     elif verdict is None:
         decision = "not judged"
     else:

@@ -62,11 +62,13 @@ def number(value: float | None) -> str:
 
 
 def measured(item: Measurement | None, *, signed: bool = False) -> str:
-    """Return value, interval and unit of one measurement, e.g. ``0.4812 [0.4701, 0.4923]``."""
+    """Return value, interval and unit, e.g. ``0.4812 [0.4701, 0.4923]``; a fraction is shown in per cent."""
     if item is None:
         return "–"
 
     def show(value: float) -> str:
+        if item.unit == "fraction":
+            return f"{100 * value:{'+.3g' if signed else '.3g'}} %"
         if isinstance(item.value, int):
             return number(value)
         return f"{value:{'+' if signed else ''}.4f}" if 1e-4 <= abs(value) < 10 or value == 0 else number(value)

@@ -40,6 +40,7 @@ from model_cards.evidence import (
     Statement,
     TrainingRecord,
 )
+from model_cards.facts import check_rows
 from model_cards.render import documents, render, write_documents
 from model_cards.validate import card_metadata, validate_card
 
@@ -255,7 +256,7 @@ def evidence_of():
                 waiver="Labels are not trained on. (Ada, until 2027-01-31)",
             ),
         ),
-        report_digest=audit.digest,
+        report_digest=audit.content_digest,
         policy_digest=policy.digest,
         policy_name="standard",
     )
@@ -423,8 +424,12 @@ def test_numbers_agree_between_card_page_and_json(evidence):
         assert float(row[2]) == pytest.approx(item["after"]["value"], abs=5e-5)
         shown = [float(number) for number in re.findall(r"[-+]\d\.\d+", row[3])]
         assert shown == pytest.approx([item["difference"]["value"], *item["difference"]["interval"]], abs=5e-5)
-    for found in evidence.audit.findings:
-        assert str(found.measurement.value) in page.values
+    told = json.loads(render(evidence, "report_json"))
+    for found in (item for result in told["results"] for item in result["findings"]):
+        assert str(found["measurement"]["value"]) in page.values
+    assert told["decision"] == "pass"
+    assert told["report_digest"] in card
+    assert told["report_digest"] in page.text
     for phrase in ("No rule of policy “standard” was violated: 4 checks ran, 3 not checked", "1,120"):
         assert phrase.replace("1,120", "23,840") in card
         assert phrase.replace("1,120", "23,840") in page.text
@@ -509,6 +514,17 @@ def test_what_was_not_checked_never_reads_as_passed(evidence):
     assert "never run" in text
     assert "1 rule held only by waiver" in text
     assert "compliant" not in (card + text).lower()
+
+
+def test_a_check_that_did_not_run_is_shown_as_not_checked_whatever_its_outcome(evidence):
+    skipped = Outcome(code="TOK001", decision="pass", rule="not required", observed="not checked", allowed="0.5")
+    aside = Outcome(code="LIC001", decision="pass", rule="for commercial use", observed="not judged", allowed="0")
+    verdict = replace(evidence.verdict, outcomes=(*evidence.verdict.outcomes, skipped, aside))
+    rows = {row.code: row for row in check_rows(replace(evidence, verdict=verdict))}
+    assert rows["TOK001"].decision == "not checked"
+    assert rows["LIC001"].decision == "not judged"
+    assert rows["LAB001"].decision == "pass by waiver"
+    assert rows["LEAK001"].decision == "pass"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from model_cards.facts import (
     affected_rows,
     chain,
     check_rows,
+    decision_words,
     finding_words,
     headline,
     license_tables,
@@ -59,7 +60,7 @@ def render(evidence: Evidence) -> str:
             checks=check_rows(evidence),
             unchecked=unchecked(evidence),
             open_outcomes=open_outcomes(evidence),
-            remedies_of=_remedies_by_code(evidence),
+            decision_words=lambda outcome: decision_words(evidence, outcome),
             answers=answers(evidence),
             further=further_statements(evidence),
             license_tables=license_tables(evidence.audit),
@@ -119,12 +120,3 @@ class _Page(HTMLParser):
 
 def _titles(*audits: AuditReport | None) -> dict[str, str]:
     return {result.code: result.title for audit in audits if audit is not None for result in audit.results}
-
-
-def _remedies_by_code(evidence: Evidence) -> dict[str, tuple[str, ...]]:
-    """Return what a person can do about each code, as its findings say."""
-    found: dict[str, list[str]] = {}
-    for finding in evidence.audit.findings if evidence.audit is not None else ():
-        if finding.remedy and finding.remedy not in found.setdefault(finding.code, []):
-            found[finding.code].append(finding.remedy)
-    return {code: tuple(words) for code, words in found.items()}
