@@ -116,9 +116,7 @@ class FindingRows:
     @classmethod
     def of(cls, split: str, rows: Iterable[FindingRow]) -> FindingRows:
         """Collect ``rows``, all of them of ``split``, ordered by row and other row."""
-        ordered = sorted(
-            rows, key=lambda r: (r.row, r.other_split or "", -1 if r.other_row is None else r.other_row)
-        )
+        ordered = sorted(rows, key=lambda r: (r.row, r.other_split or "", -1 if r.other_row is None else r.other_row))
         names = sorted({r.other_split for r in ordered if r.other_split is not None})
         index = {name: i for i, name in enumerate(names)}
         return cls(
@@ -151,9 +149,7 @@ class FindingRows:
         state = hashlib.sha256()
         for item in self:
             score = "" if item.score is None else f"{item.score:.6f}"
-            state.update(
-                f"{item.split}\t{item.row}\t{item.other_split}\t{item.other_row}\t{score}\n".encode()
-            )
+            state.update(f"{item.split}\t{item.row}\t{item.other_split}\t{item.other_row}\t{score}\n".encode())
         return "sha256:" + state.hexdigest()
 
 

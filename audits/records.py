@@ -115,8 +115,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
             return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
         _expect(len(value) == len(arguments), where, value, f"{len(arguments)} items")
         return tuple(
-            _decode(kind, item, f"{where}[{i}]")
-            for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
+            _decode(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
         )
     if origin is not None and issubclass(origin, Mapping):
         _expect(isinstance(value, Mapping), where, value, "an object")

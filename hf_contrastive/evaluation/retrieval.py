@@ -28,13 +28,13 @@ class RetrievalScores:
     k: int
     documents: int
 
+    def per_query(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return ``{"ndcg@k": …, "mrr@k": …, "recall@k": …}``, ``[queries]`` each."""
+        return {f"ndcg@{self.k}": self.ndcg, f"mrr@{self.k}": self.mrr, f"recall@{self.k}": self.recall}
+
     def means(self) -> dict[str, float]:
-        """Return ``{"ndcg@k": …, "mrr@k": …, "recall@k": …}`` averaged over the queries."""
-        return {
-            f"ndcg@{self.k}": float(self.ndcg.mean()),
-            f"mrr@{self.k}": float(self.mrr.mean()),
-            f"recall@{self.k}": float(self.recall.mean()),
-        }
+        """Return :meth:`per_query` averaged over the queries."""
+        return {name: float(values.mean()) for name, values in self.per_query().items()}
 
 
 def rank_metrics(
