@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# two test processes share the cores: OpenMP threads that spin for each other would take minutes
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

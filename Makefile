@@ -1,0 +1,38 @@
+# Two commands from a fresh clone: make demo, make test. Only Python and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# torch first and pinned: the pinned release is a plain CPU build where one is offered
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint unit wheel slow clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/hf-contrastive demo
+
+test: lint unit wheel
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+
+# the base install must audit without torch: build the wheel, install it alone, audit with it
+wheel: $(VENV)/.installed
+	PYTHON="$(abspath $(BIN)/python)" sh tests/wheel_without_torch.sh
+
+slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+clean:
+	rm -rf $(VENV) dist build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
