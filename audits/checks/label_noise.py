@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audits.checks import CheckContext, Observation
+from audits.checks._probe import FOLDS, out_of_sample
 from audits.checks._reporting import place, report, share
 from audits.encoders import Encoder, TfidfEncoder
 from audits.findings import FindingRow, Measurement, RowEvidence
@@ -18,7 +18,6 @@ from audits.source import AuditSource
 from audits.text.cells import joined_texts, texts_of
 from audits.text.excerpts import excerpt
 
-_FOLDS = 5
 _MAX_CLASSES = 1000  # the probabilities are a dense matrix of rows by classes
 _MAX_CHARACTERS = 1000  # enough to tell the class; keeps one huge text from filling the vocabulary
 _DIM = 128
@@ -51,7 +50,7 @@ class LabelNoise:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """Confident learning (Northcutt et al., JAIR 2021) by cleanlab, over all splits together.
 
-        The probabilities are out of sample: a logistic regression on text vectors, cross-validated in
+        The probabilities are out of sample: a softmax regression on text vectors, cross-validated in
         5 folds. The score is the probability of the given label; the worst are shown. The ranking is
         reliable, the number of issues overstates where classes overlap: read before relabelling.
         """
@@ -59,7 +58,7 @@ class LabelNoise:
         rare, judged = _without_rare(rows)
         total = sum(map(source.num_rows, source.splits))
         yield share(
-            "rows in classes too rare to judge", rare, total, f"labels with fewer than {_FOLDS} rows in all splits"
+            "rows in classes too rare to judge", rare, total, f"labels with fewer than {FOLDS} rows in all splits"
         )
         yield share("rows without a label or a text", total - len(rows), total, "null, empty or white space")
         names, labels = np.unique([row.label for row in judged], return_inverse=True)
@@ -70,12 +69,12 @@ class LabelNoise:
             yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
             return
         encoder: Encoder = context.encoder or TfidfEncoder(dim=_DIM, seed=context.seed)
-        vectors = np.asarray(encoder.encode([row.text for row in judged]), dtype=np.float64)
-        probabilities = _out_of_sample(vectors, labels, context.seed)
+        vectors = np.asarray(encoder.encode([row.text for row in judged]), dtype=np.float32)
+        probabilities = out_of_sample(vectors, labels, context.seed)
         issues = _issues(names, labels, probabilities)
         method = (
-            f"cleanlab find_label_issues (prune_by_noise_rate) on {_FOLDS}-fold out-of-sample probabilities of "
-            f"a logistic regression over {encoder.name}, {len(names)} classes, {len(judged)} rows judged"
+            f"cleanlab find_label_issues (prune_by_noise_rate) on {FOLDS}-fold out-of-sample probabilities of "
+            f"a softmax regression over {encoder.name}, {len(names)} classes, {len(judged)} rows judged"
         )
         for split in source.splits:
             here = {judged[i].row: issue for i, issue in issues.items() if judged[i].split == split}
@@ -114,28 +113,8 @@ def _without_rare(rows: Sequence[_Row]) -> tuple[int, list[_Row]]:
     """Return how many rows have too rare a label, and the others."""
     names, index, counts = np.unique([row.label for row in rows], return_inverse=True, return_counts=True)
     del names
-    kept = [row for row, label in zip(rows, index.tolist(), strict=True) if counts[label] >= _FOLDS]
+    kept = [row for row, label in zip(rows, index.tolist(), strict=True) if counts[label] >= FOLDS]
     return len(rows) - len(kept), kept
-
-
-def _out_of_sample(vectors: Matrix, labels: Integers, seed: int) -> Matrix:
-    """Return per row the class probabilities of a probe that has not seen the row, ``[n, classes]``."""
-    from sklearn.exceptions import ConvergenceWarning  # scikit-learn takes a second to import
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probabilities = np.zeros((len(labels), int(labels.max()) + 1))
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # the ranking settles long before the weights do: 50 steps are enough on purpose
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for train, test in folds.split(vectors, labels):
-            probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=50, tol=1e-3))
-            probe.fit(vectors[train], labels[train])
-            probabilities[test] = probe.predict_proba(vectors[test])
-    return probabilities
 
 
 def _issues(names: npt.NDArray[np.str_], labels: Integers, probabilities: Matrix) -> dict[int, _Judged]:

@@ -76,24 +76,24 @@ def near_matches(left: Sequence[str], right: Sequence[str], threshold: float = T
 @dataclass(frozen=True, slots=True)
 class _Index:
     shingles: Shingles
+    sizes: Int64s
     sketches: npt.NDArray[np.uint32]
 
     @classmethod
     def of(cls, shingles: Shingles) -> _Index:
         slots = _BANDS * _BAND_SLOTS
         if not len(shingles):
-            return cls(shingles, np.empty((0, slots), np.uint32))
+            return cls(shingles, shingles.sizes, np.empty((0, slots), np.uint32))
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             shingles.hashes, shingles.offsets.astype(np.uint64), slots, _SEED
         )
-        return cls(shingles, np.asarray(matrix.to_rows(), np.uint32))
+        return cls(shingles, shingles.sizes, np.asarray(matrix.to_rows(), np.uint32))
 
     def similar(self, row: int, others: Int64s, threshold: float) -> list[tuple[int, float]]:
         """Return those of ``others`` that are similar to ``row``, in their order, with the score."""
         if not len(others):
             return []
-        sizes = self.shingles.sizes
-        size = sizes[row]
+        sizes, size = self.sizes, self.sizes[row]
         # the ratio of two set sizes bounds their Jaccard similarity from above
         others = others[(sizes[others] >= threshold * size) & (sizes[others] * threshold <= size)]
         estimate = (self.sketches[others] == self.sketches[row]).mean(axis=1)
@@ -117,7 +117,7 @@ class _Buckets:
     @classmethod
     def of(cls, index: _Index, boundary: int | None) -> _Buckets:
         """Group by band; with a ``boundary``, keep buckets with texts on both sides of it."""
-        filled = np.flatnonzero(index.shingles.sizes > 0)
+        filled = np.flatnonzero(index.sizes > 0)
         rows, labels, free = list[Int64s](), list[Int64s](), 0
         for band in range(_BANDS):
             slots = index.sketches[filled, band * _BAND_SLOTS : (band + 1) * _BAND_SLOTS]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ SIZE = 5
 
 _LONG_WORD_BYTES = 24
 _PADDING = "\ud800"  # a lone surrogate: stands in no valid text
-_CHUNK_BYTES = 4_000_000
+_CHUNK_BYTES = 4_000_000  # at most, unless one text is longer
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
@@ -46,7 +47,7 @@ class Shingles:
     def jaccard(self, row: int, others: Int64s) -> npt.NDArray[np.float64]:
         """Return the exact Jaccard similarity of ``row`` with each of ``others``, none of them empty."""
         base = self.of(row)
-        sizes = self.sizes[others]
+        sizes = self.offsets[others + 1] - self.offsets[others]
         starts = np.cumsum(sizes) - sizes
         flat = np.concatenate([self.of(int(other)) for other in others])
         found = np.searchsorted(base, flat)
@@ -152,6 +153,12 @@ def _mix(value: UInt64s) -> UInt64s:
 
 
 def _powers(base: np.uint64, count: int) -> UInt64s:
+    # chunks are of nearly one size: compute the next power of two once
+    return _power_table(base, 1 << (count - 1).bit_length())[:count]
+
+
+@lru_cache(maxsize=2)
+def _power_table(base: np.uint64, count: int) -> UInt64s:
     powers = np.full(count, base, np.uint64)
     powers[:1] = 1
     return np.cumprod(powers, dtype=np.uint64)
