@@ -29,7 +29,9 @@ class Objective:
             pool: embeddings of all columns, ``[columns * batch, dim]``, the anchor's first.
             batch: of :class:`~hf_contrastive.training.collator.ContrastiveCollator`.
         """
-        columns = normalize(pool.float(), dim=-1).chunk(batch["columns"])
+        # half precision is too coarse for a softmax over similarities
+        pool = pool.to(torch.promote_types(pool.dtype, torch.float32))
+        columns = normalize(pool, dim=-1).chunk(batch["columns"])
         return self.loss(tuple(columns), loss_inputs(batch), scale=1.0 / self.temperature)
 
 

@@ -28,9 +28,11 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) 
     counts = batch.positive_indptr.diff()
     rows = torch.repeat_interleave(torch.arange(len(anchors), device=logits.device), counts)
     positives = batch.positive_indices
-    # the same text as the positive is no negative; the positives themselves stay
-    same_text = torch.zeros_like(logits, dtype=torch.bool)
-    same_text[rows] |= batch.candidate_ids[None, :] == batch.candidate_ids[positives][:, None]
+    # the same text as a positive is no negative; the positives themselves stay
+    text = torch.unique(batch.candidate_ids, return_inverse=True)[1]
+    relevant = torch.zeros_like(logits, dtype=torch.bool)
+    relevant[rows, text[positives]] = True  # columns are texts here, and candidates below
+    same_text = relevant[:, text]
     same_text[rows, positives] = False
     log_denominator = logits.masked_fill(same_text, -torch.inf).logsumexp(dim=1)
     terms = (log_denominator[rows] - logits[rows, positives]) / counts[rows]
