@@ -7,8 +7,10 @@ import os
 # two test processes share the cores: OpenMP threads that spin for each other would take minutes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +38,181 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], Callable[[str], No
         return compare
 
     return of
+
+
+TINY_ARCHITECTURES = ("bert", "distilbert", "roberta", "modernbert")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``tiny_encoder(architecture="bert", dropout=0.0)`` is the folder of a random encoder: 2 layers of 32."""
+    made: dict[tuple[str, float], Path] = {}
+
+    def build(architecture: str = "bert", dropout: float = 0.0) -> Path:
+        key = (architecture, dropout)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("encoders") / f"tiny-{architecture}-{dropout:g}"
+            _save_tiny_encoder(made[key], architecture, dropout)
+        return made[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tiny_encoder: Callable[..., Path]) -> Path:
+    """The folder of a random BERT without dropout."""
+    return tiny_encoder("bert")
+
+
+TOPICS = {
+    "animals": "cat dog horse mouse bird fish sheep cow goat lion",
+    "food": "bread apple soup cheese rice pear cake honey bean plum",
+    "tools": "hammer saw drill wrench chisel screw nail pliers file clamp",
+    "music": "violin piano drum flute harp organ cello horn lute oboe",
+}
+
+
+@pytest.fixture(scope="session")
+def topic_pairs() -> Any:
+    """40 pairs (anchor, positive) that a tiny encoder can learn: each word with a sentence about it."""
+    import datasets
+
+    rows = [(word, topic) for topic, words in TOPICS.items() for word in words.split()]
+    return datasets.Dataset.from_dict(
+        {
+            "anchor": [f"what is a {word}" for word, _ in rows],
+            "positive": [
+                f"the {word} belongs to {topic} , as everybody knows who has a {word}" for word, topic in rows
+            ],
+        }
+    )
+
+
+def _save_tiny_encoder(folder: Path, architecture: str, dropout: float) -> None:
+    import tokenizers
+    import torch
+    import transformers
+
+    words = " ".join(TOPICS.values())
+    corpus = [
+        words,
+        " ".join(TOPICS),
+        "what is a the belongs to as everybody knows who has query document : , . [ ]",
+    ] * 5
+    size: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    feed_forward = {"intermediate_size": 64, "max_position_embeddings": 64}
+    if architecture in ("bert", "distilbert"):
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        model = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+        model.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        model.train_from_iterator(corpus, tokenizers.trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
+        tokenizer = transformers.BertTokenizer(vocab=model.get_vocab())
+    else:
+        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        model = tokenizers.Tokenizer(tokenizers.models.BPE())
+        model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+        model.train_from_iterator(
+            corpus, tokenizers.trainers.BpeTrainer(vocab_size=500, special_tokens=special, initial_alphabet=alphabet)
+        )
+        parts = json.loads(model.to_str())["model"]
+        tokenizer = transformers.RobertaTokenizer(
+            vocab=parts["vocab"], merges=[tuple(pair) for pair in parts["merges"]]
+        )
+    common = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "initializer_range": 0.2}
+    drop = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    if architecture == "bert":
+        config: Any = transformers.BertConfig(**size, **feed_forward, **common, **drop)
+    elif architecture == "roberta":
+        config = transformers.RobertaConfig(**size, **feed_forward, **common, **drop)
+    elif architecture == "distilbert":
+        config = transformers.DistilBertConfig(
+            dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64, dropout=dropout,
+            attention_dropout=dropout, **common,
+        )  # fmt: skip
+    else:
+        config = transformers.ModernBertConfig(
+            **size, **feed_forward, **common, attention_dropout=dropout, mlp_dropout=dropout, embedding_dropout=dropout,
+            bos_token_id=0, cls_token_id=0, eos_token_id=2, sep_token_id=2, global_attn_every_n_layers=2,
+            local_attention=8,
+        )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = transformers.AutoModel.from_config(config)
+    encoder.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+# ---- release and command line -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def permissive_rows() -> list[dict[str, str]]:
+    """40 pairs under MIT that the policy ``standard`` passes."""
+    import random
+
+    words = "river stone amber cloud field garden violin copper window harbor meadow lantern forest canyon marble".split()
+    draw = random.Random(0)
+    rows = []
+    for number in range(40):
+        first, second, *others = draw.sample(words, 9)
+        positive = f"it stands near the {' and '.join(others)} of house {number * 7}"
+        rows.append({"anchor": f"where is the {first} {second} {number}", "positive": positive, "license": "MIT"})
+    return rows
+
+
+@pytest.fixture(scope="session")
+def permissive_file(permissive_rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those pairs as pairs.jsonl."""
+    path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in permissive_rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_folder(
+    tiny_bert: Path, permissive_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path], Path]:
+    """``trained_folder(target)`` copies what two steps on those pairs gave, as trainer.write_model() wrote it."""
+    import shutil
+
+    from audits import dataset_of
+    from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
+
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    config = ContrastiveConfig(
+        output_dir=str(folder.parent / "run"),
+        max_steps=2,
+        per_device_train_batch_size=8,
+        save_strategy="no",
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        base_model_id="local/tiny",
+        license="mit",
+    )
+    trainer = ContrastiveTrainer(
+        model=str(tiny_bert), args=config, train_dataset=dataset_of(str(permissive_file))["train"]
+    )
+    trainer.train()
+    trainer.write_model(folder)
+    return lambda target: Path(shutil.copytree(folder, target))
+
+
+@pytest.fixture
+def run_cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """``run_cli("audit", path)`` runs the command line in this process; returns exit code, stdout, stderr."""
+    import sys
+
+    from hf_contrastive.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hf-contrastive", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return run

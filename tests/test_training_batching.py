@@ -1,0 +1,90 @@
+"""A chunk plan loses no text and keeps its budget; chunks change no embedding."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from transformers import AutoModel
+
+from hf_contrastive.encoder import embed
+from hf_contrastive.training.batching import embed_pool, pad, plan_chunks
+from hf_contrastive.training.pooling import POOLINGS
+
+lengths_of_texts = st.lists(st.integers(0, 300), max_size=60)
+
+
+@given(lengths_of_texts, st.integers(1, 600))
+def test_a_plan_holds_every_text_once_and_keeps_the_budget(lengths, budget):
+    plan = plan_chunks(lengths, budget)
+    assert sorted(plan.order) == list(range(len(lengths)))
+    widths = [max(lengths[i] for i in chunk) for chunk in plan.chunks]
+    cells = [width * len(chunk) for width, chunk in zip(widths, plan.chunks, strict=True)]
+    assert all(size <= budget or len(chunk) == 1 for size, chunk in zip(cells, plan.chunks, strict=True))
+    assert plan.padded_tokens == sum(cells)
+    assert plan.real_tokens == sum(lengths) <= plan.padded_tokens
+
+
+@given(lengths_of_texts, st.integers(1, 600))
+def test_a_chunk_holds_neighbours_in_length(lengths, budget):
+    plan = plan_chunks(lengths, budget)
+    computed = [lengths[i] for i in plan.order]
+    assert computed == sorted(lengths, reverse=True)
+
+
+@given(lengths_of_texts, st.integers(1, 600))
+def test_chunks_are_full(lengths, budget):
+    """No chunk has room for the first text of the next one."""
+    plan = plan_chunks(lengths, budget)
+    for chunk, _ in zip(plan.chunks, plan.chunks[1:], strict=False):
+        assert (len(chunk) + 1) * max(1, lengths[chunk[0]]) > budget
+
+
+def test_padding_is_on_the_right_and_masked():
+    ids, mask = pad([torch.tensor([5, 6, 7]), torch.tensor([8])], 9)
+    assert ids.tolist() == [[5, 6, 7], [8, 9, 9]]
+    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
+@pytest.fixture(scope="module")
+def encoders(tiny_encoder):
+    def load(architecture):
+        return AutoModel.from_pretrained(tiny_encoder(architecture)).double().eval()
+
+    return {name: load(name) for name in ("bert", "distilbert", "roberta", "modernbert")}
+
+
+def pool_of(encoder, pooling, texts, budget):
+    with torch.no_grad():
+        pool, _ = embed_pool(
+            lambda ids, mask: embed(encoder, POOLINGS[pooling], ids, mask),
+            torch.tensor([token for text in texts for token in text], dtype=torch.long),
+            [len(text) for text in texts],
+            max_tokens=budget,
+            pad_token_id=encoder.config.pad_token_id,
+        )
+    return pool
+
+
+def texts_of(seed, count):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, 40, (count,), generator=generator).tolist()
+    return [torch.randint(5, 100, (length,), generator=generator).tolist() for length in lengths]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta", "modernbert"])
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+def test_a_pool_is_each_text_alone(encoders, architecture, pooling):
+    encoder, texts = encoders[architecture], texts_of(0, 12)
+    alone = torch.cat([pool_of(encoder, pooling, [text], 64) for text in texts])
+    torch.testing.assert_close(pool_of(encoder, pooling, texts, 64), alone, rtol=0, atol=1e-10)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 500), st.randoms(use_true_random=False))
+def test_neither_order_nor_budget_changes_an_embedding(encoders, seed, budget, draw):
+    texts = texts_of(seed, 10)
+    order = list(range(len(texts)))
+    draw.shuffle(order)
+    expected = pool_of(encoders["bert"], "mean", texts, 10_000)
+    shuffled = pool_of(encoders["bert"], "mean", [texts[i] for i in order], budget)
+    torch.testing.assert_close(shuffled, expected[order], rtol=0, atol=1e-10)
