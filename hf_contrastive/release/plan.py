@@ -85,8 +85,10 @@ def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str
     kept: list[tuple[str, str]] = []
     _collect(folder, folder, files, kept)
     if not files:
+        left_out = "; ".join(f"{name} ({reason})" for name, reason in kept[:5])
+        found = f" It holds what is never published: {left_out}." if kept else ""
         msg = (
-            f"There is nothing to publish in {folder}: a folder written by `trainer.save_model()` or "
+            f"There is nothing to publish in {folder}.{found} A folder written by `trainer.save_model()` or "
             "`model.save_pretrained()` is needed (config.json, *.safetensors, tokenizer files)."
         )
         raise EmptyFolderError(msg)

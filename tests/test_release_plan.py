@@ -1,0 +1,121 @@
+"""The plan: exactly what would leave, and why the rest stays."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hf_contrastive.errors import ContrastiveError
+from hf_contrastive.release.plan import (
+    DOCUMENTS,
+    EmptyFolderError,
+    PlannedFile,
+    PushPlan,
+    contents,
+    payload,
+    payload_digest,
+    planned,
+)
+
+STAYS = {
+    "training_args.bin": "Hub token",
+    "emissions.csv": "coordinates",
+    "events.out.tfevents.1.host.0": "name the machine",
+    "runs/x/log": "name the machine",
+    "checkpoint-7/model.safetensors": "a checkpoint",
+    "optimizer.pt": "optimizer",
+    "scheduler.pt": "scheduler",
+    "rng_state_0.pth": "random",
+    "trainer_state.json": "trainer",
+    "audit/report.json": "audit",
+    ".env": "hidden",
+    ".cache/huggingface/token": "hidden",
+    "sub/.git/config": "hidden",
+    "sub/__pycache__/x.pyc": "byte code",
+}
+LEAVES = {"config.json": b"{}", "model.safetensors": b"w" * 100, "1_Pooling/config.json": b"{ }", "a.txt": b""}
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_every_file_is_listed_with_its_digest_and_nothing_else(tmp_path: Path):
+    write(tmp_path, LEAVES | dict.fromkeys(STAYS, b"private") | dict.fromkeys(DOCUMENTS, b"old"))
+    files, kept = payload(tmp_path)
+    told = {item.path: (item.sha256, item.size) for item in files}
+    assert told == {name: (hashlib.sha256(raw).hexdigest(), len(raw)) for name, raw in LEAVES.items()}
+    reasons = dict(kept)
+    for name, reason in STAYS.items():
+        first = next(part for part in (name, *map(str, Path(name).parents)) if part in reasons)
+        assert reason in reasons[first]
+    assert len(kept) == len(STAYS)
+
+
+def test_what_is_kept_out_is_kept_out_at_any_depth(tmp_path: Path):
+    write(tmp_path, {"config.json": b"{}"} | {f"deep/er/{name}": b"private" for name in STAYS})
+    assert [item.path for item in payload(tmp_path)[0]] == ["config.json"]
+
+
+def test_links_are_not_followed(tmp_path: Path):
+    outside = write(tmp_path / "outside", {"secret.txt": b"s", "folder/secret.txt": b"s"})
+    folder = write(tmp_path / "model", {"config.json": b"{}"})
+    (folder / "vocab.txt").symlink_to(outside / "secret.txt")
+    (folder / "more").symlink_to(outside / "folder")
+    (folder / "gone.txt").symlink_to(outside / "missing")
+    files, kept = payload(folder)
+    assert [item.path for item in files] == ["config.json"]
+    assert kept == (("gone.txt", "a symbolic link"), ("more", "a symbolic link"), ("vocab.txt", "a symbolic link"))
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "only-private"])
+def test_nothing_to_publish_is_one_paragraph(tmp_path: Path, name: str):
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "only-private", {"training_args.bin": b"x", "README.md": b"x"})
+    with pytest.raises(EmptyFolderError, match="nothing to publish in") as caught:
+        payload(tmp_path / name)
+    assert isinstance(caught.value, ContrastiveError | FileNotFoundError)
+    assert "config.json" in str(caught.value)
+    assert ("training_args.bin (a pickle" in str(caught.value)) == (name == "only-private")
+
+
+def test_an_approval_can_be_bound_to_the_payload_before_the_documents_are_written(tmp_path: Path):
+    files, _ = payload(write(tmp_path, LEAVES))
+    documents = tuple(planned(name, b"any") for name in DOCUMENTS)
+    plan = PushPlan(repo_id="a/b", files=(*files, *documents))
+    assert plan.payload_digest == payload_digest(files) == replace(plan, files=files).payload_digest
+    other = (*files, *(planned(name, b"other") for name in DOCUMENTS))
+    assert payload_digest(other) == payload_digest(files)
+    assert replace(plan, files=other).digest != plan.digest
+
+
+@pytest.mark.parametrize("change", ["content", "path", "one more", "one less"])
+def test_any_change_of_the_files_changes_the_payload_digest(tmp_path: Path, change: str):
+    files, _ = payload(write(tmp_path, LEAVES))
+    first, *rest = files
+    changed = {
+        "content": (replace(first, sha256="0" * 64), *rest),
+        "path": (replace(first, path="other"), *rest),
+        "one more": (*files, PlannedFile(path="z", sha256="", size=0)),
+        "one less": tuple(rest),
+    }[change]
+    assert payload_digest(changed) != payload_digest(files)
+
+
+def test_a_plan_reads_back_from_json(tmp_path: Path):
+    files, kept = payload(write(tmp_path, LEAVES | {"emissions.csv": b"x"}))
+    plan = PushPlan(repo_id="a/b", files=files, kept_out=kept)
+    assert PushPlan.from_dict(plan.to_dict()) == plan
+
+
+def test_documents_come_from_memory_and_files_from_the_folder(tmp_path: Path):
+    files, _ = payload(write(tmp_path, {"config.json": b"{}"}))
+    plan = PushPlan(repo_id="a/b", files=(*files, planned("README.md", b"card")))
+    found = contents(tmp_path, {"README.md": b"card", "unplanned.md": b"x"}, plan)
+    assert found == {"config.json": tmp_path / "config.json", "README.md": b"card"}
