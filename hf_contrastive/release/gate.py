@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -10,11 +11,14 @@ from pathlib import Path
 from audits.findings import AuditReport
 from audits.policy import Approval, Outcome, Policy, Verdict, judge
 from hf_contrastive.errors import PushBlocked
-from hf_contrastive.release.files import problems
-from hf_contrastive.release.plan import PushPlan, planned
+from hf_contrastive.release.files import folder_problems, problems
+from hf_contrastive.release.plan import PushPlan, payload_digest, planned
+from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence, TrainingRecord
+from model_cards.render import documents, render
 
 _RANK = {"pass": 0, "review": 1, "block": 2}
+_NEEDS_YES = "A verdict of review needs a person's recorded yes: push with `--reviewed-by NAME`."
 
 
 def decide(
@@ -79,9 +83,13 @@ def check(
             published, the verdict is block, or it is review and nobody approved it.
     """
     today = today or datetime.now(UTC).date()
-    found = [*_broken_chain(plan, evidence, today), *_changed_files(plan, sources)]
-    for name, source in sources.items():
-        found.extend(problems(name, source))
+    found = [*_broken_chain(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
+    for item in plan.files:
+        source = sources.get(item.path)
+        if isinstance(source, bytes) or (source is not None and source.is_file()):
+            found.extend(problems(item.path, source))
+    found.extend(folder_problems(item.path for item in plan.files))
+    found.extend(_foreign_base(evidence, sources))
     verdict = evidence.verdict
     found.extend(_decision(plan, verdict, evidence, today))
     if not found:
@@ -94,11 +102,19 @@ def check(
     raise PushBlocked(msg, verdict=verdict, problems=tuple(found))
 
 
+def awaits_review(blocked: PushBlocked) -> bool:
+    """Whether a person's yes is all that was missing: nothing but the verdict of review stood against it."""
+    verdict = blocked.verdict
+    if verdict is None or verdict.decision != "review":
+        return False
+    return set(blocked.problems) <= {*_against(verdict), _NEEDS_YES}
+
+
 def _broken_chain(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     found = []
     if plan.evidence_digest != evidence.digest:
         found.append("The plan was made for another evidence (digest mismatch). Plan again.")
-    if plan.payload_digest != evidence.payload_digest:
+    if payload_digest(plan.files) != evidence.payload_digest:
         found.append("The evidence is about other model files than the plan's. Plan again.")
     report, policy, verdict = evidence.audit, evidence.policy, evidence.verdict
     if report is None or policy is None or verdict is None:
@@ -122,24 +138,73 @@ def _broken_chain(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
 def _changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
     found = []
     for item in plan.files:
-        source = sources[item.path]
-        if isinstance(source, Path) and not source.is_file():
+        source = sources.get(item.path)
+        if source is None or (isinstance(source, Path) and not source.is_file()):
             found.append(f"{item.path} is gone since the plan was made. Plan again.")
         elif planned(item.path, source) != item:
             found.append(f"{item.path} changed since the plan was made. Plan again.")
     return found
 
 
+def _documents(plan: PushPlan, evidence: Evidence) -> list[str]:
+    """Compare the planned documents with those that this evidence gives: nothing else may speak for the model."""
+    listed = {item.path: item for item in plan.files}
+    found = []
+    for name, document in documents().items():
+        if not document.applies(evidence):
+            continue
+        try:
+            content = render(evidence, name).encode("utf-8")
+        except ModelCardError as error:
+            found.append(f"{document.filename} can not be written from this evidence: {error}")
+            continue
+        if listed.get(document.filename) != planned(document.filename, content):
+            found.append(f"{document.filename} is missing or not what this evidence says. Plan again.")
+    card = listed.get("README.md")
+    if card is not None and plan.card_digest != f"sha256:{card.sha256}":
+        found.append("The plan names another model card than it holds (digest mismatch). Plan again.")
+    return found
+
+
+def _foreign_base(evidence: Evidence, sources: Mapping[str, Path | bytes]) -> list[str]:
+    if evidence.training is None:
+        return []
+    base = evidence.training.base.model_id
+    found = []
+    for name, source in sources.items():
+        if name.rpartition("/")[2] != "adapter_config.json" or not (isinstance(source, bytes) or source.is_file()):
+            continue
+        try:
+            config = json.loads(source if isinstance(source, bytes) else source.read_bytes())
+        except ValueError:
+            continue
+        told = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+        if told != base:
+            trained_on = f"the Hub id {base}" if base else "a local folder"
+            found.append(
+                f"{name} names the base model {told!r}, but it was trained from {trained_on}. Set `base_model_id` "
+                "in ContrastiveConfig and train or save again."
+            )
+    return found
+
+
 def _decision(plan: PushPlan, verdict: Verdict | None, evidence: Evidence, today: date) -> list[str]:
     if verdict is None or verdict.decision == "pass":
         return []
-    open_outcomes = [item for item in verdict.outcomes if item.decision == verdict.decision]
-    lines = [f"{item.code}: {item.rule}; observed {item.observed}, allowed {item.allowed}." for item in open_outcomes]
     if verdict.decision == "block":
-        return lines
+        return _against(verdict)
     if any(_binds(approval, plan, verdict, today) for approval in evidence.approvals):
         return []
-    return [*lines, "A verdict of review needs a person's recorded yes: push with `--reviewed-by NAME`."]
+    return [*_against(verdict), _NEEDS_YES]
+
+
+def _against(verdict: Verdict) -> list[str]:
+    """Say every outcome that is not a pass, the worst first, so that one round of repairs can do."""
+    outcomes = [item for item in verdict.outcomes if item.decision != "pass"]
+    return [
+        f"{item.code} ({item.decision}): {item.rule}; observed {item.observed}, allowed {item.allowed}."
+        for item in sorted(outcomes, key=lambda item: -_RANK[item.decision])
+    ]
 
 
 def _binds(approval: Approval, plan: PushPlan, verdict: Verdict, today: date) -> bool:
@@ -147,6 +212,13 @@ def _binds(approval: Approval, plan: PushPlan, verdict: Verdict, today: date) ->
         bool(approval.by.strip())
         and approval.verdict_digest == verdict.digest
         and approval.policy_digest == verdict.policy_digest
-        and approval.plan_digest == plan.payload_digest
-        and (approval.expires is None or date.fromisoformat(approval.expires) >= today)
+        and approval.plan_digest == payload_digest(plan.files)
+        and (approval.expires is None or _not_before(approval.expires, today))
     )
+
+
+def _not_before(expires: str, today: date) -> bool:
+    try:
+        return date.fromisoformat(expires) >= today
+    except ValueError:
+        return False
