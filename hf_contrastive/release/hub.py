@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils._validators import validate_repo_id
 
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.plan import PushPlan
+from hf_contrastive.release.plan import PlannedFile, PushPlan
 
 # huggingface_hub's errors derive from those of its HTTP client, whose module name differs between versions
 _REFUSALS: tuple[type[Exception], ...] = (
@@ -27,6 +27,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
 )
 _KEPT_ON_HUB = (".gitattributes",)
 _VERSION_TAG = re.compile(r"v(\d+)")
+_TAG_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,14 @@ class PushReceipt(Record):
 
     def commit_info(self) -> CommitInfo:
         """Return what ``Trainer.push_to_hub`` returns."""
-        return CommitInfo(commit_url=self.url, commit_message=self.message, commit_description="", oid=self.commit)
+        return CommitInfo(
+            commit_url=self.url,
+            commit_message=self.message,
+            commit_description="",
+            oid=self.commit,
+            # without it, only URLs of the Hub that HF_ENDPOINT names are understood
+            _endpoint=self.url.partition(f"/{self.repo_id}/commit/")[0] or None,
+        )
 
 
 def push_plan(
@@ -78,9 +86,12 @@ def push_plan(
         validate_repo_id(plan.repo_id)
         repo_id = api.create_repo(plan.repo_id, private=private, exist_ok=True).repo_id
         head = api.model_info(repo_id, revision=revision)
-        present = {item.rfilename for item in head.siblings or []}
-        additions = [_addition(item.path, sources[item.path]) for item in plan.files]
-        stale = sorted(present - {item.path for item in plan.files} - set(_KEPT_ON_HUB))
+    except _REFUSALS as error:
+        raise HubError(_explain(error, plan.repo_id, api)) from error
+    present = {item.rfilename for item in head.siblings or []}
+    stale = sorted(present - {item.path for item in plan.files} - set(_KEPT_ON_HUB))
+    try:
+        additions = [_addition(item, sources[item.path]) for item in plan.files]
         commit = api.create_commit(
             repo_id,
             operations=[*additions, *(CommitOperationDelete(path) for path in stale)],
@@ -89,10 +100,9 @@ def push_plan(
             parent_commit=head.sha,
             revision=revision,
         )
-        tag = _next_tag(api, repo_id)
-        api.create_tag(repo_id, tag=tag, revision=commit.oid, tag_message=f"evidence {plan.evidence_digest}")
     except _REFUSALS as error:
-        raise HubError(_explain(error, plan.repo_id, api)) from error
+        raise HubError(_explain(error, repo_id, api, committing=True)) from error
+    tag = _tag(api, repo_id, commit.oid, f"evidence {plan.evidence_digest}")
     return PushReceipt(
         repo_id=repo_id,
         commit=commit.oid,
@@ -105,8 +115,36 @@ def push_plan(
     )
 
 
-def _addition(path: str, source: Path | bytes) -> CommitOperationAdd:
-    return CommitOperationAdd(path_in_repo=path, path_or_fileobj=source)
+def _addition(item: PlannedFile, source: Path | bytes) -> CommitOperationAdd:
+    addition = CommitOperationAdd(path_in_repo=item.path, path_or_fileobj=source)
+    if addition.upload_info.sha256.hex() != item.sha256:
+        # the gate looked at other bytes than these
+        msg = f"{item.path} changed while it was being published; nothing was published. Push again."
+        raise HubError(msg)
+    return addition
+
+
+def _tag(api: HfApi, repo_id: str, commit: str, message: str) -> str:
+    """Tag the commit with the next free version; another push may take a number first."""
+    try:
+        for _ in range(_TAG_ATTEMPTS - 1):
+            tag = _next_tag(api, repo_id)
+            try:
+                api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
+            except HfHubHTTPError as error:
+                if _status(error) != 409:
+                    raise
+            else:
+                return tag
+        tag = _next_tag(api, repo_id)
+        api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
+    except _REFUSALS as error:
+        msg = (
+            f"The commit {commit} is on {repo_id}, complete, but it could not be tagged: {_first_line(error)}. "
+            f"Tag it with `hf repo tag create {repo_id} vN --revision {commit}`, or push again."
+        )
+        raise HubError(msg) from error
+    return tag
 
 
 def _next_tag(api: HfApi, repo_id: str) -> str:
@@ -115,9 +153,8 @@ def _next_tag(api: HfApi, repo_id: str) -> str:
     return f"v{max(numbers, default=0) + 1}"
 
 
-def _explain(error: Exception, repo_id: str, api: HfApi) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _explain(error: Exception, repo_id: str, api: HfApi, *, committing: bool = False) -> str:
+    status, first = _status(error), _first_line(error)
     if isinstance(error, LocalTokenNotFoundError) or status == 401:
         return (
             f"The Hub at {api.endpoint} asks who you are before {repo_id} can be written: no valid token was sent. "
@@ -127,12 +164,28 @@ def _explain(error: Exception, repo_id: str, api: HfApi) -> str:
         return f"The token may not write {repo_id} at {api.endpoint} ({first}). Use one with write permission for it."
     if status == 412:
         return f"Somebody committed to {repo_id} meanwhile; nothing was changed. Push again."
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repo_id} at {api.endpoint} has no such branch; nothing was published. Make it first, or push to main."
     if status is None and not isinstance(error, ValueError):
+        outcome = (
+            f"whether the commit to {repo_id} arrived is not known: look at its history before pushing again"
+            if committing
+            else "nothing was published"
+        )
         return (
-            f"The Hub at {api.endpoint} can not be reached ({first}); nothing was published. Check the network or "
+            f"The Hub at {api.endpoint} can not be reached ({first}); {outcome}. Check the network or "
             "HF_ENDPOINT, or rehearse with `hf-contrastive hub serve DIR`."
         )
-    return f"The Hub at {api.endpoint} refused the push to {repo_id}: {first}"
+    return f"The Hub at {api.endpoint} refused the push to {repo_id}: {first}. Nothing was published."
+
+
+def _status(error: Exception) -> int | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
 
 
 def hub_api(*, token: str | None = None, endpoint: str | None = None) -> Any:

@@ -41,8 +41,8 @@ def push(
         reviewed_by: name of the person who says yes to a verdict of review.
         license: Hub license id under which the model is published.
         report_dir: where the documents are written too; default: ``report`` beside ``folder``.
-        **options: of :func:`hf_contrastive.release.publish.publish` (``commit_message``, ``token``,
-            ``endpoint``, ``private``, ``revision``) .
+        **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``commit_message``, ``token``,
+            ``endpoint``, ``private``, ``revision``, ``api``).
 
     Raises:
         EmptyFolderError: there is nothing to publish.
@@ -54,9 +54,10 @@ def push(
         msg = f"The folder {folder} does not exist; name the one that holds config.json and *.safetensors."
         raise EmptyFolderError(msg)
     known = _evidence_beside(folder)
+    payload(folder)  # an empty folder and a misspelt policy show before the audit
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
     training = known.training if known is not None else None
     report = data if isinstance(data, AuditReport) else audit(data)
-    policy = policy if isinstance(policy, Policy) else load_policy(policy)
     statements = known.statements if known is not None else ()
     if license:
         stated = Statement(key="license", text=license, origin="stated", source="push")

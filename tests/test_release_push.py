@@ -1,0 +1,430 @@
+"""One commit with the plan and nothing else, against the local Hub; or an error and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
+
+import audits
+from audits.errors import PolicyError
+from audits.policy import load_policy
+from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
+from hf_contrastive.encoder import TextEncoder
+from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
+from hf_contrastive.release.gate import awaits_review
+from hf_contrastive.release.hub import PushReceipt, push_plan
+from hf_contrastive.release.local_hub import LocalHub, serve
+from hf_contrastive.release.plan import DOCUMENTS, EmptyFolderError, contents
+from hf_contrastive.release.publish import prepare
+from model_cards.documents.evidence_json import read_evidence
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence
+from model_cards.validate import card_metadata
+
+REPO = "local/model"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LocalHub]:
+    with serve(tmp_path / "hub") as running:
+        yield running
+
+
+@pytest.fixture
+def api(hub: LocalHub) -> HfApi:
+    return HfApi(endpoint=hub.endpoint, token=hub.token)
+
+
+@pytest.fixture
+def where(hub: LocalHub) -> dict[str, str]:
+    return {"endpoint": hub.endpoint, "token": hub.token}
+
+
+@pytest.fixture
+def trained(trained_folder: Callable[[Path], Path], tmp_path: Path) -> Path:
+    return trained_folder(tmp_path / "trained" / "model")
+
+
+@pytest.fixture
+def foreign(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A model that some other program saved with save_pretrained."""
+    return Path(shutil.copytree(tiny_bert, tmp_path / "foreign" / "model"))
+
+
+def state(api: HfApi) -> dict[str, Any]:
+    """All that a push could change."""
+    found: dict[str, Any] = {"repositories": sorted(info.id for info in api.list_models(author="local"))}
+    for repo in found["repositories"]:
+        info, refs = api.model_info(repo, files_metadata=True), api.list_repo_refs(repo)
+        files = {item.rfilename: item.blob_id for item in info.siblings}
+        found[repo] = (info.sha, files, {tag.name: tag.target_commit for tag in refs.tags}, len(refs.branches))
+    return found
+
+
+def on_hub(api: HfApi, revision: str = "main") -> set[str]:
+    return set(api.list_repo_files(REPO, revision=revision)) - {".gitattributes"}
+
+
+def titles(api: HfApi) -> list[str]:
+    return [commit.title for commit in api.list_repo_commits(REPO)]
+
+
+def test_one_commit_holds_the_plan_and_nothing_else(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, tmp_path: Path
+):
+    for name in ("training_args.bin", "emissions.csv", "runs/events.out.tfevents.0"):
+        (trained / name).parent.mkdir(exist_ok=True)
+        (trained / name).write_bytes(b"private")
+    receipt = push(trained, REPO, data=str(permissive_file), commit_message="First", **where)
+    assert titles(api) == ["First", "initial commit"]
+    assert (receipt.repo_id, receipt.tag, receipt.decision) == (REPO, "v1", "pass")
+    assert receipt.commit == api.model_info(REPO).sha == api.list_repo_refs(REPO).tags[0].target_commit
+    assert PushReceipt.from_dict(receipt.to_dict()) == receipt
+    files = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    private = {"training_args.bin", "emissions.csv", "runs/events.out.tfevents.0"}
+    assert on_hub(api) == (files - private) | set(DOCUMENTS)
+    here = Path(snapshot_download(REPO, **where, cache_dir=tmp_path / "cache"))
+    for name in files - private - set(DOCUMENTS):
+        assert (here / name).read_bytes() == (trained / name).read_bytes()
+    evidence = read_evidence(here / "evidence.json", expected_digest=receipt.evidence_digest)
+    assert evidence.training is not None
+    assert evidence.verdict.decision == "pass"
+    commit = api.list_repo_commits(REPO)[0]
+    assert receipt.evidence_digest in commit.message
+    assert receipt.plan_digest in commit.message
+    assert {name: (trained.parent / "report" / name).read_bytes() for name in DOCUMENTS} == {
+        name: (here / name).read_bytes() for name in DOCUMENTS
+    }
+
+
+def test_the_next_push_replaces_the_last_and_deletes_what_is_stale(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+):
+    first = push(trained, REPO, data=str(permissive_file), **where)
+    add = CommitOperationAdd("pytorch_model.bin", b"old weights")
+    api.create_commit(REPO, [add, CommitOperationAdd("sub/x.txt", b"x")], commit_message="By hand")
+    shutil.rmtree(trained / "adapter")
+    second = push(trained, REPO, data=str(permissive_file), reviewed_by="Ada", **where)
+    assert (first.tag, second.tag) == ("v1", "v2")
+    assert {"adapter/adapter_config.json"} <= on_hub(api, "v1") - on_hub(api)
+    assert not on_hub(api) & {"pytorch_model.bin", "sub/x.txt", "adapter/adapter_model.safetensors"}
+    assert titles(api)[:2] == ["Add model, card and evidence", "By hand"]
+
+
+def test_tags_go_on_from_the_highest(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
+    api.create_repo(REPO)
+    for tag in ("v9", "v10", "v2-rc", "latest"):
+        api.create_tag(REPO, tag=tag)
+    assert push(trained, REPO, data=str(permissive_file), **where).tag == "v11"
+
+
+class Meddling(HfApi):
+    """A client beside which somebody else does something first."""
+
+    def __init__(self, hub: LocalHub, **before: Callable[[HfApi], Any]) -> None:
+        super().__init__(endpoint=hub.endpoint, token=hub.token)
+        self._other, self._before = HfApi(endpoint=hub.endpoint, token=hub.token), before
+
+    def _meddle(self, name: str) -> None:
+        if name in self._before:
+            self._before[name](self._other)
+
+    def create_commit(self, *arguments: Any, **options: Any) -> Any:
+        self._meddle("create_commit")
+        return super().create_commit(*arguments, **options)
+
+    def create_tag(self, *arguments: Any, **options: Any) -> Any:
+        self._meddle("create_tag")
+        return super().create_tag(*arguments, **options)
+
+
+def test_a_concurrent_commit_wins_and_stays(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+    others: list[str] = []
+
+    def commit(other: HfApi) -> None:
+        add = CommitOperationAdd("theirs.txt", b"theirs")
+        others.append(other.create_commit(REPO, [add], commit_message="Theirs").oid)
+
+    with pytest.raises(
+        HubError, match=r"Somebody committed to local/model meanwhile; nothing was changed\. Push again"
+    ):
+        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=commit))
+    assert api.model_info(REPO).sha == others[0]
+    assert on_hub(api) == {"theirs.txt"}
+    assert api.list_repo_refs(REPO).tags == []
+    assert push(trained, REPO, data=str(permissive_file), api=api).tag == "v1"
+    assert "theirs.txt" not in on_hub(api)
+
+
+def test_a_tag_that_another_push_took_first(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+    taken = iter(["v1", "v2"])
+
+    def take(other: HfApi) -> None:
+        tag = next(taken, None)
+        if tag:
+            other.create_tag(REPO, tag=tag, revision="main")
+
+    receipt = push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_tag=take))
+    assert receipt.tag == "v3"
+    assert receipt.commit == api.model_info(REPO, revision="v3").sha
+
+
+def test_a_commit_that_can_not_be_tagged_is_not_called_unpublished(
+    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi
+):
+    def fail(other: HfApi) -> None:
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(HubError, match="could not be tagged: gone") as caught:
+        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_tag=fail))
+    assert api.model_info(REPO).sha in str(caught.value)
+    assert "hf repo tag create" in str(caught.value)
+
+
+def test_a_connection_lost_during_the_commit_claims_nothing(
+    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi
+):
+    def fail(other: HfApi) -> None:
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(HubError, match="whether the commit to local/model arrived is not known"):
+        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=fail))
+
+
+def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissive_file: Path, api: HfApi):
+    evidence = Evidence(model_name="m", repo_id=REPO, audit=audits.audit(str(permissive_file)))
+    plan, _, rendered = prepare(foreign, evidence, load_policy("standard"), reviewed_by="Ada")
+    (foreign / "config.json").write_text("{}")
+    with pytest.raises(HubError, match=r"config\.json changed while it was being published"):
+        push_plan(plan, contents(foreign, rendered, plan), api=api, commit_message="m")
+    assert on_hub(api) == set()
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "repo", "told"),
+    [
+        ({"token": "hf_wrong"}, REPO, "no valid token was sent. Log in with `hf auth login`"),
+        ({"token": False}, REPO, "no valid token was sent"),
+        ({}, "somebody/model", "may not write somebody/model"),
+        ({"endpoint": "closed"}, REPO, "can not be reached"),
+        ({"revision": "nowhere"}, REPO, "has no such branch"),
+        ({}, "local/a/b", "refused the push to local/a/b"),
+        ({}, "local/..", "refused the push"),
+    ],
+    ids=["wrong token", "no token", "namespace of another", "unreachable", "no branch", "no id", "odd id"],
+)
+def test_a_refusal_is_one_paragraph_and_nothing_was_published(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, options: Any, repo: str, told: str
+):
+    if options.get("endpoint") == "closed":
+        options = {"endpoint": f"http://127.0.0.1:{closed_port()}"}
+    with pytest.raises(HubError) as caught:
+        push(trained, repo, data=str(permissive_file), **where | options)
+    message = str(caught.value)
+    assert told in message
+    assert "\n" not in message
+    assert isinstance(caught.value, OSError | ContrastiveError)
+    if state(api)["repositories"]:
+        assert on_hub(api) == set()
+
+
+def test_without_a_token_the_one_of_the_environment_counts(
+    trained: Path, permissive_file: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    assert push(trained, REPO, data=str(permissive_file), endpoint=hub.endpoint).tag == "v1"
+
+
+def test_a_hub_that_fails_in_the_middle(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+    def fail(other: HfApi) -> None:
+        other.create_commit(REPO, [CommitOperationAdd("../x", b"")], commit_message="m")
+
+    with pytest.raises(HubError, match="refused the push"):
+        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=fail))
+    assert on_hub(api) == set()
+
+
+@pytest.fixture
+def other_file(permissive_rows: list[dict[str, str]], tmp_path: Path) -> Path:
+    path = tmp_path / "other.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in permissive_rows[:-1]), encoding="utf-8")
+    return path
+
+
+def test_data_that_was_not_trained_on_blocks_and_changes_nothing(
+    trained: Path, permissive_file: Path, other_file: Path, where: dict[str, str], api: HfApi
+):
+    with pytest.raises(PushBlocked, match="not the data that was trained on"):
+        push(trained, REPO, data=str(other_file), **where)
+    assert state(api) == {"repositories": []}
+    push(trained, REPO, data=str(permissive_file), **where)
+    before = state(api)
+    with pytest.raises(PushBlocked, match="not the data that was trained on"):
+        push(trained, REPO, data=str(other_file), reviewed_by="Ada", **where)
+    assert state(api) == before
+
+
+def test_a_block_changes_nothing_and_names_every_reason(
+    trained: Path, permissive_rows: list[dict[str, str]], where: dict[str, str], api: HfApi, tmp_path: Path
+):
+    path = tmp_path / "data.jsonl"
+    rows = [row | {"license": "CC-BY-NC-4.0"} for row in permissive_rows]
+    rows += [{"anchor": "same", "positive": "same", "license": "MIT"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (trained / "evil.py").write_text("print()")
+    with pytest.raises(PushBlocked) as caught:
+        push(trained, REPO, data=str(path), reviewed_by="Ada", **where)
+    message = str(caught.value)
+    assert all(part in message for part in ("LIC001 (block)", "PAIR001 (block)", "evil.py is code"))
+    assert state(api) == {"repositories": []}
+    assert json.loads((trained.parent / "report" / "report.json").read_text())["decision"] == "block"
+
+
+def test_a_model_trained_elsewhere_needs_a_named_person(
+    foreign: Path, permissive_file: Path, where: dict[str, str], api: HfApi, tmp_path: Path
+):
+    with pytest.raises(PushBlocked) as caught:
+        push(foreign, REPO, data=str(permissive_file), **where)
+    assert awaits_review(caught.value)
+    assert state(api) == {"repositories": []}
+    receipt = push(foreign, REPO, data=str(permissive_file), reviewed_by="Ada L.", reason="checked by hand", **where)
+    assert receipt.decision == "review"
+    here = Path(snapshot_download(REPO, **where, cache_dir=tmp_path / "cache"))
+    evidence = read_evidence(here / "evidence.json")
+    assert evidence.training is None
+    (approval,) = evidence.approvals
+    assert (approval.by, approval.reason) == ("Ada L.", "checked by hand")
+    assert "Ada L." in (here / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_record_does_not_follow_other_files(trained: Path, permissive_file: Path, where: dict[str, str]):
+    config = json.loads((trained / "config.json").read_text())
+    (trained / "config.json").write_text(json.dumps(config | {"classifier_dropout": 0.5}))
+    with pytest.raises(PushBlocked, match="trained elsewhere"):
+        push(trained, REPO, data=str(permissive_file), **where)
+
+
+def test_a_record_that_was_changed_is_refused(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
+    text = (trained / "evidence.json").read_text(encoding="utf-8")
+    (trained / "evidence.json").write_text(text.replace('"seed": 42', '"seed": 43'), encoding="utf-8")
+    with pytest.raises(EvidenceError, match="was changed after it was written: `training`"):
+        push(trained, REPO, data=str(permissive_file), **where)
+    assert state(api) == {"repositories": []}
+
+
+def test_the_folder_is_read_only(trained: Path, permissive_file: Path, where: dict[str, str]):
+    def seen() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+
+    before = seen()
+    push(trained, REPO, data=str(permissive_file), **where)
+    assert seen() == before
+
+
+@pytest.mark.parametrize("make", [False, True], ids=["missing", "empty"])
+def test_an_empty_folder_shows_before_the_data_is_read(tmp_path: Path, make: bool):
+    if make:
+        (tmp_path / "model").mkdir()
+    with pytest.raises(EmptyFolderError, match=r"config\.json and \*\.safetensors|nothing to publish"):
+        push(tmp_path / "model", REPO, data="no such data")
+
+
+def test_a_misspelt_policy_shows_before_the_data_is_read(foreign: Path):
+    with pytest.raises(PolicyError, match="Did you mean `standard`"):
+        push(foreign, REPO, data="no such data", policy="standart")
+
+
+def test_an_audit_can_be_given_instead_of_the_data(trained: Path, permissive_file: Path, where: dict[str, str]):
+    assert push(trained, REPO, data=audits.audit(str(permissive_file)), **where).tag == "v1"
+
+
+def test_license_and_privacy_are_taken_over(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
+    push(trained, REPO, data=str(permissive_file), license="apache-2.0", private=True, **where)
+    card = Path(api.hf_hub_download(REPO, "README.md", local_dir=trained.parent)).read_text(encoding="utf-8")
+    assert card_metadata(card)["license"] == "apache-2.0"
+    assert api.model_info(REPO).private
+
+
+@pytest.fixture
+def trainer(tiny_bert: Path, permissive_file: Path, tmp_path: Path) -> ContrastiveTrainer:
+    config = ContrastiveConfig(
+        output_dir=str(tmp_path / "run"),
+        max_steps=2,
+        per_device_train_batch_size=8,
+        save_strategy="no",
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        base_model_id="local/tiny",
+        hub_model_id=REPO,
+    )
+    data = audits.dataset_of(str(permissive_file))["train"]
+    made = ContrastiveTrainer(model=str(tiny_bert), args=config, train_dataset=data)
+    made.train()
+    return made
+
+
+def test_the_trainer_pushes_what_it_trained(
+    trainer: ContrastiveTrainer, where: dict[str, str], api: HfApi, tmp_path: Path
+):
+    info = trainer.push_to_hub(commit_message="End", **where)
+    receipt = trainer.push_receipt
+    assert (receipt.commit, receipt.tag, receipt.decision) == (info.oid, "v1", "pass")
+    assert (info.repo_url.repo_id, info.repo_url.endpoint) == (REPO, where["endpoint"])
+    assert (info.commit_message, titles(api)) == ("End", ["End", "initial commit"])
+    here = snapshot_download(REPO, **where, cache_dir=tmp_path / "cache", revision=receipt.tag)
+    texts = ["where is the river", "it stands near the stone"]
+    loaded = TextEncoder.load(here)
+    np.testing.assert_allclose(loaded.encode(texts), trainer.encoder.encode(texts), atol=1e-5)
+    evidence = read_evidence(Path(here) / "evidence.json", expected_digest=receipt.evidence_digest)
+    assert evidence.training.steps == 2
+    assert evidence.training.datasets == evidence.audit.datasets
+    # PAIR004 ran: the trainer's own tokenizer counted the tokens
+    assert evidence.audit.result("PAIR004").status == "ran"
+
+
+def test_a_blocked_trainer_creates_no_repository(
+    trainer: ContrastiveTrainer, where: dict[str, str], api: HfApi, tmp_path: Path
+):
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"anchor": "one", "positive": "another", "license": "MIT"}\n')
+    trainer.add_evidence(audits.audit(str(path)))
+    with pytest.raises(PushBlocked, match="not the data that was trained on"):
+        trainer.push_to_hub(**where)
+    assert trainer.push_receipt is None
+    assert state(api) == {"repositories": []}
+
+
+def test_a_checkpoint_is_not_pushed(trainer: ContrastiveTrainer, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING):
+        trainer._push_from_checkpoint("run/checkpoint-2")
+    assert "checkpoint-2 is not pushed" in caplog.text
+
+
+def test_a_background_push_is_refused(trainer: ContrastiveTrainer):
+    with pytest.raises(ContrastiveError, match="`blocking` must be True"):
+        trainer.push_to_hub(blocking=False)
+
+
+def test_the_local_hub_itself_refuses_a_stale_parent(api: HfApi):
+    # what the parent_commit of every push rests on
+    api.create_repo(REPO)
+    old = api.model_info(REPO).sha
+    api.create_commit(REPO, [CommitOperationAdd("a", b"1")], commit_message="m", parent_commit=old)
+    with pytest.raises(HfHubHTTPError):
+        api.create_commit(REPO, [CommitOperationAdd("a", b"2")], commit_message="m", parent_commit=old)
