@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.views import independent_crop
@@ -26,6 +28,8 @@ class ContrastiveCollator:
         prompts: prefix by column; missing means none.
         classes: index by label value.
         mask_duplicates: give equal texts the same id, so that a copy of a positive is no negative.
+        seed: of the views of raw text; they depend on it, on ``epoch`` and on the text alone, so that neither
+            a restart nor the number of workers changes them.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class ContrastiveCollator:
         prompts: Mapping[str, str] | None = None,
         classes: Mapping[Any, int] | None = None,
         mask_duplicates: bool = False,
+        seed: int = 0,
     ) -> None:
         self.tokenizer = tokenizer
         self.data_format = data_format
@@ -44,6 +49,8 @@ class ContrastiveCollator:
         self.prompts = dict(prompts or {})
         self.classes = dict(classes or {})
         self.mask_duplicates = mask_duplicates
+        self.seed = seed
+        self.epoch = 0
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Collate ``rows``."""
@@ -65,14 +72,36 @@ class ContrastiveCollator:
         return [list(ids) for ids in encoded]
 
     def _views(self, texts: list[str]) -> list[list[int]]:
-        special = self.tokenizer.num_special_tokens_to_add()
+        before, after = self._special_tokens()
+        room = self.max_length - len(before) - len(after)
         plain = self.tokenizer(texts, add_special_tokens=False, padding=False, truncation=False, verbose=False)
-        crops = [independent_crop(ids) for _ in range(2) for ids in plain["input_ids"]]
-        room = self.max_length - special
-        return [self.tokenizer.build_inputs_with_special_tokens(ids[:room]) for ids in crops]
+        crops = [
+            independent_crop(ids, Random(repr((self.seed, self.epoch, view, ids))))
+            for view in range(2)
+            for ids in plain["input_ids"]
+        ]
+        return [[*before, *ids[:room], *after] for ids in crops]
+
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """Return what the tokenizer puts before and after a text (it can do so for texts, not for ids)."""
+        plain = list(self.tokenizer("a", add_special_tokens=False)["input_ids"])
+        whole = list(self.tokenizer("a")["input_ids"])
+        start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+        return whole[:start], whole[start + len(plain) :]
 
     def _text_ids(self, tokens: list[list[int]]) -> torch.Tensor:
         if not self.mask_duplicates:
             return torch.arange(len(tokens))
         hashes = [hashlib.blake2b(repr(ids).encode(), digest_size=8).digest() for ids in tokens]
         return torch.tensor([int.from_bytes(value, "little", signed=True) for value in hashes])
+
+
+class FollowEpochs(TrainerCallback):
+    """Tell the collator the epoch, so that every epoch sees other views."""
+
+    def __init__(self, collator: ContrastiveCollator) -> None:
+        self.collator = collator
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Count from the state, which a restart restores."""
+        self.collator.epoch = int(state.epoch or 0)
