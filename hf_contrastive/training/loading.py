@@ -22,6 +22,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from hf_contrastive.errors import ModelError
 from hf_contrastive.training.encoding import EncodingSpec, Reader, read_spec
+from hf_contrastive.training.lora import without_peft_deprecation
 from model_cards.evidence import BaseModel
 
 _VERY_LARGE = 100_000  # tokenizers without a limit report 1e30
@@ -118,7 +119,8 @@ def _from_adapter(
         msg = f"The adapter {name!r} names no base model; add `base_model_name_or_path` to adapter_config.json."
         raise ModelError(msg)
     base = AutoModel.from_pretrained(base_name)
-    model = PeftModel.from_pretrained(base, name, revision=revision, is_trainable=is_trainable)
+    with without_peft_deprecation():
+        model = PeftModel.from_pretrained(base, name, revision=revision, is_trainable=is_trainable)
     try:
         tokenizer = tokenizer if tokenizer is not None else _tokenizer(name, revision)
     except ModelError:

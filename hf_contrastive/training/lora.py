@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -70,9 +73,16 @@ def add_adapter(model: Any, tokenizer: Any, peft_config: Any) -> Any:
         peft_config: ``"auto"`` (rank 16, alpha 32, every reachable linear layer), a LoraConfig, or None.
 
     Raises:
-        ConfigurationError: the value is none of these, or no layer would carry an adapter.
+        ConfigurationError: the value is none of these, no layer would carry an adapter, or the given adapter
+            is frozen.
     """
     if isinstance(model, PeftModel):
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            msg = (
+                "`model` is a PeftModel without a trainable parameter; load it with "
+                "`PeftModel.from_pretrained(base, folder, is_trainable=True)`."
+            )
+            raise ConfigurationError(msg)
         return model
     if peft_config is None:
         _, unreached = reachable_linears(model, tokenizer)
@@ -92,18 +102,25 @@ def add_adapter(model: Any, tokenizer: Any, peft_config: Any) -> Any:
     reached, unreached = reachable_linears(model, tokenizer)
     if config.target_modules in (None, "all-linear"):
         config.target_modules = _suffixes(reached)
-    if not config.exclude_modules:
-        config.exclude_modules = [name for name in unreached if _targets(config.target_modules, name)] or None
+    config.exclude_modules = _excluding(
+        config.exclude_modules, [name for name in unreached if _targets(config.target_modules, name)]
+    )
     if config.task_type is None:
         config.task_type = "FEATURE_EXTRACTION"
-    with warnings.catch_warnings():
-        # get_peft_model warns when the base model was loaded by another peft version or is wrapped twice
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with without_peft_deprecation():
             return get_peft_model(model, config)
-        except ValueError as error:
-            msg = f"LoRA can not be added: {error} The model's linear layers are called e.g. {', '.join(reached[:4])}."
-            raise ConfigurationError(msg) from error
+    except ValueError as error:
+        msg = f"LoRA can not be added: {error} The model's linear layers are called e.g. {', '.join(reached[:4])}."
+        raise ConfigurationError(msg) from error
+
+
+@contextmanager
+def without_peft_deprecation() -> Iterator[None]:
+    """Silence what users can not change: peft 0.21 asks every model for an attribute that transformers renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
+        yield
 
 
 def adapter_record(model: Any) -> Adapter | None:
@@ -119,6 +136,13 @@ def adapter_record(model: Any) -> Adapter | None:
         target_modules=tuple(sorted(targets)) if not isinstance(targets, str) else (targets,),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
+
+
+def _excluding(given: Any, names: list[str]) -> Any:
+    """Return the user's ``exclude_modules`` (a regular expression, or names) with ``names`` added."""
+    if isinstance(given, str):
+        return "|".join([f"(?:{given})", *map(re.escape, names)])
+    return [*(given or ()), *names] or None
 
 
 def _suffixes(names: list[str]) -> list[str]:
