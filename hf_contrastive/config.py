@@ -17,8 +17,9 @@ class ContrastiveConfig(TrainingArguments):
     """Everything TrainingArguments has, with other defaults where contrast needs them, and these fields.
 
     The defaults that differ: ``per_device_train_batch_size`` 64 (the other rows are the negatives),
-    ``learning_rate`` 2e-4 (LoRA), ``warmup_steps`` 0.1 (a share), ``dataloader_drop_last`` True and
-    ``remove_unused_columns`` False.
+    ``learning_rate`` 2e-4 (LoRA), ``warmup_steps`` 0.1 (a share), ``dataloader_drop_last`` True (of
+    training; evaluation reads every row), ``remove_unused_columns``, ``ddp_find_unused_parameters`` and
+    ``ddp_broadcast_buffers`` False.
     """
 
     per_device_train_batch_size: int = field(
@@ -31,6 +32,12 @@ class ContrastiveConfig(TrainingArguments):
     warmup_steps: float = field(default=0.1, metadata={"help": "Warm-up steps, or their share when below 1."})
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must be false: the text columns are no arguments of the model."}
+    )
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Looking for unused parameters forbids several forward passes a step."}
+    )
+    ddp_broadcast_buffers: bool | None = field(
+        default=False, metadata={"help": "Encoders have no buffer that changes; a broadcast would forbid chunks."}
     )
     dataloader_drop_last: bool = field(default=True, metadata={"help": "Leave out a last, smaller training batch."})
 

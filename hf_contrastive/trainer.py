@@ -11,19 +11,25 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import Trainer
+from torch.utils.data import DataLoader
+from transformers import Trainer, set_seed
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, rotate_checkpoints
 
 from audits.findings import AuditReport, DatasetRef, RemedyRecord
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, embed, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
-from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.evaluation.retrieval import rank_metrics
+from hf_contrastive.evaluation.pairs import RetrievalTask, score_rows
 from hf_contrastive.training.batching import embed_pool
-from hf_contrastive.training.checkpoints import STAGING_FOLDER, last_complete_checkpoint, move_into_place
-from hf_contrastive.training.collator import ContrastiveCollator
-from hf_contrastive.training.formats import check_rows
+from hf_contrastive.training.checkpoints import (
+    STAGING_FOLDER,
+    clear_stage,
+    complete_checkpoint,
+    last_complete_checkpoint,
+    move_into_place,
+)
+from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
+from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
@@ -32,12 +38,11 @@ from hf_contrastive.training.pooling import pooling
 from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
 from hf_contrastive.training.setup import (
-    as_dataset,
+    check_datasets,
     class_indices,
     column_prompts,
-    recognise_dataset,
+    every_row,
     resolve_spec,
-    same_format,
 )
 from model_cards.evidence import EvaluationReport, Statement, TrainingRecord
 
@@ -90,34 +95,32 @@ class ContrastiveTrainer(Trainer):
         if not isinstance(args, ContrastiveConfig):
             msg = f"`args` must be a ContrastiveConfig, got {type(args).__name__}; it takes all its arguments too."
             raise ConfigurationError(msg)
-        self.data_format = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset)
-        for name, dataset, rows in (
-            ("train_dataset", train_dataset, args.train_batch_size if args.dataloader_drop_last else 2),
-            ("eval_dataset", eval_dataset, 1),
-        ):
-            if dataset is not None:
-                check_rows(as_dataset(dataset, name), same_format(dataset, self.data_format), name=name, minimum=rows)
+        self.data_format = check_datasets(train_dataset, eval_dataset, args)
         loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
         self._tokenizer = loaded.tokenizer
         self.spec = resolve_spec(loaded.spec, args)
         self.base, self.base_card = loaded.base, loaded.base_card
         self._pooling = pooling(self.spec.pooling)
         self._objective = objective(loss or args.loss, self.data_format, temperature=args.temperature)
-        self._totals = Totals()
+        self._totals, self._counted = Totals(), Totals()
         self._references: tuple[DatasetRef, ...] | None = None
         self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
         self.push_receipt: PushReceipt | None = None
+        collator = ContrastiveCollator(
+            loaded.tokenizer,
+            self.data_format,
+            max_length=self.spec.max_length,
+            prompts=column_prompts(self.spec, self.data_format),
+            classes=class_indices(train_dataset, eval_dataset, self.data_format),
+            mask_duplicates=args.mask_duplicates,
+            seed=args.seed,
+        )
+        # the adapter's weights are drawn before Trainer sets the seed
+        set_seed(args.seed)
         super().__init__(
             model=add_adapter(loaded.model, loaded.tokenizer, peft_config),
             args=args,
-            data_collator=ContrastiveCollator(
-                loaded.tokenizer,
-                self.data_format,
-                max_length=self.spec.max_length,
-                prompts=column_prompts(self.spec, self.data_format),
-                classes=class_indices(train_dataset, eval_dataset, self.data_format),
-                mask_duplicates=args.mask_duplicates,
-            ),
+            data_collator=collator,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=loaded.tokenizer,
@@ -125,6 +128,7 @@ class ContrastiveTrainer(Trainer):
         )
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True
+        self.add_callback(FollowEpochs(collator))
 
     @property
     def encoder(self) -> TextEncoder:
@@ -171,6 +175,16 @@ class ContrastiveTrainer(Trainer):
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
         return int(flops(self.model, sum(inputs["lengths"])))
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Read every row: ``dataloader_drop_last`` is about training."""
+        with every_row(self.args):
+            return super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
+        """Read every row: ``dataloader_drop_last`` is about training."""
+        with every_row(self.args):
+            return super().get_test_dataloader(test_dataset)
+
     def evaluation_loop(
         self,
         dataloader: Any,
@@ -185,7 +199,8 @@ class ContrastiveTrainer(Trainer):
         model: Any = self.model
         losses: list[Tensor] = []
         columns: list[tuple[Tensor, ...]] = []
-        with evaluating(model), torch.inference_mode():
+        # a data loader draws its seed from the generator that dropout uses
+        with evaluating(model), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             for batch in dataloader:
                 prepared = self._prepare_inputs(batch)
                 loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
@@ -196,24 +211,32 @@ class ContrastiveTrainer(Trainer):
         metrics = {f"{metric_key_prefix}_loss": torch.cat(losses).mean().item()}
         if self.data_format.kind in ("pairs", "triplets"):
             anchors, positives = (torch.cat(column).numpy() for column in list(zip(*columns, strict=True))[:2])
-            names = self.data_format.texts[:2]
-            task = RetrievalTask.from_pairs(*(list(dataset[name]) for name in names))
-            scores = rank_metrics(anchors[list(task.query_rows)], positives[list(task.document_rows)], task.relevant)
-            metrics |= {f"{metric_key_prefix}_{name}": value for name, value in scores.means().items()}
+            task = RetrievalTask.from_pairs(*(list(dataset[name]) for name in self.data_format.texts[:2]))
+            scores = score_rows(task, anchors, positives).means()
+            metrics |= {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))
 
     # ---- checkpoints and models ---------------------------------------------------------------------
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
-        """Train; ``resume_from_checkpoint=True`` takes the last checkpoint that is complete."""
+        """Train; ``resume_from_checkpoint=True`` takes the last checkpoint that is complete.
+
+        Raises:
+            ConfigurationError: there is no complete checkpoint, or the one that was named is torn.
+        """
         if self.train_dataset is None:
             msg = "There is nothing to train on: pass `train_dataset`."
             raise DataFormatError(msg)
         self.dataset_references()
         if resume_from_checkpoint is True:
             resume_from_checkpoint = str(last_complete_checkpoint(self.output_folder))
+        if resume_from_checkpoint:
+            checkpoint = complete_checkpoint(Path(resume_from_checkpoint))
+            self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
+        self._totals.start()
         output = super().train(resume_from_checkpoint, *args, **kwargs)
-        self._totals.seconds += float(output.metrics.get("train_runtime", 0.0))
+        self._totals.stop()
+        self._counted = self._totals.over_processes(self.accelerator)
         return output
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -223,19 +246,24 @@ class ContrastiveTrainer(Trainer):
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         # under a temporary name first, so that a killed process leaves no checkpoint that looks whole
         folder = Path(self._get_output_dir(trial))
-        stage = folder / STAGING_FOLDER
+        stage, step = folder / STAGING_FOLDER, f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:
+            clear_stage(stage)
+        self.accelerator.wait_for_everyone()
         self._writes_checkpoint = True
         try:
             super()._save_checkpoint(model, trial)
         finally:
             self._writes_checkpoint = False
+        totals = self._totals.over_processes(self.accelerator)
+        # the Trainer looked for the best one in the temporary folder
+        best = folder / f"checkpoint-{self.state.best_global_step}"
+        if best.name == step or best.is_dir():
+            self.state.best_model_checkpoint = str(best)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            step = f"checkpoint-{self.state.global_step}"
-            if self.state.best_global_step:
-                # the Trainer looked for the best one in the temporary folder
-                self.state.best_model_checkpoint = str(folder / f"checkpoint-{self.state.best_global_step}")
-                self.state.save_to_json(str(stage / step / "trainer_state.json"))
+            totals.write(stage / step)
+            self.state.save_to_json(str(stage / step / "trainer_state.json"))
             move_into_place(stage, folder)
             rotate_checkpoints(
                 str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
@@ -251,9 +279,10 @@ class ContrastiveTrainer(Trainer):
         else:
             model.save_pretrained(folder, state_dict=state_dict)
         self._tokenizer.save_pretrained(folder)
+        write_spec(self.spec, folder, dimension=int(model.config.hidden_size))
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the model in the published layout (merged at the root, PEFT's files under ``adapter/``)."""
+        """Write the model in the published layout; see ``args.save_format``."""
         if _internal_call:
             super().save_model(output_dir, _internal_call=True)
             return
@@ -296,7 +325,7 @@ class ContrastiveTrainer(Trainer):
             model=self.accelerator.unwrap_model(self.model),
             args=self.args,
             state=self.state,
-            totals=self._totals,
+            totals=self._counted,
             spec=self.spec,
             base=self.base,
             objective=self._objective.name,

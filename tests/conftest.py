@@ -151,7 +151,9 @@ def permissive_rows() -> list[dict[str, str]]:
     """40 pairs under MIT that the policy ``standard`` passes."""
     import random
 
-    words = "river stone amber cloud field garden violin copper window harbor meadow lantern forest canyon marble".split()
+    words = (
+        "river stone amber cloud field garden violin copper window harbor meadow lantern forest canyon marble".split()
+    )
     draw = random.Random(0)
     rows = []
     for number in range(40):
@@ -199,9 +201,7 @@ def trained_folder(
 
 
 @pytest.fixture
-def run_cli(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """``run_cli("audit", path)`` runs the command line in this process; returns exit code, stdout, stderr."""
     import sys
 
@@ -216,3 +216,29 @@ def run_cli(
         return int(stopped.value.code or 0), printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path, tiny_bert: Path, topic_pairs: Any) -> Callable[..., Any]:
+    """``make_trainer(train_dataset=…, max_steps=…)`` is a ContrastiveTrainer of a tiny BERT on the CPU."""
+    from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
+
+    names = ("eval_dataset", "peft_config", "loss", "callbacks", "processing_class")
+
+    def make(*, model: Any = tiny_bert, train_dataset: Any = topic_pairs, output: str = "out", **settings: Any) -> Any:
+        passed = {name: settings.pop(name) for name in names if name in settings}
+        defaults = {
+            "per_device_train_batch_size": 8,
+            "per_device_eval_batch_size": 8,
+            "max_steps": 6,
+            "learning_rate": 1e-2,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "use_cpu": True,
+            "disable_tqdm": True,
+            "report_to": "none",
+        }
+        args = ContrastiveConfig(output_dir=str(tmp_path / output), **(defaults | settings))
+        return ContrastiveTrainer(model=model, args=args, train_dataset=train_dataset, **passed)
+
+    return make

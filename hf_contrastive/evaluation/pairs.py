@@ -111,3 +111,10 @@ def score(
         task.documents, prompt="document", max_length=max_length, on_progress=shifted(len(task.queries))
     )
     return rank_metrics(queries, documents, task.relevant, k=K)
+
+
+def score_rows(
+    task: RetrievalTask, anchors: npt.NDArray[np.floating], positives: npt.NDArray[np.floating]
+) -> RetrievalScores:
+    """Rank with the vectors of all rows, ``[rows, dim]`` each, that the task was built from."""
+    return rank_metrics(anchors[list(task.query_rows)], positives[list(task.document_rows)], task.relevant, k=K)

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 from hf_contrastive.errors import ConfigurationError
@@ -36,17 +37,58 @@ def last_complete_checkpoint(output_dir: Path) -> Path:
     raise ConfigurationError(msg)
 
 
+def complete_checkpoint(checkpoint: Path) -> Path:
+    """Return ``checkpoint`` if it can be resumed from.
+
+    Raises:
+        ConfigurationError: it can not; says why.
+    """
+    reason = incomplete_because(checkpoint) if checkpoint.is_dir() else "there is no such folder"
+    if reason is not None:
+        msg = (
+            f"Training can not be resumed from {checkpoint}: {reason}. Pass `resume_from_checkpoint=True` to take "
+            "the last complete checkpoint of the output folder, or start without it."
+        )
+        raise ConfigurationError(msg)
+    return checkpoint
+
+
 def incomplete_because(checkpoint: Path) -> str | None:
     """Return why ``checkpoint`` can not be resumed from, or None when it can."""
     if not any((checkpoint / name).is_file() for name in _WEIGHTS):
         return "it holds no weights"
+    for path in sorted(checkpoint.iterdir()):
+        if path.suffix == ".safetensors" and not _is_whole(path):
+            return f"{path.name} is torn"
+        if path.suffix in (".pt", ".pth") and not zipfile.is_zipfile(path):
+            return f"{path.name} is torn"
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "trainer_state.json is missing or torn"
-    if not isinstance(state, dict) or state.get("global_step") != _step(checkpoint):
+    step = state.get("global_step") if isinstance(state, dict) else None
+    if step is None or _step(checkpoint) not in (-1, step):
         return "trainer_state.json belongs to another step"
     return None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a safetensors file is as long as its header says (8 bytes of length, JSON, tensors)."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            return False
+        try:
+            header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+    return path.stat().st_size == 8 + length + max(ends, default=0)
+
+
+def clear_stage(stage: Path) -> None:
+    """Remove what a killed process left in ``stage``."""
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def move_into_place(stage: Path, output_dir: Path) -> None:
@@ -58,7 +100,7 @@ def move_into_place(stage: Path, output_dir: Path) -> None:
             old = stage / f"old-{path.name}"
             target.replace(old)
         path.replace(target)
-    shutil.rmtree(stage, ignore_errors=True)
+    clear_stage(stage)
 
 
 def _step(path: Path) -> int:

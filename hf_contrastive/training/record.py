@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,17 +22,47 @@ FLOPS_METHOD = (
     "estimate: 2 x non-embedding parameters x padded tokens for the forward pass, the same again for each of the "
     "gradients computed (of activations; of weights where they are trained); attention scores left out"
 )
+TOTALS_FILE = "totals.json"
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "numpy", "tokenizers", "hf-contrastive")
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counters of one process: examples, tokens with and without padding, steps of the collator."""
+    """Counters: examples, tokens with and without padding, seconds; a checkpoint keeps them for a resumed run."""
 
     examples: int = 0
     tokens: int = 0
     padded_tokens: int = 0
     seconds: float = 0.0
+    _started: float | None = None
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop the clock."""
+        self.seconds, self._started = self._elapsed(), None
+
+    def over_processes(self, accelerator: Any) -> Totals:
+        """Return the sums over all processes, and the seconds of this one until now; a collective operation."""
+        counts = torch.tensor([self.examples, self.tokens, self.padded_tokens], device=accelerator.device)
+        examples, tokens, padded_tokens = accelerator.reduce(counts, "sum").tolist()
+        return Totals(examples, tokens, padded_tokens, self._elapsed())
+
+    def write(self, checkpoint: Path) -> None:
+        """Keep the counters in a checkpoint."""
+        names = [item.name for item in fields(self) if not item.name.startswith("_")]
+        (checkpoint / TOTALS_FILE).write_text(json.dumps({name: getattr(self, name) for name in names}) + "\n")
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> Totals:
+        """Return what :meth:`write` kept, zeros in a checkpoint of another trainer."""
+        path = checkpoint / TOTALS_FILE
+        return cls(**json.loads(path.read_text())) if path.is_file() else cls()
+
+    def _elapsed(self) -> float:
+        return self.seconds + (time.perf_counter() - self._started if self._started is not None else 0.0)
 
 
 def training_record(
@@ -59,6 +91,10 @@ def training_record(
         datasets: what was trained and evaluated on.
     """
     evaluated = [entry for entry in state.log_history if "eval_loss" in entry]
+    if args.load_best_model_at_end:
+        # the weights at hand are those of the best step
+        evaluated = [entry for entry in evaluated if entry["step"] == state.best_global_step] or evaluated
+    measured = evaluated[-1] if evaluated else {}
     schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
     return TrainingRecord(
         base=base,
@@ -86,8 +122,8 @@ def training_record(
         seconds=totals.seconds,
         losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry),
         metrics=tuple(
-            Measurement(name=name, value=float(value), unit="score", method="evaluation data, last in training")
-            for name, value in sorted((evaluated[-1] if evaluated else {}).items())
+            Measurement(name=name, value=float(value), unit="score", method=f"evaluation data, step {measured['step']}")
+            for name, value in sorted(measured.items())
             if name.startswith("eval_") and not name.endswith(("_runtime", "_per_second"))
         ),
         datasets=datasets,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.errors import DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
-from hf_contrastive.training.formats import DataFormat, recognise
+from hf_contrastive.training.formats import DataFormat, check_rows, recognise
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,22 @@ def recognise_dataset(dataset: Any) -> DataFormat:
         msg = "Pass a `train_dataset` or an `eval_dataset`: the columns tell what is trained."
         raise DataFormatError(msg)
     return recognise(as_dataset(dataset, "train_dataset").column_names)
+
+
+def check_datasets(train_dataset: Any, eval_dataset: Any, args: ContrastiveConfig) -> DataFormat:
+    """Return the format of the datasets, of which one may be None.
+
+    Raises:
+        DataFormatError: they have no accepted format, or not the same one, too few rows, or cells that are no text.
+    """
+    expected = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset)
+    for name, dataset, rows in (
+        ("train_dataset", train_dataset, args.train_batch_size * args.world_size if args.dataloader_drop_last else 2),
+        ("eval_dataset", eval_dataset, 1),
+    ):
+        if dataset is not None:
+            check_rows(as_dataset(dataset, name), same_format(dataset, expected), name=name, minimum=rows)
+    return expected
 
 
 def same_format(dataset: Any, expected: DataFormat) -> DataFormat:
@@ -71,6 +88,16 @@ def column_prompts(spec: EncodingSpec, data_format: DataFormat) -> dict[str, str
     anchor, *others = data_format.texts
     prompts = {anchor: spec.prompts.get("query", "")}
     return prompts | {name: spec.prompts.get("document", "") for name in others}
+
+
+@contextmanager
+def every_row(args: ContrastiveConfig) -> Iterator[None]:
+    """Let a data loader that is made meanwhile keep its last, smaller batch."""
+    drop_last, args.dataloader_drop_last = args.dataloader_drop_last, False
+    try:
+        yield
+    finally:
+        args.dataloader_drop_last = drop_last
 
 
 def class_indices(train_dataset: Any, eval_dataset: Any, data_format: DataFormat) -> dict[Any, int]:
