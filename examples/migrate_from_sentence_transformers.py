@@ -36,7 +36,7 @@ def main(model_id: str = "sentence-transformers/all-MiniLM-L6-v2", folder: str =
         num_train_epochs=1,
         per_device_train_batch_size=64,
         temperature=0.05,  # the loss's scale=20 is 1 / 0.05
-        # no sampler is needed: a copy of a positive is never taken for a negative
+        # instead of a sampler: copies of a row's positive are left out of its negatives
     )
 
     # loss = MultipleNegativesRankingLoss(model, scale=20)
@@ -57,7 +57,7 @@ def main(model_id: str = "sentence-transformers/all-MiniLM-L6-v2", folder: str =
     trainer.save_model(folder)
 
     # model.push_to_hub("user/model")
-    # trainer.push_to_hub() also audits the data and writes card and report; these pairs are share-alike, which the
+    # trainer.push_to_hub() also audits the data and writes card and report; these rows state no license, which the
     # standard policy leaves to a person: trainer.push_to_hub(reviewed_by="Your Name", reason="...")
 
     # everything that loaded the old model loads the new one
