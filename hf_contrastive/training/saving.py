@@ -20,6 +20,7 @@ from peft import PeftModel
 from hf_contrastive.training.encoding import EncodingSpec, write_spec
 
 ADAPTER_FOLDER = "adapter"
+WEIGHT_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "adapter_*")
 SaveFormat = Literal["merged", "adapter"]
 
 
@@ -57,7 +58,9 @@ def write_model(
             model.save_pretrained(stage)
         _write_tokenizer(tokenizer, stage, spec.max_length)
         write_spec(spec, stage, dimension=int(model.config.hidden_size))
-        return publish(stage, folder)
+        written = publish(stage, folder)
+        _remove_other_layouts(folder, written)
+        return written
 
 
 @contextmanager
@@ -81,8 +84,16 @@ def publish(stage: Path, folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _remove_other_layouts(folder: Path, written: tuple[str, ...]) -> None:
+    """Remove weights that an earlier save in another layout left: beside these they would be applied too."""
+    for pattern in (*WEIGHT_FILES, *(f"{ADAPTER_FOLDER}/{name}" for name in WEIGHT_FILES)):
+        for path in folder.glob(pattern):
+            if path.relative_to(folder).as_posix() not in written:
+                path.unlink()
+
+
 def write_adapter(model: Any, folder: Path, base_model_id: str | None) -> None:
-    """Write PEFT's two files, without the card that PEFT would add.
+    """Write PEFT's two files of the active adapter, without the card that PEFT would add.
 
     Whether the embedding layer changed is known here, so PEFT does not have to ask the Hub.
     """
@@ -91,9 +102,14 @@ def write_adapter(model: Any, folder: Path, base_model_id: str | None) -> None:
     if base_model_id is not None:
         config.base_model_name_or_path = base_model_id
     try:
-        model.save_pretrained(folder, save_embedding_layers=False)
+        model.save_pretrained(folder, save_embedding_layers=False, selected_adapters=[model.active_adapter])
     finally:
         config.base_model_name_or_path = before
+    # PEFT puts an adapter that is not called "default" into a folder of its name
+    named = folder / str(model.active_adapter)
+    if named.is_dir():
+        publish(named, folder)
+        shutil.rmtree(named)
     (folder / "README.md").unlink(missing_ok=True)
 
 
