@@ -6,13 +6,13 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audits import audit, remove_leakage, remove_licenses
 from audits.findings import AuditReport, Measurement, RemedyRecord
-from audits.policy import Decision, load_policy
+from audits.policy import Decision, Policy, load_policy
 from audits.records import Record
 from hf_contrastive.cli.console import check_progress, progress, say, show_table
 from hf_contrastive.demo.docstrings import load_docstrings
@@ -24,9 +24,10 @@ from model_cards.evidence import EvaluationReport, Statement
 BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
 QUERIES = 1500
 MAX_LENGTH = 128
-STEPS = 24
+STEPS = 32
 BATCH = 64
 SEED = 0
+BLOCKED_ROWS = 2000
 TAINTED_ROWS = 200
 TOLERANCE = 1e-5
 
@@ -88,7 +89,6 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
             max_steps=steps,
             per_device_train_batch_size=BATCH,
             learning_rate=1e-3,
-            bf16=_has_bf16(),
             use_cpu=_use_cpu(),
             save_strategy="no",
             logging_steps=2,
@@ -97,10 +97,9 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
             disable_tqdm=True,
         ),
         train_dataset=data["train"],
-        callbacks=[],
     )
     with clock.step("training"), progress(f"Train on {steps * BATCH:,} pairs") as update:
-        trainer.add_callback(_progress_callback(update))
+        _show_steps(trainer, update)
         trainer.train()
     with clock.step("evaluation after"):
         after = _score(trainer.encoder, task, "After training: the same queries")
@@ -120,7 +119,7 @@ def _publish(
 ) -> DemoResult:
     options = {"endpoint": hub.endpoint, "token": hub.token} if hub is not None else {}
     with clock.step("push"):
-        trainer.push_to_hub(**options)
+        trainer.push_to_hub(policy=demo_policy(), **options)
     receipt = trainer.push_receipt
     say(f"Published {receipt.repo_id} {receipt.tag}: {receipt.url}")
     with clock.step("load back"), progress("Load the model back from the Hub in a new process") as update:
@@ -136,7 +135,7 @@ def _publish(
         [(way, f"{value:.1e}") for way, value in differences.items()],
     )
     with clock.step("blocked push"):
-        problems, unchanged = _blocked_push(out, trainer, data, options)
+        blocked, unchanged = _blocked_push(out, trainer, data, options)
     improved = _show_evaluation(evaluation)
     paths = {
         "model": str(out / "model"),
@@ -165,8 +164,8 @@ def _publish(
         tag=receipt.tag,
         paths=paths,
         largest_embedding_difference=differences,
-        blocked_codes=tuple(sorted({line.split(":")[0] for line in problems if line[:3].isupper()})),
-        as_announced=improved and same and unchanged and bool(problems),
+        blocked_codes=_codes(blocked),
+        as_announced=improved and same and unchanged and "LIC001" in _codes(blocked),
         seconds=clock.seconds,
     )
 
@@ -192,7 +191,14 @@ def _clean(raw: Any, encoder: Any) -> tuple[AuditReport, Any, AuditReport, list[
     return first, clean, final, [license_remedy, leak_remedy]
 
 
-def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -> tuple[tuple[str, ...], bool]:
+def demo_policy() -> Policy:
+    """Return the standard policy, which lets more texts be cut: the demo reads 128 tokens to train in a minute."""
+    standard = load_policy("standard")
+    rules = tuple(replace(rule, allowed=0.6) if rule.code == "PAIR004" else rule for rule in standard.rules)
+    return replace(standard, name="standard, but up to 60 % of the texts may be truncated", rules=rules)
+
+
+def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -> tuple[PushBlocked, bool]:
     """Try to publish the model as trained on rows of a non-commercial license: nothing may leave."""
     from hf_contrastive.release.hub import hub_api
     from hf_contrastive.release.push import push
@@ -203,7 +209,7 @@ def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -
     api = hub_api(**options)
     repo_id = trainer.push_receipt.repo_id
     before = _state(api, repo_id)
-    say(f"Now {TAINTED_ROWS} rows get the license CC-BY-NC-4.0, and the policy is commercial:")
+    say(f"Now {TAINTED_ROWS} of {len(part):,} rows get the license CC-BY-NC-4.0, and the policy is commercial:")
     try:
         push(
             out / "model",
@@ -218,9 +224,14 @@ def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -
         from rich.markup import escape
 
         say(f"[bold]Blocked, as it should be.[/] {escape(str(error))}")
-        return error.problems, _state(api, repo_id) == before
+        return error, _state(api, repo_id) == before
     msg = "The push of rows that forbid commercial use went through; this is a defect of the gate: report it."
     raise ContrastiveError(msg)
+
+
+def _codes(blocked: PushBlocked) -> tuple[str, ...]:
+    outcomes = blocked.verdict.outcomes if blocked.verdict is not None else ()
+    return tuple(sorted({item.code for item in outcomes if item.decision == "block"}))
 
 
 def _state(api: Any, repo_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
@@ -314,8 +325,8 @@ def _training_tools() -> tuple[Any, Any, Any, Path]:
     return ContrastiveTrainer, ContrastiveConfig, TextEncoder, get_model_path()
 
 
-def _progress_callback(update: Any) -> Any:
-    from transformers import TrainerCallback
+def _show_steps(trainer: Any, update: Any) -> None:
+    from transformers import PrinterCallback, TrainerCallback
 
     class ShowSteps(TrainerCallback):
         """Move the demo's own progress bar."""
@@ -324,16 +335,9 @@ def _progress_callback(update: Any) -> Any:
             del args, control, kwargs
             update(state.global_step, state.max_steps)
 
-    return ShowSteps()
-
-
-def _has_bf16() -> bool:
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    flags = Path("/proc/cpuinfo")
-    return flags.is_file() and "avx512_bf16" in flags.read_text(encoding="utf-8")
+    # it prints to stdout, which belongs to --json
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ShowSteps())
 
 
 def _use_cpu() -> bool:
