@@ -16,7 +16,7 @@ def command(
     positive_column: Annotated[str, typer.Option(help="Column of the documents.")] = "positive",
     base: Annotated[str | None, typer.Option(help="A model to compare with on the same queries.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of the data; default: test, or the only one.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Number of pairs, drawn with the seed.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of queries, drawn with the seed.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw and the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result on stdout.")] = False,

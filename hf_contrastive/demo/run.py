@@ -203,9 +203,10 @@ def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -
     from hf_contrastive.release.hub import hub_api
     from hf_contrastive.release.push import push
 
-    rows = set(random.Random(SEED).sample(range(len(data["train"])), TAINTED_ROWS))
-    licenses = ["CC-BY-NC-4.0" if i in rows else license_id for i, license_id in enumerate(data["train"]["license"])]
-    tainted = data["train"].remove_columns("license").add_column("license", licenses)
+    part = data["train"].select(range(min(BLOCKED_ROWS, len(data["train"]))))
+    rows = set(random.Random(SEED).sample(range(len(part)), min(TAINTED_ROWS, len(part))))
+    licenses = ["CC-BY-NC-4.0" if i in rows else license_id for i, license_id in enumerate(part["license"])]
+    tainted = part.remove_columns("license").add_column("license", licenses)
     api = hub_api(**options)
     repo_id = trainer.push_receipt.repo_id
     before = _state(api, repo_id)

@@ -49,7 +49,7 @@ class RetrievalTask:
     def from_pairs(
         cls, anchors: Sequence[object], positives: Sequence[object], *, limit: int | None = None, seed: int = 0
     ) -> RetrievalTask:
-        """Build the task; ``limit`` draws that many pairs with ``seed``, their positives are the documents.
+        """Build the task; ``limit`` draws that many distinct anchors with ``seed``; their positives are the documents.
 
         Raises:
             EvaluationError: no pairs, columns of unequal length, or cells that are no text.
@@ -60,14 +60,17 @@ class RetrievalTask:
         if limit is not None and limit < 1:
             msg = f"`limit` must be >= 1, got {limit}."
             raise EvaluationError(msg)
-        rows = range(len(anchors))
-        chosen = sorted(random.Random(seed).sample(rows, limit)) if limit and limit < len(anchors) else list(rows)
+        distinct = list(dict.fromkeys(anchors))
+        chosen = set(distinct)
+        if limit is not None and limit < len(distinct):
+            chosen = {distinct[i] for i in random.Random(seed).sample(range(len(distinct)), limit)}
         queries: dict[str, set[int]] = {}
         documents: dict[str, int] = {}
         query_rows: dict[str, int] = {}
         document_rows: dict[str, int] = {}
-        for row in chosen:
-            anchor, positive = anchors[row], positives[row]
+        for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
+            if anchor not in chosen:
+                continue
             if not isinstance(anchor, str) or not isinstance(positive, str):
                 msg = (
                     f"Row {row} holds {anchor!r:.40} and {positive!r:.40}; both sides of a pair must be texts. "

@@ -39,7 +39,7 @@ def evaluate(
         anchor_column: the queries.
         positive_column: the documents.
         split: of ``dataset``, where it has several.
-        limit: number of pairs, drawn with ``seed``; their positives are the documents.
+        limit: number of queries, drawn with ``seed``; their positives are the documents.
         max_length: tokens a text is cut to; default: the model's own.
         seed: of the draw and of the bootstrap.
         on_progress: called with (texts done, texts in all).
