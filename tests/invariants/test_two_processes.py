@@ -1,0 +1,84 @@
+"""Two processes compute what one does with accumulation, and only the first one writes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import json, os, sys
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from datasets import Dataset
+from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
+
+model, rows, out, accumulation = sys.argv[1], json.loads(Path(sys.argv[2]).read_text()), sys.argv[3], int(sys.argv[4])
+written = []
+for name in ("_save", "write_model"):
+    def counted(self, *args, _inner=getattr(ContrastiveTrainer, name), _name=name, **kwargs):
+        written.append((_name, self.args.should_save))
+        return _inner(self, *args, **kwargs)
+    setattr(ContrastiveTrainer, name, counted)
+data = Dataset.from_dict(rows)
+args = ContrastiveConfig(
+    output_dir=out, per_device_train_batch_size=4, per_device_eval_batch_size=4, max_steps=2, learning_rate=1e-2,
+    warmup_steps=0, logging_steps=1, save_strategy="steps", save_steps=1, eval_strategy="steps", eval_steps=1,
+    gradient_accumulation_steps=accumulation, load_best_model_at_end=True, metric_for_best_model="ndcg@10",
+    max_grad_norm=0.0, chunk_tokens=24, use_cpu=True,
+    ddp_backend="gloo" if "RANK" in os.environ else None, disable_tqdm=True, report_to="none",
+    optim="sgd",
+)
+trainer = ContrastiveTrainer(model=model, args=args, train_dataset=data, eval_dataset=data.select(range(13)))
+trainer.train()
+rank = args.process_index
+trainer.save_model()
+record = trainer.training_record()
+best = trainer.state.best_model_checkpoint
+weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters() if p.requires_grad])
+Path(f"{out}-rank-{rank}.json").write_text(json.dumps({
+    "weights": weights.tolist(), "best": best, "written": written, "world": args.world_size,
+    "examples": record.examples, "tokens": record.tokens, "batch": record.batch_size,
+    "losses": [e["loss"] for e in trainer.state.log_history if "loss" in e],
+    "metrics": [{k: v for k, v in e.items() if "@" in k} for e in trainer.state.log_history if "eval_loss" in e],
+}))
+if dist.is_initialized():
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_that_accumulates(tmp_path, tiny_bert, topic_pairs):
+    script, rows = tmp_path / "run.py", tmp_path / "rows.json"
+    script.write_text(RUN)
+    rows.write_text(json.dumps(topic_pairs.to_dict()))
+    outputs = {}
+    for processes, accumulation in ((1, 2), (2, 1)):
+        out = tmp_path / f"out-{processes}"
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if processes == 2 else []
+        command = [sys.executable, *launch, str(script), str(tiny_bert), str(rows), str(out), str(accumulation)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 0, done.stderr[-4000:]
+        outputs[processes] = [json.loads(Path(f"{out}-rank-{rank}.json").read_text()) for rank in range(processes)]
+    (single,), (first, second) = outputs[1], outputs[2]
+    assert (single["world"], first["world"]) == (1, 2)
+    assert first["weights"] == second["weights"]
+    assert first["weights"] == pytest.approx(single["weights"], abs=1e-5)
+    assert first["losses"] == pytest.approx(single["losses"], abs=1e-4)
+    for mine, theirs in zip(first["metrics"], single["metrics"], strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-6)
+    # the counters are those of both processes
+    assert (first["examples"], first["tokens"]) == (single["examples"], single["tokens"])
+    assert (single["batch"], first["batch"]) == (4, 8)
+    assert first["best"] == second["best"]
+    # only the first process writes
+    assert ["_save", True] in first["written"]
+    assert not [entry for entry in second["written"] if entry == ["_save", True]]
+    for out in (tmp_path / "out-1", tmp_path / "out-2"):
+        assert sorted(path.name for path in out.glob("checkpoint-*")) == ["checkpoint-1", "checkpoint-2"]
+        assert (out / "model.safetensors").is_file()
+        assert not list(out.glob(".*"))
+    ranks = sorted(path.name for path in (tmp_path / "out-2" / "checkpoint-1").glob("rng_state*"))
+    assert ranks == ["rng_state_0.pth", "rng_state_1.pth"]
