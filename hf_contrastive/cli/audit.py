@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from hf_contrastive.cli.console import check_progress, print_json, say
 from hf_contrastive.cli.exit_codes import OF_DECISION
@@ -24,11 +25,13 @@ def command(
     """Check data before it is trained on: licenses, duplicates, leakage, pair defects, label noise, e-mails."""
     from audits import judge, load_policy
     from audits.formats import formats
-    from audits.report_files import write_report
     from hf_contrastive.auditing import audit
-    from hf_contrastive.release.publish import render_all, write_files
-    from model_cards.evidence import Evidence
+    from hf_contrastive.errors import ConfigurationError
+    from hf_contrastive.release.publish import write_audit
 
+    if out is not None and out.exists() and not out.is_dir():
+        msg = f"`--out {out}` is a file; name a folder, which is made if it is missing."
+        raise ConfigurationError(msg)
     rules = load_policy(policy)
     with check_progress("Audit") as update:
         report = audit(
@@ -41,13 +44,10 @@ def command(
         )
     verdict = judge(report, rules)
     if out is not None:
-        write_report(report, verdict, out)
-        write_files(render_all(Evidence(audit=report, policy=rules, verdict=verdict, versions=report.versions)), out)
-        say(f"The report is in {out / 'report.html'}")
+        write_audit(report, rules, verdict, out)
+        say(f"The report is in {escape(str(out / 'report.html'))}")
     if as_json:
         print_json(formats()["json"].render(report, verdict))
     else:
-        from rich.markup import escape
-
         say(escape(formats()["text"].render(report, verdict)))
     raise typer.Exit(OF_DECISION[verdict.decision])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audits.policy import Policy
+from audits.errors import SourceError
+from audits.findings import AuditReport
+from audits.policy import Policy, Verdict
+from audits.report_files import write_report
+from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.gate import approve, check, decide
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan
 from hf_contrastive.release.plan import PushPlan, contents, payload, payload_digest, planned
@@ -119,3 +125,57 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
         for name, content in files.items():
             (stage / name).write_bytes(content)
         move_files(stage, folder)
+
+
+def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> None:
+    """Write an audit alone: report.json, ``findings/*.parquet``, report.html and evidence.json, all or none.
+
+    Args:
+        report: with the rows of its findings.
+        policy: what it was judged by.
+        verdict: of ``report``.
+        folder: made if missing; other files in it stay.
+
+    Raises:
+        ConfigurationError: the folder can not be written; what stood there is as it was.
+    """
+    rendered = render_all(Evidence(audit=report, policy=policy, verdict=verdict, versions=report.versions))
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+        try:
+            new = stage / "new"
+            write_report(report, verdict, new)
+            for name, content in rendered.items():
+                (new / name).write_bytes(content)
+            _swap(new, folder, stage / "old")
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    except (OSError, SourceError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
+        msg = f"The report can not be written to `{folder}` ({reason}); nothing was changed there. Name another folder."
+        raise ConfigurationError(msg) from error
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Move every entry of ``new`` into ``folder``; an error puts back what was replaced."""
+    if not folder.exists():
+        new.replace(folder)
+        return
+    old.mkdir()
+    moved: list[str] = []
+    try:
+        for path in sorted(new.iterdir()):
+            target = folder / path.name
+            if target.exists():
+                target.replace(old / path.name)
+            moved.append(path.name)
+            path.replace(target)
+    except OSError:
+        for name in moved:
+            target = folder / name
+            shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
+            if (old / name).exists():
+                (old / name).replace(target)
+        raise
