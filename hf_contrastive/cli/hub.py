@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -32,4 +33,6 @@ def serve_command(
         for name, value in hub_environment(hub).items():
             say(f"  export {name}={value}")
         say("Then e.g. `hf-contrastive push ./model local/my-model --data data.jsonl`. Stop with Ctrl+C.")
-        hub.serve_forever()
+        with suppress(KeyboardInterrupt):  # the announced way to stop
+            hub.serve_forever()
+    say("Stopped; what was pushed stays in the folder.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 import typer
 
@@ -11,6 +14,7 @@ from hf_contrastive.cli.console import say, show_table
 
 # typer hands everything on: the flags are derived from the dataclasses by HfArgumentParser
 CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+USAGE = "hf-contrastive train SOURCE --model MODEL [--eval-split SPLIT] [any flag of --help]"
 
 
 @dataclass
@@ -25,9 +29,21 @@ class TrainArguments:
     lora_alpha: int = field(default=32, metadata={"help": "Scale of the adapter, in units of 1 / rank."})
     no_lora: bool = field(default=False, metadata={"help": "Train all weights, without an adapter."})
 
+    def __post_init__(self) -> None:
+        """Check the values that can be wrong."""
+        from hf_contrastive.errors import ConfigurationError
+
+        for name in ("lora_r", "lora_alpha"):
+            if getattr(self, name) < 1:
+                flag = "--" + name.replace("_", "-")
+                msg = (
+                    f"`{flag}` must be >= 1, got {getattr(self, name)}; 8-64 is usual, `--no-lora` trains all weights."
+                )
+                raise ConfigurationError(msg)
+
 
 def command(context: typer.Context) -> None:
-    """Train an encoder contrastively: train SOURCE --model M [--eval-split S] [any ContrastiveConfig field]."""
+    """Train an encoder contrastively: train SOURCE --model M; every ContrastiveConfig field is a flag too."""
     from hf_contrastive.errors import require
 
     require("train", "torch", "transformers", "accelerate", "peft")
@@ -35,36 +51,73 @@ def command(context: typer.Context) -> None:
     from hf_contrastive.trainer import ContrastiveTrainer
 
     splits = _read(settings)
-    trainer = ContrastiveTrainer(
-        model=settings.model,
-        args=config,
-        train_dataset=splits["train"],
-        eval_dataset=splits.get("validation"),
-        peft_config=_adapter(settings),
-    )
-    trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
-    folder = trainer.output_folder / "model"
-    trainer.write_model(folder)
-    record = trainer.training_record()
-    rows = [("steps", str(record.steps)), ("seconds", f"{record.seconds:.1f}"), ("pairs", str(record.examples))]
-    rows += [(item.name, f"{item.value:.4f}") for item in record.metrics]
-    show_table(f"Trained; the model is in {folder}", ("", "value"), rows)
-    if config.push_to_hub:
-        receipt = trainer.push_to_hub()
-        say(f"Published: {receipt.commit_url}")
+    # the Trainer prints its logs on stdout
+    with redirect_stdout(sys.stderr):
+        trainer = ContrastiveTrainer(
+            model=settings.model,
+            args=config,
+            train_dataset=splits["train"],
+            eval_dataset=splits.get("validation"),
+            peft_config=_adapter(settings),
+        )
+        trainer.train(resume_from_checkpoint=_resume(config.resume_from_checkpoint))
+        folder = trainer.output_folder / "model"
+        trainer.write_model(folder)
+        record = trainer.training_record()
+        rows = [("steps", str(record.steps)), ("seconds", f"{record.seconds:.1f}"), ("pairs", str(record.examples))]
+        rows += [(item.name, f"{item.value:.4f}") for item in record.metrics]
+        show_table(f"Trained; the model is in {folder}", ("", "value"), rows)
+        if config.push_to_hub:
+            receipt = trainer.push_to_hub()
+            say(f"Published: {receipt.commit_url}")
 
 
 def _parse(arguments: list[str]) -> tuple[TrainArguments, Any]:
     from transformers import HfArgumentParser
 
     from hf_contrastive.config import ContrastiveConfig
+    from hf_contrastive.errors import ConfigurationError
 
-    parser = HfArgumentParser((TrainArguments, ContrastiveConfig), prog="hf-contrastive train")  # type: ignore[arg-type]
+    parser = HfArgumentParser(
+        (TrainArguments, ContrastiveConfig),  # type: ignore[arg-type]
+        prog="hf-contrastive train",
+        usage=USAGE,
+        allow_abbrev=False,
+    )
     given = list(arguments)
     if given and not given[0].startswith("-"):
         given = ["--source", *given]
-    settings, config = parser.parse_args_into_dataclasses(given)
+    parser.error = _fail  # type: ignore[method-assign]
+    try:
+        settings, config, rest = parser.parse_args_into_dataclasses(
+            given, return_remaining_strings=True, look_for_args_file=False
+        )
+    except ConfigurationError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        # TrainingArguments checks its own fields, each in its own words
+        msg = f"The settings can not be used: {' '.join(str(error).split())} See `hf-contrastive train --help`."
+        raise ConfigurationError(msg) from error
+    if rest:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        near = get_close_matches(rest[0].partition("=")[0], known, n=3, cutoff=0.6)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        msg = f"`train` has no flag or place for {' '.join(rest)}.{hint} See `hf-contrastive train --help`."
+        raise ConfigurationError(msg)
     return settings, config
+
+
+def _fail(message: str) -> NoReturn:
+    """Stand in for ``ArgumentParser.error``, which would print the usage of two hundred flags first."""
+    from hf_contrastive.errors import ConfigurationError
+
+    msg = f"{message[:1].upper()}{message[1:]}. The form is `{USAGE}`; see `hf-contrastive train --help`."
+    raise ConfigurationError(msg)
+
+
+def _resume(value: str | None) -> str | bool | None:
+    """Return what ``--resume_from_checkpoint`` means: a folder, or true for the last complete checkpoint."""
+    return {"true": True, "false": None}.get((value or "false").lower(), value)
 
 
 def _read(settings: TrainArguments) -> dict[str, Any]:
