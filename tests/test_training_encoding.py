@@ -1,6 +1,7 @@
 """How a model encodes is read from sentence-transformers' files, and refused where it is not understood."""
 
 import json
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -185,3 +186,24 @@ def test_the_declared_license_of_a_base_is_copied(tiny_bert, tmp_path):
     assert loaded.base.license == "mit"
     assert "not verified" in loaded.base.license_source
     assert loaded.base_card.startswith("---")
+
+
+@pytest.mark.parametrize(
+    ("kind", "warns"),
+    [("EntryNotFoundError", False), ("LocalEntryNotFoundError", True), ("HfHubHTTPError", True)],
+)
+def test_a_hub_that_does_not_answer_is_not_taken_for_a_plain_encoder(monkeypatch, caplog, kind, warns):
+    from huggingface_hub import errors
+
+    from hf_contrastive.training import loading
+
+    def fail(*args, **kwargs):
+        answer = {"response": MagicMock(status_code=503, headers={})} if kind == "HfHubHTTPError" else {}
+        raise getattr(errors, kind)("no", **answer)
+
+    monkeypatch.setattr(loading, "hf_hub_download", fail)
+    assert loading._reader("someone/model", None)("modules.json") is None
+    assert ("How someone/model pools is not known" in caplog.text) == warns
+    caplog.clear()
+    assert loading._reader("someone/model", None)("README.md") is None
+    assert not caplog.text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -24,6 +24,8 @@ from hf_contrastive.errors import ModelError
 from hf_contrastive.training.encoding import EncodingSpec, Reader, read_spec
 from hf_contrastive.training.lora import without_peft_deprecation
 from model_cards.evidence import BaseModel
+
+logger = logging.getLogger(__name__)
 
 _VERY_LARGE = 100_000  # tokenizers without a limit report 1e30
 
@@ -201,17 +203,26 @@ def _reader(name: str, revision: str | None) -> Reader:
         else:
             try:
                 path = Path(hf_hub_download(name, filename, revision=revision))
-            except (
-                EntryNotFoundError,
-                LocalEntryNotFoundError,
-                RepositoryNotFoundError,
-                HfHubHTTPError,
-                ValueError,
-            ):
+            except (EntryNotFoundError, RepositoryNotFoundError, HfHubHTTPError, ValueError) as error:
+                if filename == "modules.json" and not _is_absent(error, name, filename, revision):
+                    logger.warning(
+                        "How %s pools is not known, as its %s could not be read (%s); mean pooling is taken, unless "
+                        "`pooling` says otherwise.",
+                        name,
+                        filename,
+                        type(error).__name__,
+                    )
                 return None
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
     return read
+
+
+def _is_absent(error: Exception, name: str, filename: str, revision: str | None) -> bool:
+    """Whether the file is known not to exist, now or by an earlier answer; else the Hub did not answer."""
+    if isinstance(error, LocalEntryNotFoundError):
+        return try_to_load_from_cache(name, filename, revision=revision) is _CACHED_NO_EXIST
+    return isinstance(error, EntryNotFoundError | RepositoryNotFoundError | ValueError)
 
 
 def _limit(model: nn.Module, tokenizer: Any) -> int:
@@ -251,9 +262,7 @@ def _declared_license(card: str | None) -> str | None:
         metadata: Any = RepoCard(card, ignore_metadata_errors=True).data
         value = metadata.to_dict().get("license")
     except ValueError:
-        logging.getLogger(__name__).warning(
-            "The base model's card has metadata that can not be read; its license is unknown."
-        )
+        logger.warning("The base model's card has metadata that can not be read; its license is unknown.")
         return None
     return str(value) if value else None
 
