@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -386,6 +387,47 @@ def test_the_hub_can_not_be_reached(tiny_bert: Path, tmp_path: Path):
     assert len(errors) == len(commands), done.stderr
     assert all("somebody/" in line for line in errors)
     assert {path.name for path in tmp_path.iterdir()} <= {"home"}
+
+
+WITHOUT_TORCH = """
+import importlib.util, sys
+
+NAMES, find_spec = ("torch", "transformers", "peft", "accelerate", "sentence_transformers"), importlib.util.find_spec
+# as if they were not installed, whoever asks and whoever imports
+importlib.util.find_spec = lambda name, *rest: None if name in NAMES else find_spec(name, *rest)
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in NAMES:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Missing())
+from hf_contrastive.cli import main
+for command in sys.argv[1].split("; "):
+    sys.argv = ["hf-contrastive", *command.split()]
+    try:
+        main()
+    except SystemExit as stopped:
+        print("CODE", stopped.code, file=sys.stderr, flush=True)
+"""
+
+
+def test_audit_and_push_need_no_torch(tiny_bert: Path, permissive_file: Path, tmp_path: Path):
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    commands = [f"audit {permissive_file} --out out --json", f"push model local/m --data {permissive_file}"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "; ".join(commands)],
+        env={"PATH": "", "HF_HOME": str(tmp_path / "home")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # the model's training was not seen: a matter of review
+    assert [line for line in done.stderr.splitlines() if line.startswith("CODE")] == ["CODE 0", "CODE 4"], done.stderr
+    assert json.loads(done.stdout)["decision"] == "pass"
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "report" / "README.md").is_file()
 
 
 # ---- what no command should let happen, and what becomes of it if one does ---------------------------

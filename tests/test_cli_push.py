@@ -151,5 +151,5 @@ def test_report_folder_that_can_not_be_written(run_cli: Cli, trained: Path, perm
     (trained.parent / "report").write_text("a file")
     code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
     assert (code, out) == (3, "")
-    assert "File exists" in err
+    assert "Not a directory" in err
     assert not api.repo_exists(REPO)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,6 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.gate import approve, check, decide
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan
 from hf_contrastive.release.plan import PushPlan, contents, payload, payload_digest, planned
-from hf_contrastive.training.saving import publish as move_files
-from hf_contrastive.training.saving import staging
 from model_cards.evidence import Evidence
 from model_cards.render import documents, render
 
@@ -120,11 +119,14 @@ def render_all(evidence: Evidence) -> dict[str, bytes]:
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write ``files`` into ``folder``, all or none."""
-    with staging(folder) as stage:
+    """Write ``files`` into ``folder``, all or none; it is made if missing, and other files in it stay.
+
+    Raises:
+        OSError: the folder can not be written; what stood there is as it was.
+    """
+    with _all_or_none(folder) as new:
         for name, content in files.items():
-            (stage / name).write_bytes(content)
-        move_files(stage, folder)
+            (new / name).write_bytes(content)
 
 
 def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> None:
@@ -141,21 +143,31 @@ def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: P
     """
     rendered = render_all(Evidence(audit=report, policy=policy, verdict=verdict, versions=report.versions))
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
-        try:
-            new = stage / "new"
+        with _all_or_none(folder) as new:
             write_report(report, verdict, new)
             for name, content in rendered.items():
                 (new / name).write_bytes(content)
-            _swap(new, folder, stage / "old")
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
     except (OSError, SourceError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__ or error
         reason = getattr(cause, "strerror", None) or cause
         msg = f"The report can not be written to `{folder}` ({reason}); nothing was changed there. Name another folder."
         raise ConfigurationError(msg) from error
+
+
+@contextmanager
+def _all_or_none(folder: Path) -> Iterator[Path]:
+    """Give an empty folder whose entries replace those of ``folder`` at the end, unless there was an error."""
+    # an existing folder may be a disk of its own, across whose edge nothing can be renamed
+    place = folder if folder.is_dir() else folder.absolute().parent
+    place.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=place))
+    try:
+        new = stage / "new"
+        new.mkdir()
+        yield new
+        _swap(new, folder, stage / "old")
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _swap(new: Path, folder: Path, old: Path) -> None:
