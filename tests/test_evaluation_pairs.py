@@ -61,6 +61,7 @@ def test_seeds_draw_different_pairs():
         ([], [], {}, "at least one pair"),
         (["a"], ["b", "c"], {}, "got 1 and 2 rows"),
         (["a", None], ["b", "c"], {}, "Row 1 holds None and 'c'"),
+        ([["a"]], ["b"], {}, "Row 0 holds ['a'] and 'b'"),
         (["a"], [3], {}, "both sides of a pair must be texts"),
         (["a"], ["b"], {"limit": 0}, "`limit` must be >= 1, got 0"),
         (["a"], ["b"], {"limit": -4}, "`limit` must be >= 1, got -4"),
@@ -193,3 +194,14 @@ def test_data_is_read_before_the_model(topic_pairs, tmp_path):
         evaluate(tmp_path / "no-model", topic_pairs, anchor_column="missing")
     with pytest.raises(ModelError):
         evaluate(tmp_path, topic_pairs)
+
+
+@given(texts, st.integers(1, 6), st.integers(0, 5))
+def test_a_limit_counts_queries_and_keeps_all_their_documents(pairs, limit, seed):
+    anchors, positives = zip(*pairs, strict=True)
+    task = RetrievalTask.from_pairs(anchors, positives, limit=limit, seed=seed)
+    assert len(task.queries) == min(limit, len(set(anchors)))
+    for query, relevant in zip(task.queries, task.relevant, strict=True):
+        assert {task.documents[i] for i in relevant} == {b for a, b in pairs if a == query}
+    # no document is left that answers none of the queries
+    assert {i for relevant in task.relevant for i in relevant} == set(range(len(task.documents)))

@@ -60,6 +60,13 @@ class RetrievalTask:
         if limit is not None and limit < 1:
             msg = f"`limit` must be >= 1, got {limit}."
             raise EvaluationError(msg)
+        for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
+            if not isinstance(anchor, str) or not isinstance(positive, str):
+                msg = (
+                    f"Row {row} holds {anchor!r:.40} as anchor and {positive!r:.40} as positive; both must be texts. "
+                    "Remove rows with nulls first."
+                )
+                raise EvaluationError(msg)
         distinct = list(dict.fromkeys(anchors))
         chosen = set(distinct)
         if limit is not None and limit < len(distinct):
@@ -71,12 +78,6 @@ class RetrievalTask:
         for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
             if anchor not in chosen:
                 continue
-            if not isinstance(anchor, str) or not isinstance(positive, str):
-                msg = (
-                    f"Row {row} holds {anchor!r:.40} and {positive!r:.40}; both sides of a pair must be texts. "
-                    "Remove rows with nulls first."
-                )
-                raise EvaluationError(msg)
             query_rows.setdefault(anchor, row)
             document_rows.setdefault(positive, row)
             queries.setdefault(anchor, set()).add(documents.setdefault(positive, len(documents)))
