@@ -60,9 +60,9 @@ def test_seeds_draw_different_pairs():
     [
         ([], [], {}, "at least one pair"),
         (["a"], ["b", "c"], {}, "got 1 and 2 rows"),
-        (["a", None], ["b", "c"], {}, "Row 1 holds None and 'c'"),
-        ([["a"]], ["b"], {}, "Row 0 holds ['a'] and 'b'"),
-        (["a"], [3], {}, "both sides of a pair must be texts"),
+        (["a", None], ["b", "c"], {}, "Row 1 holds None as anchor and 'c' as positive"),
+        ([["a"]], ["b"], {}, "Row 0 holds ['a'] as anchor and 'b'"),
+        (["a"], [3], {}, "both must be texts"),
         (["a"], ["b"], {"limit": 0}, "`limit` must be >= 1, got 0"),
         (["a"], ["b"], {"limit": -4}, "`limit` must be >= 1, got -4"),
     ],

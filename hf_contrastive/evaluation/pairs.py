@@ -60,6 +60,7 @@ class RetrievalTask:
         if limit is not None and limit < 1:
             msg = f"`limit` must be >= 1, got {limit}."
             raise EvaluationError(msg)
+        pairs: list[tuple[str, str]] = []
         for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
             if not isinstance(anchor, str) or not isinstance(positive, str):
                 msg = (
@@ -67,7 +68,8 @@ class RetrievalTask:
                     "Remove rows with nulls first."
                 )
                 raise EvaluationError(msg)
-        distinct = list(dict.fromkeys(anchors))
+            pairs.append((anchor, positive))
+        distinct = list(dict.fromkeys(anchor for anchor, _ in pairs))
         chosen = set(distinct)
         if limit is not None and limit < len(distinct):
             chosen = {distinct[i] for i in random.Random(seed).sample(range(len(distinct)), limit)}
@@ -75,12 +77,12 @@ class RetrievalTask:
         documents: dict[str, int] = {}
         query_rows: dict[str, int] = {}
         document_rows: dict[str, int] = {}
-        for row, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
-            if anchor not in chosen:
+        for row, (query, document) in enumerate(pairs):
+            if query not in chosen:
                 continue
-            query_rows.setdefault(anchor, row)
-            document_rows.setdefault(positive, row)
-            queries.setdefault(anchor, set()).add(documents.setdefault(positive, len(documents)))
+            query_rows.setdefault(query, row)
+            document_rows.setdefault(document, row)
+            queries.setdefault(query, set()).add(documents.setdefault(document, len(documents)))
         return cls(
             tuple(queries),
             tuple(documents),
