@@ -23,7 +23,16 @@ from audits.findings import DatasetRef
 
 BATCH_ROWS = 10_000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_READ_ERRORS = (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError, TypeError, LookupError)
+# the JSON reader of datasets takes the next of no table where a file is empty: StopIteration
+_READ_ERRORS = (
+    datasets.exceptions.DatasetsError,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    StopIteration,
+)
 # the HTTP library below huggingface_hub changes between its versions: name its base through a heir
 _HTTP_ERRORS = tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ in ("HTTPError", "OSError"))
 

@@ -21,8 +21,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from audits.findings import FindingRow, FindingRows, RowEvidence
-from hf_contrastive import Finding, Measurement, audit, judge, load_policy
+from hf_contrastive import Finding, FindingRow, FindingRows, Measurement, RowEvidence, audit, judge, load_policy
 
 TAG = re.compile(r"</?[a-z][a-z0-9]*(\s[^<>]*)?/?>", re.IGNORECASE)
 

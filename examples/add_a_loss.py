@@ -15,8 +15,7 @@ from datasets import load_dataset
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, evaluate
-from hf_contrastive.training.losses import LossInputs
+from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, LossInputs, evaluate
 
 
 def symmetric_infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -> Tensor:

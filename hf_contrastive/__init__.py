@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audits import judge, load_policy, remove_duplicates, remove_leakage, remove_licenses
-    from audits.findings import AuditReport, DatasetRef, Finding, Measurement, RemedyRecord
-    from audits.policy import Approval, Policy, Verdict
+    from audits.findings import (
+        AuditReport,
+        DatasetRef,
+        Finding,
+        FindingRow,
+        FindingRows,
+        Measurement,
+        RemedyRecord,
+        RowEvidence,
+    )
+    from audits.policy import Approval, Intent, Outcome, Policy, Rule, Verdict, Waiver
     from hf_contrastive.auditing import audit
     from hf_contrastive.config import ContrastiveConfig
     from hf_contrastive.encoder import TextEncoder
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from hf_contrastive.release.hub import PushReceipt
     from hf_contrastive.release.push import push
     from hf_contrastive.trainer import ContrastiveTrainer
+    from hf_contrastive.training.losses import LossInputs
     from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord
 
 _ADDRESSES = {
@@ -32,16 +42,24 @@ _ADDRESSES = {
     "EvaluationReport": "model_cards.evidence",
     "Evidence": "model_cards.evidence",
     "Finding": "audits.findings",
+    "FindingRow": "audits.findings",
+    "FindingRows": "audits.findings",
     "HubError": "hf_contrastive.errors",
+    "Intent": "audits.policy",
+    "LossInputs": "hf_contrastive.training.losses",
     "Measurement": "audits.findings",
+    "Outcome": "audits.policy",
     "Policy": "audits.policy",
     "PushBlocked": "hf_contrastive.errors",
     "PushReceipt": "hf_contrastive.release.hub",
     "RemedyRecord": "audits.findings",
+    "RowEvidence": "audits.findings",
+    "Rule": "audits.policy",
     "Statement": "model_cards.evidence",
     "TextEncoder": "hf_contrastive.encoder",
     "TrainingRecord": "model_cards.evidence",
     "Verdict": "audits.policy",
+    "Waiver": "audits.policy",
     "audit": "hf_contrastive.auditing",
     "evaluate": "hf_contrastive.evaluation.report",
     "judge": "audits.policy",
@@ -51,7 +69,12 @@ _ADDRESSES = {
     "remove_leakage": "audits.remedies",
     "remove_licenses": "audits.remedies",
 }
-_NEED_TORCH = ("hf_contrastive.config", "hf_contrastive.encoder", "hf_contrastive.trainer")
+_NEED_TORCH = (
+    "hf_contrastive.config",
+    "hf_contrastive.encoder",
+    "hf_contrastive.trainer",
+    "hf_contrastive.training.losses",
+)
 
 __all__ = [
     "Approval",
@@ -63,16 +86,24 @@ __all__ = [
     "EvaluationReport",
     "Evidence",
     "Finding",
+    "FindingRow",
+    "FindingRows",
     "HubError",
+    "Intent",
+    "LossInputs",
     "Measurement",
+    "Outcome",
     "Policy",
     "PushBlocked",
     "PushReceipt",
     "RemedyRecord",
+    "RowEvidence",
+    "Rule",
     "Statement",
     "TextEncoder",
     "TrainingRecord",
     "Verdict",
+    "Waiver",
     "audit",
     "evaluate",
     "judge",

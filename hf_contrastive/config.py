@@ -64,7 +64,9 @@ class ContrastiveConfig(TrainingArguments):
     chunk_tokens: int = field(
         default=1024, metadata={"help": "Padded tokens computed at once; bounds memory of a forward pass."}
     )
-    mask_duplicates: bool = field(default=True, metadata={"help": "A copy of an anchor's positive is no negative."})
+    mask_duplicates: bool = field(
+        default=True, metadata={"help": "A copy of a positive of the same anchor is no negative."}
+    )
     save_format: Literal["merged", "adapter"] = field(
         default="merged",
         metadata={"help": "What lies at the published root: the merged model, or the adapter alone."},
@@ -84,6 +86,9 @@ class ContrastiveConfig(TrainingArguments):
     def __post_init__(self) -> None:
         """Check the values that can be wrong."""
         super().__post_init__()  # type: ignore[no-untyped-call]
+        if self.device.type == "cpu":
+            # there is nothing to pin memory for, and torch would warn at every loader
+            self.dataloader_pin_memory = False
         _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
         _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual")
         if self.max_length is not None:

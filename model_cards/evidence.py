@@ -136,9 +136,9 @@ class Evidence(Record):
     """Everything that any document may say.
 
     ``audit`` is the audit of the data that was trained on; ``earlier_audit`` is of the same data
-    before the ``remedies``. ``payload_digest`` is over the model's files that this evidence is about. An Evidence without ``training`` is an audit alone, or a model whose
-    training was not seen here (then every training statement is unanswered).
-    ``upstream_license`` statements are copied, ``statements`` hold what people answered.
+    before the ``remedies``. ``payload_digest`` is over the model's files that this evidence is about.
+    An Evidence without ``training`` is an audit alone, or a model whose training was not seen here (then
+    every training statement is unanswered). ``statements`` hold what people answered, or what was copied.
     """
 
     schema_version: int = SCHEMA_VERSION

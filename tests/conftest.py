@@ -151,9 +151,23 @@ def permissive_rows() -> list[dict[str, str]]:
     """40 pairs under MIT that the policy ``standard`` passes."""
     import random
 
-    words = (
-        "river stone amber cloud field garden violin copper window harbor meadow lantern forest canyon marble".split()
-    )
+    words = [
+        "river",
+        "stone",
+        "amber",
+        "cloud",
+        "field",
+        "garden",
+        "violin",
+        "copper",
+        "window",
+        "harbor",
+        "meadow",
+        "lantern",
+        "forest",
+        "canyon",
+        "marble",
+    ]
     draw = random.Random(0)
     rows = []
     for number in range(40):

@@ -146,10 +146,6 @@ def files_below(folder: Path) -> dict[str, bytes]:
         pytest.param(
             make,
             id=make.__name__,
-            # https://github.com/huggingface/datasets: packaged_modules/json takes next() of no table
-            marks=[pytest.mark.xfail(reason="datasets raises StopIteration, which passes audits.loading", strict=False)]
-            if make is empty_jsonl
-            else [],
         )
         for make in BAD
     ],

@@ -195,15 +195,15 @@ def test_the_declared_license_of_a_base_is_copied(tiny_bert, tmp_path):
 def test_a_hub_that_does_not_answer_is_not_taken_for_a_plain_encoder(monkeypatch, caplog, kind, warns):
     from huggingface_hub import errors
 
-    from hf_contrastive.training import loading
+    from hf_contrastive.training import model_files
 
     def fail(*args, **kwargs):
         answer = {"response": MagicMock(status_code=503, headers={})} if kind == "HfHubHTTPError" else {}
         raise getattr(errors, kind)("no", **answer)
 
-    monkeypatch.setattr(loading, "hf_hub_download", fail)
-    assert loading._reader("someone/model", None)("modules.json") is None
+    monkeypatch.setattr(model_files, "hf_hub_download", fail)
+    assert model_files.ModelFiles("someone/model", None)("modules.json") is None
     assert ("How someone/model pools is not known" in caplog.text) == warns
     caplog.clear()
-    assert loading._reader("someone/model", None)("README.md") is None
+    assert model_files.ModelFiles("someone/model", None)("README.md") is None
     assert not caplog.text

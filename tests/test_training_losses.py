@@ -1,5 +1,6 @@
 """The losses equal their definitions, written as loops, and other people's implementations."""
 
+import dataclasses
 import inspect
 
 import pytest
@@ -68,6 +69,18 @@ def supcon_by_loops(texts, labels, scale):
         terms = [torch.log(torch.exp(scale * texts[i] @ texts[p]) / denominator) for p in found]
         total = total - sum(terms) / len(found)
     return total / max(anchors, 1)
+
+
+def test_the_positives_of_equal_anchors_are_not_negatives_of_each_other():
+    embeddings = columns(2)
+    ids = torch.tensor([7, 1, 7, 3, 4, 5])
+    batch = dataclasses.replace(one_positive(6, 6), anchor_ids=ids)
+    expected = 0.0
+    for i in range(6):
+        kept = [j for j in range(6) if j == i or ids[j] != ids[i]]
+        logits = SCALE * embeddings[0][i] @ embeddings[1][kept].T
+        expected = expected - torch.log_softmax(logits, 0)[kept.index(i)] / 6
+    torch.testing.assert_close(infonce(embeddings, batch, scale=SCALE), expected, rtol=0, atol=1e-12)
 
 
 def test_infonce_with_one_positive_is_cross_entropy():

@@ -9,13 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from peft import PeftModel
 from torch import nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
@@ -23,6 +16,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from hf_contrastive.errors import ModelError
 from hf_contrastive.training.encoding import EncodingSpec, Reader, read_spec
 from hf_contrastive.training.lora import without_peft_deprecation
+from hf_contrastive.training.model_files import ModelFiles
 from model_cards.evidence import BaseModel
 
 logger = logging.getLogger(__name__)
@@ -77,7 +71,7 @@ def load_model(
                 )
                 raise ModelError(msg)
             tokenizer = _tokenizer(name, None)
-        spec = read_spec(_reader(name, None), max_length=_limit(inner, tokenizer), name=name or "given")
+        spec = read_spec(ModelFiles(name, None), max_length=_limit(inner, tokenizer), name=name or "given")
         return _loaded(model, tokenizer, spec, name, base_model_id)
     msg = (
         f"`model` is a {type(model).__name__}; allowed are a Hub id, a folder, a transformers PreTrainedModel, "
@@ -89,10 +83,12 @@ def load_model(
 def _from_name(
     name: str, tokenizer: Any, revision: str | None, base_model_id: str | None, is_trainable: bool
 ) -> LoadedModel:
-    read = _reader(name, revision)
+    read = ModelFiles(name, revision)
     try:
-        if read("config.json") is None and read("adapter_config.json") is not None:
-            return _from_adapter(name, read, tokenizer, revision, base_model_id, is_trainable)
+        if read("config.json") is None:
+            if read("adapter_config.json") is not None:
+                return _from_adapter(name, read, tokenizer, revision, base_model_id, is_trainable)
+            read.expect_answer()
         model = AutoModel.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
         msg = (
@@ -128,8 +124,10 @@ def _from_adapter(
     except ModelError:
         tokenizer = _tokenizer(base_name, None)
     own_modules = read("modules.json") is not None
-    spec = read_spec(read if own_modules else _reader(base_name, None), max_length=_limit(base, tokenizer), name=name)
-    card = _reader(base_name, None)("README.md")
+    spec = read_spec(
+        read if own_modules else ModelFiles(base_name, None), max_length=_limit(base, tokenizer), name=name
+    )
+    card = ModelFiles(base_name, None)("README.md")
     return _loaded(model, tokenizer, spec, base_name, base_model_id, card=card)
 
 
@@ -169,7 +167,7 @@ def _loaded(
 ) -> LoadedModel:
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     is_folder = Path(name).exists()
-    card = card if card is not None else (_reader(name, None)("README.md") if name else None)
+    card = card if card is not None else (ModelFiles(name, None)("README.md") if name else None)
     license_id = _declared_license(card)
     model_id = base_model_id or (name if name and not is_folder else None)
     base = BaseModel(
@@ -190,39 +188,6 @@ def _tokenizer(name: str, revision: str | None) -> Any:
     except (OSError, ValueError) as error:
         msg = f"The tokenizer of {name!r} can not be read: {_first_line(error)} Pass one as `processing_class`."
         raise ModelError(msg) from error
-
-
-def _reader(name: str, revision: str | None) -> Reader:
-    folder = Path(name)
-
-    def read(filename: str) -> str | None:
-        if folder.is_dir():
-            path = folder / filename
-        elif not name or folder.is_absolute():
-            return None
-        else:
-            try:
-                path = Path(hf_hub_download(name, filename, revision=revision))
-            except (EntryNotFoundError, RepositoryNotFoundError, HfHubHTTPError, ValueError) as error:
-                if filename == "modules.json" and not _is_absent(error, name, filename, revision):
-                    logger.warning(
-                        "How %s pools is not known, as its %s could not be read (%s); mean pooling is taken, unless "
-                        "`pooling` says otherwise.",
-                        name,
-                        filename,
-                        type(error).__name__,
-                    )
-                return None
-        return path.read_text(encoding="utf-8") if path.is_file() else None
-
-    return read
-
-
-def _is_absent(error: Exception, name: str, filename: str, revision: str | None) -> bool:
-    """Whether the file is known not to exist, now or by an earlier answer; else the Hub did not answer."""
-    if isinstance(error, LocalEntryNotFoundError):
-        return try_to_load_from_cache(name, filename, revision=revision) is _CACHED_NO_EXIST
-    return isinstance(error, EntryNotFoundError | RepositoryNotFoundError | ValueError)
 
 
 def _limit(model: nn.Module, tokenizer: Any) -> int:

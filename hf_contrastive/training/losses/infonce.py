@@ -13,7 +13,8 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) 
 
     ``-log(exp(scale * s_ip) / sum_j exp(scale * s_ij))`` averaged over anchors (van den Oord et al., 2018,
     eq. 4, on cosine similarities with temperature 1 / scale). With several positives the terms are averaged.
-    Candidates that are the same text as a positive of the anchor leave the denominator.
+    Candidates that are the same text as a positive of the anchor, or of an equal anchor in another row, leave
+    the denominator.
 
     Args:
         embeddings: anchors ``[batch, dim]``, then positives and hard negatives ``[batch, dim]`` each.
@@ -30,9 +31,11 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) 
     positives = batch.positive_indices
     # the same text as a positive is no negative; the positives themselves stay
     text = torch.unique(batch.candidate_ids, return_inverse=True)[1]
+    # equal anchors share their positives: the answer to the same question in another row is no negative
+    query = torch.unique(batch.anchor_ids, return_inverse=True)[1]
     relevant = torch.zeros_like(logits, dtype=torch.bool)
-    relevant[rows, text[positives]] = True  # columns are texts here, and candidates below
-    same_text = relevant[:, text]
+    relevant[query[rows], text[positives]] = True  # rows are distinct anchors, columns distinct texts
+    same_text = relevant[query][:, text]
     same_text[rows, positives] = False
     log_denominator = logits.masked_fill(same_text, -torch.inf).logsumexp(dim=1)
     terms = (log_denominator[rows] - logits[rows, positives]) / counts[rows]
