@@ -327,7 +327,7 @@ def _training_tools() -> tuple[Any, Any, Any, Path]:
 
     # the demo shows its own
     hide_datasets_bars()
-    hide_transformers_bars()
+    hide_transformers_bars()  # type: ignore[no-untyped-call]
     return ContrastiveTrainer, ContrastiveConfig, TextEncoder, get_model_path()
 
 
