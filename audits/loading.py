@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 from audits.data_files import ACCEPTED, find_files, names_a_file
 from audits.errors import SourceError, SourceNotFoundError
 from audits.findings import DatasetRef
+from audits.origins import license_text, origin_of
 
 BATCH_ROWS = 10_000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -67,16 +68,17 @@ def load(data: Any, *, split: str | None = None, config: str | None = None, revi
         SourceNotFoundError: no such path, dataset, revision or split.
         SourceError: unreadable, or of an unsupported type.
     """
+    on_hub = False
     if isinstance(data, datasets.Dataset | datasets.IterableDataset):
         name = split or (str(data.split) if data.split is not None else "train")
-        return Loaded(splits={name: data}, license=_license(data.info.license))
+        return _from_mapping({name: data})
     if isinstance(data, Mapping):
         loaded = _from_mapping(data)
     elif isinstance(data, Path):
         loaded = _from_disk(data)
     elif isinstance(data, str):
         path = Path(data).expanduser()
-        on_hub = _HUB_ID.fullmatch(data) and not path.exists() and not names_a_file(path)
+        on_hub = bool(_HUB_ID.fullmatch(data)) and not path.exists() and not names_a_file(path)
         loaded = _from_hub(data, config, revision) if on_hub else _from_disk(path)
     else:
         msg = (
@@ -85,7 +87,7 @@ def load(data: Any, *, split: str | None = None, config: str | None = None, revi
             "Try datasets.Dataset.from_list(...)."
         )
         raise SourceError(msg)
-    if loaded.repo_id is None and (config or revision):
+    if not on_hub and (config or revision):
         msg = "`config` and `revision` belong to a dataset on the Hub; leave them out for data that lies here."
         raise SourceError(msg)
     if split is None:
@@ -132,8 +134,18 @@ def _from_mapping(data: Mapping[Any, Any]) -> Loaded:
                 "IterableDataset of `datasets`. Try datasets.Dataset.from_list(...)."
             )
             raise SourceError(msg)
-    licenses = sorted({text for part in data.values() if (text := _license(part.info.license))})
-    return Loaded(splits={str(name): part for name, part in data.items()}, license=_license(licenses))
+    origins = [origin_of(part) for part in data.values()]
+    stated = [
+        license_text(part.info.license) or (origin.license if origin is not None else None)
+        for part, origin in zip(data.values(), origins, strict=True)
+    ]
+    # one license is for all rows: where a split states none, nothing is known of the whole
+    declared = license_text(sorted({text for text in stated if text})) if all(stated) else None
+    loaded = Loaded(splits={str(name): part for name, part in data.items()}, license=declared)
+    common = origins[0] if origins and len(set(origins)) == 1 else None
+    if common is None:
+        return loaded
+    return replace(loaded, repo_id=common.repo_id, config=common.config, revision=common.revision, name=common.repo_id)
 
 
 def _from_disk(path: Path) -> Loaded:
@@ -191,15 +203,9 @@ def _from_hub(repo_id: str, config: str | None, revision: str | None) -> Loaded:
         repo_id=info.id,
         config=config,
         revision=info.sha,
-        license=_license(declared),
+        license=license_text(declared),
         name=info.id,
     )
-
-
-def _license(declared: str | Sequence[str] | None) -> str | None:
-    """Return a declared license as it was given, a list joined by commas; empty is None."""
-    parts = [declared] if isinstance(declared, str) else list(declared or ())
-    return ", ".join(part.strip() for part in parts if part and part.strip()) or None
 
 
 def table_of(part: Any, max_rows: int | None) -> pa.Table:

@@ -203,7 +203,7 @@ def removed_ranges(rows: tuple[int, ...], limit: int = 12) -> str:
 
 def name_of(ref: DatasetRef) -> str:
     """Return the name of the dataset that a split belongs to; never a path."""
-    return f"{ref.repo_id} ({ref.config})" if ref.repo_id and ref.config else ref.repo_id or "not on the Hub"
+    return f"{ref.repo_id} ({ref.config})" if ref.repo_id and ref.config else ref.repo_id or "origin not recorded"
 
 
 def chain(evidence: Evidence) -> tuple[Link, ...]:

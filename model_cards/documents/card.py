@@ -161,7 +161,7 @@ def _results(evaluation: EvaluationReport) -> list[EvalResult]:
             task_type=_HUB_TASKS.get(evaluation.task, _slug(evaluation.task)),
             task_name=_clean(evaluation.task),
             dataset_type=ref.repo_id if on_hub and ref.repo_id else "unpublished",
-            dataset_name=_clean(f"{ref.repo_id if on_hub else 'Data that is not on the Hub'}, split {ref.split}"),
+            dataset_name=_clean(f"{ref.repo_id if on_hub else 'Data of unrecorded origin'}, split {ref.split}"),
             dataset_config=_clean(ref.config) if ref.config else None,
             dataset_split=_clean(ref.split),
             dataset_revision=_clean(ref.revision) if ref.revision else None,
