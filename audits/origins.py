@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 # datasets caches Hub data under [owner___]name/config/version/commit/
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 10.0
-_NO_ANSWER = (
+_NO_ANSWER: tuple[type[Exception], ...] = (
     *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, Exception) and kind.__name__ == "HTTPError"),
     OSError,
     ValueError,
