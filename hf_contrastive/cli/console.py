@@ -37,45 +37,31 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()
 
 
-def _bars() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console)
-
-
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar; call what is given with (done, total)."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task(title, total=None)
-
-        def update(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        yield update
+    with _bar(title) as update:
+        yield lambda done, total: update(completed=done, total=total)
 
 
 @contextmanager
 def check_progress(title: str) -> Iterator[Callable[[str, str, int, int], None]]:
     """Show which check runs; suits ``audit(on_progress=...)``."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
+    with _bar(title) as update:
+        checks = 0
+
+        def show(code: str, name: str, index: int, total: int) -> None:
+            nonlocal checks
+            checks = total
+            update(completed=index, total=total, description=f"{title}: {code} {name[:48]}")
+
+        yield show
+        update(completed=checks, description=title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[..., None]]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bars:
         task = bars.add_task(title, total=None)
-
-        def update(code: str, name: str, index: int, total: int) -> None:
-            bars.update(task, completed=index, total=total, description=f"{title}: {code} {name[:48]}")
-
-        yield update
-        bars.update(task, description=title, completed=bars.tasks[0].total or 0)
+        yield lambda **fields: bars.update(task, **fields)

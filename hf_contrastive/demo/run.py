@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from audits import audit, remove_leakage, remove_licenses
-from audits.findings import AuditReport, Measurement, RemedyRecord
+from audits.findings import AuditReport, RemedyRecord
 from audits.policy import Decision, Policy, load_policy
 from audits.records import Record
 from hf_contrastive.cli.console import check_progress, progress, say, show_table
+from hf_contrastive.demo.blocked import blocking_codes, try_blocked_push
 from hf_contrastive.demo.docstrings import load_docstrings
 from hf_contrastive.demo.load_back import compare_with_hub
-from hf_contrastive.errors import ContrastiveError, PushBlocked
+from hf_contrastive.demo.tables import show_audits, show_evaluation
 from hf_contrastive.release.local_hub import LocalHub, serve
 from model_cards.evidence import EvaluationReport, Statement
 
@@ -27,8 +27,6 @@ MAX_LENGTH = 128
 STEPS = 24
 BATCH = 64
 SEED = 0
-BLOCKED_ROWS = 2000
-TAINTED_ROWS = 200
 TOLERANCE = 1e-5
 
 
@@ -72,7 +70,7 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
 
     with clock.step("audit"):
         first, data, final, remedies = _clean(raw, encoder)
-    _show_audits(first, final, remedies)
+    show_audits(first, final, remedies)
 
     with clock.step("evaluation before"):
         task, reference = _task(data, final, queries)
@@ -135,8 +133,8 @@ def _publish(
         [(way, f"{value:.1e}") for way, value in differences.items()],
     )
     with clock.step("blocked push"):
-        blocked, unchanged = _blocked_push(out, trainer, data, options)
-    improved = _show_evaluation(evaluation)
+        blocked, unchanged = try_blocked_push(out, trainer, data, options, seed=SEED)
+    improved = show_evaluation(evaluation)
     paths = {
         "model": str(out / "model"),
         "card": str(out / "report" / "README.md"),
@@ -164,8 +162,8 @@ def _publish(
         tag=receipt.tag,
         paths=paths,
         largest_embedding_difference=differences,
-        blocked_codes=_codes(blocked),
-        as_announced=improved and same and unchanged and "LIC001" in _codes(blocked),
+        blocked_codes=blocking_codes(blocked),
+        as_announced=improved and same and unchanged and "LIC001" in blocking_codes(blocked),
         seconds=clock.seconds,
     )
 
@@ -198,49 +196,6 @@ def demo_policy() -> Policy:
     return replace(standard, name="standard, but up to 60 % of the texts may be truncated", rules=rules)
 
 
-def _blocked_push(out: Path, trainer: Any, data: Any, options: dict[str, Any]) -> tuple[PushBlocked, bool]:
-    """Try to publish the model as trained on rows of a non-commercial license: nothing may leave."""
-    from hf_contrastive.release.hub import hub_api
-    from hf_contrastive.release.push import push
-
-    part = data["train"].select(range(min(BLOCKED_ROWS, len(data["train"]))))
-    rows = set(random.Random(SEED).sample(range(len(part)), min(TAINTED_ROWS, len(part))))
-    licenses = ["CC-BY-NC-4.0" if i in rows else license_id for i, license_id in enumerate(part["license"])]
-    tainted = part.remove_columns("license").add_column("license", licenses)
-    api = hub_api(**options)
-    repo_id = trainer.push_receipt.repo_id
-    before = _state(api, repo_id)
-    say(f"Now {TAINTED_ROWS} of {len(part):,} rows get the license CC-BY-NC-4.0, and the policy is commercial:")
-    try:
-        push(
-            out / "model",
-            repo_id,
-            data=tainted,
-            policy=load_policy("standard"),
-            license="apache-2.0",
-            report_dir=out / "blocked",
-            **options,
-        )
-    except PushBlocked as error:
-        from rich.markup import escape
-
-        say(f"[bold]Blocked, as it should be.[/] {escape(str(error))}")
-        return error, _state(api, repo_id) == before
-    msg = "The push of rows that forbid commercial use went through; this is a defect of the gate: report it."
-    raise ContrastiveError(msg)
-
-
-def _codes(blocked: PushBlocked) -> tuple[str, ...]:
-    outcomes = blocked.verdict.outcomes if blocked.verdict is not None else ()
-    return tuple(sorted({item.code for item in outcomes if item.decision == "block"}))
-
-
-def _state(api: Any, repo_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    info = api.repo_info(repo_id)
-    tags = tuple(sorted(f"{tag.name} {tag.target_commit}" for tag in api.list_repo_refs(repo_id).tags))
-    return info.sha, tuple(sorted(item.rfilename for item in info.siblings)), tags
-
-
 def _task(data: Any, report: AuditReport, queries: int) -> tuple[Any, Any]:
     from hf_contrastive.evaluation.pairs import RetrievalTask
 
@@ -260,47 +215,6 @@ def _compare(task: Any, reference: Any, before: Any, after: Any) -> EvaluationRe
     from hf_contrastive.evaluation.report import evaluation_report
 
     return evaluation_report(task, reference, before=before, after=after, max_length=MAX_LENGTH, seed=SEED)
-
-
-def _show_audits(first: AuditReport, final: AuditReport, remedies: list[RemedyRecord]) -> None:
-    rows = []
-    for result in final.results:
-        earlier = first.result(result.code)
-        was = _rows(earlier) if earlier is not None else ""
-        rows.append((result.code, result.title, result.status, was, _rows(result)))
-    show_table("Audit", ("code", "check", "status", "rows before", "rows after remedies"), rows)
-    for remedy in remedies:
-        say(f"{remedy.name} ({', '.join(remedy.codes)}): {remedy.removed_rows:,} rows removed")
-
-
-def _rows(result: Any) -> str:
-    return f"{sum(finding.total_rows for finding in result.findings):,}"
-
-
-def _show_evaluation(evaluation: EvaluationReport) -> bool:
-    from hf_contrastive.evaluation.report import improves
-
-    rows = []
-    for item in evaluation.metrics:
-        difference: Measurement | None = item.difference
-        low, high = difference.interval if difference and difference.interval else (0.0, 0.0)
-        rows.append(
-            (
-                item.after.name,
-                f"{item.before.value:.4f}" if item.before else "",
-                f"{item.after.value:.4f}",
-                f"{difference.value:+.4f} \\[{low:+.4f}, {high:+.4f}]" if difference else "",
-            )
-        )
-    show_table(
-        f"{evaluation.queries:,} queries from modules that were not trained on, {evaluation.documents:,} documents",
-        ("metric", "before", "after", "difference (95 % interval)"),
-        rows,
-    )
-    improved = improves(evaluation)
-    if not improved:
-        say("[bold red]Training did not help: the interval of the difference is not above zero.[/]")
-    return improved
 
 
 def _statements() -> tuple[Statement, ...]:

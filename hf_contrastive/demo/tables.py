@@ -1,0 +1,52 @@
+"""What the demo shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from audits.findings import AuditReport, Measurement, RemedyRecord
+from hf_contrastive.cli.console import say, show_table
+from hf_contrastive.evaluation.report import improves
+from model_cards.evidence import EvaluationReport
+
+
+def show_audits(first: AuditReport, final: AuditReport, remedies: Sequence[RemedyRecord]) -> None:
+    """Show how many rows each check found before and after the remedies."""
+    rows = []
+    for result in final.results:
+        earlier = first.result(result.code)
+        was = _rows(earlier) if earlier is not None else ""
+        rows.append((result.code, result.title, result.status, was, _rows(result)))
+    show_table("Audit", ("code", "check", "status", "rows before", "rows after remedies"), rows)
+    for remedy in remedies:
+        say(f"{remedy.name} ({', '.join(remedy.codes)}): {remedy.removed_rows:,} rows removed")
+
+
+def _rows(result: Any) -> str:
+    return f"{sum(finding.total_rows for finding in result.findings):,}"
+
+
+def show_evaluation(evaluation: EvaluationReport) -> bool:
+    """Show before and after; return whether the interval of the difference lies above zero."""
+    rows = []
+    for item in evaluation.metrics:
+        difference: Measurement | None = item.difference
+        low, high = difference.interval if difference and difference.interval else (0.0, 0.0)
+        rows.append(
+            (
+                item.after.name,
+                f"{item.before.value:.4f}" if item.before else "",
+                f"{item.after.value:.4f}",
+                f"{difference.value:+.4f} \\[{low:+.4f}, {high:+.4f}]" if difference else "",
+            )
+        )
+    show_table(
+        f"{evaluation.queries:,} queries from modules that were not trained on, {evaluation.documents:,} documents",
+        ("metric", "before", "after", "difference (95 % interval)"),
+        rows,
+    )
+    improved = improves(evaluation)
+    if not improved:
+        say("[bold red]Training did not help: the interval of the difference is not above zero.[/]")
+    return improved
