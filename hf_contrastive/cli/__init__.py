@@ -14,8 +14,8 @@ import typer
 
 from audits.errors import AuditError
 from hf_contrastive.cli import audit, demo, evaluate, hub, push, train
-from hf_contrastive.cli.console import say
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
+from hf_contrastive.console import say
 from hf_contrastive.errors import ContrastiveError, HubError, MissingExtraError, PushBlocked
 from model_cards.errors import ModelCardError
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hf_contrastive.cli.console import check_progress, print_json, say
 from hf_contrastive.cli.exit_codes import OF_DECISION
+from hf_contrastive.console import check_progress, print_json, say
 
 
 def command(

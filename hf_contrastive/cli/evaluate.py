@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hf_contrastive.cli.console import print_json, progress, show_table
+from hf_contrastive.console import print_json, progress, show_table
 
 
 def command(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hf_contrastive.cli.console import say
+from hf_contrastive.console import say
 
 app = typer.Typer(help="A small Hub on this machine, for rehearsals.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hf_contrastive.cli.console import print_json, say
+from hf_contrastive.console import print_json, say
 
 
 def command(

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from hf_contrastive.cli.console import say, show_table
+from hf_contrastive.console import say, show_table
 
 # typer hands everything on: the flags are derived from the dataclasses by HfArgumentParser
 CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from audits.policy import load_policy
-from hf_contrastive.cli.console import say
+from hf_contrastive.console import say
 from hf_contrastive.errors import ContrastiveError, PushBlocked
 from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.push import push

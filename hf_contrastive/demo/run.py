@@ -13,7 +13,7 @@ from audits import audit, remove_leakage, remove_licenses
 from audits.findings import AuditReport, RemedyRecord
 from audits.policy import Decision, Policy, load_policy
 from audits.records import Record
-from hf_contrastive.cli.console import check_progress, progress, say, show_table
+from hf_contrastive.console import check_progress, progress, say, show_table
 from hf_contrastive.demo.blocked import blocking_codes, try_blocked_push
 from hf_contrastive.demo.docstrings import load_docstrings
 from hf_contrastive.demo.load_back import compare_with_hub

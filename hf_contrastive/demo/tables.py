@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audits.findings import AuditReport, Measurement, RemedyRecord
-from hf_contrastive.cli.console import say, show_table
+from hf_contrastive.console import say, show_table
 from hf_contrastive.evaluation.report import improves
 from model_cards.evidence import EvaluationReport
 
