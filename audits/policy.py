@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -155,16 +155,18 @@ def judge(report: AuditReport, policy: Policy, *, today: datetime.date | None = 
 _SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 
 
+_UNITS = {
+    **dict.fromkeys(("LIC001", "LIC002", "LIC003"), "rows"),
+    **dict.fromkeys(("DUP001", "DUP002", "LEAK001", "LEAK002", "LABEL001", "PII001"), "fraction"),
+    **dict.fromkeys(("PAIR001", "PAIR002", "PAIR003", "PAIR004"), "fraction"),
+}
+"""The unit of each shipped check's findings, for where it found nothing or did not run."""
+
+
 def _apply(rule: Rule, report: AuditReport, policy: Policy, day: datetime.date) -> Iterator[Outcome]:
-    allowed = f"{rule.allowed:g}"
     results = [result for result in report.results if result.code == rule.code]
     if rule.only_if_commercial and not policy.intent.commercial:
-        text = "holds only for commercial use, which is not intended"
-        yield Outcome(code=rule.code, decision="pass", rule=text, observed="not judged", allowed=allowed)
-        for result in results:
-            if result.status == "errored":
-                observed = f"not checked (errored: {result.reason})"
-                yield Outcome(code=rule.code, decision="review", rule=text, observed=observed, allowed=allowed)
+        yield from _set_aside(rule, results)
         return
     if not results:
         yield _not_checked(rule, "review", "the check is not in the report")
@@ -173,20 +175,40 @@ def _apply(rule: Rule, report: AuditReport, policy: Policy, day: datetime.date) 
             missing: Decision = "review" if result.status == "errored" else "pass"
             yield _not_checked(rule, missing, f"{result.status}: {result.reason}")
         elif not result.findings:
-            told = _amount(rule.allowed, result.measurements[0].unit if result.measurements else "")
+            told = _amount(rule.allowed, _unit(result))
             text = f"more than {told}: {rule.decision}"
             yield Outcome(code=rule.code, decision="pass", rule=text, observed="no finding", allowed=told)
         for finding in result.findings:
             yield _judge_finding(rule, finding, policy, day)
 
 
+def _set_aside(rule: Rule, results: Sequence[CheckResult]) -> Iterator[Outcome]:
+    """Yield the outcomes of a rule that holds for another intent; a crash still asks."""
+    text = "holds only for commercial use, which is not intended"
+    for result in results:
+        missing: Decision = "review" if result.status == "errored" else "pass"
+        observed = "not judged" if result.status == "ran" else f"not checked ({result.status}: {result.reason})"
+        yield Outcome(code=rule.code, decision=missing, rule=text, observed=observed, allowed="not judged")
+    if not results:
+        observed = "not checked (the check is not in the report)"
+        yield Outcome(code=rule.code, decision="pass", rule=text, observed=observed, allowed="not judged")
+
+
+def _unit(result: CheckResult) -> str:
+    """Return the unit that a finding of this check would have had, or "" where that can not be told."""
+    units = {measurement.unit for measurement in result.measurements}
+    # a check may measure something beside its findings, e.g. the size of the largest group
+    return units.pop() if len(units) == 1 else _UNITS.get(result.code, "")
+
+
 def _not_checked(rule: Rule, decision: Decision, reason: str) -> Outcome:
+    allowed = _amount(rule.allowed, _UNITS[rule.code]) if rule.code in _UNITS else "not judged"
     return Outcome(
         code=rule.code,
         decision="block" if rule.required else decision,
         rule="the check is required" if rule.required else "the check is not required",
         observed=f"not checked ({reason})",
-        allowed="checked" if rule.required else f"{rule.allowed:g}",
+        allowed="checked" if rule.required else allowed,
     )
 
 

@@ -15,7 +15,7 @@ from audits import SourceError, SourceNotFoundError, judge, read_findings, read_
 from audits.errors import SchemaError
 from audits.findings import AuditReport, CheckResult, Columns, DatasetRef, Finding, FindingRow, FindingRows, Measurement
 from audits.formats import formats
-from audits.policy import Policy, Rule, Verdict, Waiver
+from audits.policy import Intent, Policy, Rule, Verdict, Waiver
 
 POLICY = Policy(
     name="house",
@@ -86,12 +86,12 @@ def test_the_text_is_literally_this(report, verdict):
         "train: 1,000 rows, sha256:aa\n"
         "test: 10 rows, sha256:bb\n"
         "\n"
-        "code     check       status       measured                    allowed  decision\n"
-        "DUP001   Duplicates  ran          25 % in train               10 %     review\n"
-        "LEAK001  Leakage     ran          no finding                  0        pass\n"
-        "PII001   Addresses   ran          2 % in train/text           1 %      waived\n"
-        "PII001   Addresses   ran          0.1 % in test/text          1 %      pass\n"
-        "TRUNC    Cut texts   not checked  skipped: needs a tokenizer  0        -\n"
+        "code     check       status       measured                    allowed     decision\n"
+        "DUP001   Duplicates  ran          25 % in train               10 %        review\n"
+        "LEAK001  Leakage     ran          no finding                  0 %         pass\n"
+        "PII001   Addresses   ran          2 % in train/text           1 %         waived\n"
+        "PII001   Addresses   ran          0.1 % in test/text          1 %         pass\n"
+        "TRUNC    Cut texts   not checked  skipped: needs a tokenizer  not judged  -\n"
         "\n"
         "review under the policy house because of DUP001: a person must approve before publishing; "
         "3 checks ran, 1 not\n"
@@ -109,6 +109,25 @@ def test_a_pass_promises_no_more_than_was_checked(report):
     assert "pass under the policy p: no rule violated; 1 check ran, 0 not checked." in text
 
 
+def test_what_did_not_run_reads_as_pass_in_no_format(report):
+    rules = (
+        Rule(code="LEAK001"),
+        Rule(code="TRUNC"),
+        Rule(code="DUP001", only_if_commercial=True),
+        Rule(code="TRUNC", only_if_commercial=True),
+    )
+    clean = replace(report, results=report.results[1:])
+    verdict = judge(clean, Policy(name="hobby", rules=rules, intent=Intent(commercial=False)))
+    told = {
+        (item["code"], item["rule"]): item for item in json.loads(formats()["json"].render(clean, verdict))["outcomes"]
+    }
+    unchecked = [item for item in told.values() if not item["checked"]]
+    assert [item["code"] for item in unchecked] == ["TRUNC", "DUP001", "TRUNC"]
+    assert all(item["observed"].startswith("not checked (") for item in unchecked)
+    lines = formats()["text"].render(clean, verdict).splitlines()
+    assert all("pass" not in line for line in lines if line.startswith(("TRUNC", "DUP001")))
+
+
 def test_the_json_is_the_documented_one(report, verdict):
     data = json.loads(formats()["json"].render(report, verdict))
     assert list(data) == [
@@ -123,7 +142,7 @@ def test_the_json_is_the_documented_one(report, verdict):
         "policy_digest",
     ]
     assert data["decision"] == "review"
-    assert set(data["outcomes"][0]) == {"code", "decision", "rule", "observed", "allowed", "waiver"}
+    assert set(data["outcomes"][0]) == {"code", "decision", "rule", "observed", "allowed", "waiver", "checked"}
     result = data["results"][0]
     assert {"code", "status", "reason", "findings", "seconds"} <= set(result)
     assert {"code", "title", "measurement", "evidence", "total_rows", "remedy"} <= set(result["findings"][0])

@@ -67,6 +67,30 @@ def test_outcomes_say_what_was_observed_and_allowed():
     assert Verdict.from_dict(verdict.to_dict()) == verdict
 
 
+def test_the_unit_is_that_of_the_findings_and_not_of_what_is_measured_beside_them():
+    rows, part = (Measurement(name="m", value=0, unit=unit) for unit in ("rows", "fraction"))
+    clean = tuple(
+        CheckResult(code=code, status="ran", measurements=measured)
+        for code, measured in (("PAIR002", (rows, part)), ("LIC002", (rows,)), ("OWN001", (rows, part)), ("DUP001", ()))
+    )
+    rules = [Rule(code=code, allowed=0.05) for code in ("PAIR002", "LIC002", "OWN001", "DUP001")]
+    assert [o.allowed for o in judge(report(*clean), policy(*rules), today=TODAY).outcomes] == [
+        *("5 %", "0.05 rows", "0.05", "5 %")
+    ]
+    skipped = [result(rule.code, status="skipped", reason="why") for rule in rules]
+    assert [o.allowed for o in judge(report(*skipped), policy(*rules), today=TODAY).outcomes] == [
+        *("5 %", "0.05 rows", "not judged", "5 %")
+    ]
+
+
+def test_every_shipped_rule_is_shown_with_a_unit():
+    for level in LEVELS:
+        shipped = load_policy(level, today=TODAY)
+        skipped = (result(rule.code, status="skipped", reason="why") for rule in shipped.rules)
+        told = judge(report(*skipped), shipped, today=TODAY).outcomes
+        assert {o.allowed.split()[-1] for o in told} <= {"%", "rows", "checked"}
+
+
 @pytest.mark.parametrize("status", ["skipped", "errored", None])
 def test_a_required_check_that_did_not_run_blocks(status):
     results = [] if status is None else [result("DUP001", status=status, reason="why")]

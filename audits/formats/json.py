@@ -6,13 +6,16 @@ import json
 
 from audits.findings import AuditReport
 from audits.formats import check_pair
-from audits.policy import Verdict
+from audits.policy import Outcome, Verdict
 
 suffix = ".json"
 
 
 def render(report: AuditReport, verdict: Verdict) -> str:
     """Return report.json: decision, outcomes, datasets, columns, results, versions and digests.
+
+    An outcome of a check that did not run says ``"checked": false``: its ``decision`` is no statement on
+    the data.
 
     Raises:
         SchemaError: the verdict is of another report.
@@ -22,9 +25,20 @@ def render(report: AuditReport, verdict: Verdict) -> str:
     data = {
         "schema_version": told["schema_version"],
         "decision": judged["decision"],
-        "outcomes": judged["outcomes"],
+        "outcomes": [
+            {**told_outcome, "checked": _checked(report, outcome)}
+            for told_outcome, outcome in zip(judged["outcomes"], verdict.outcomes, strict=True)
+        ],
         **{key: told[key] for key in ("datasets", "columns", "results", "versions")},
         "report_digest": judged["report_digest"],
         "policy_digest": judged["policy_digest"],
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _checked(report: AuditReport, outcome: Outcome) -> bool:
+    result = report.result(outcome.code)
+    if result is not None:
+        return result.status == "ran"
+    # of no check in the report: a rule whose check is missing, or an outcome that is about the push itself
+    return not outcome.observed.startswith("not checked")

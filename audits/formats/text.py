@@ -54,7 +54,8 @@ def _row(report: AuditReport, outcome: Outcome) -> tuple[str, ...]:
     ran = result is not None and result.status == "ran"
     shown: str = outcome.decision
     if outcome.decision == "pass":
-        shown = "waived" if outcome.waiver and ran else "-" if not ran else "pass"
+        judged = ran and outcome.observed != "not judged"
+        shown = "-" if not judged else "waived" if outcome.waiver else "pass"
     title = _cut(result.title if result is not None else "")
     if ran:
         return (outcome.code, title, "ran", outcome.observed, outcome.allowed, shown)
