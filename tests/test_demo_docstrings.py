@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 from hf_contrastive.demo import docstrings, source_files
 from hf_contrastive.demo.docstrings import COLUMNS, SPLITS, load_docstrings
-from hf_contrastive.demo.package_licenses import stated_license
+from hf_contrastive.demo.package_licenses import standard_library_license, stated_license
 from hf_contrastive.demo.sentences import (
     MAX_ANCHOR_CHARACTERS,
     MAX_POSITIVE_CHARACTERS,
@@ -404,3 +404,18 @@ def test_a_console_process_reads_the_same(environment, tmp_path):
     )
     assert json.loads(done.stdout) == [expected[split]._fingerprint for split in SPLITS]
     assert done.stderr == ""
+
+
+def test_the_license_of_the_standard_library_is_that_of_its_license_file(tmp_path, monkeypatch):
+    beside, none = tmp_path / "lib", tmp_path / "none"
+    beside.mkdir()
+    license_file = beside / "LICENSE.txt"
+    license_file.write_text("A. HISTORY\n\nPYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n")
+    assert standard_library_license([none, beside]) == "Python-2.0"
+    license_file.write_text("Some other license")
+    assert standard_library_license([none, beside]) is None
+    # no file at all: known of CPython, unknown of others
+    monkeypatch.setattr(sys.implementation, "name", "cpython")
+    assert standard_library_license([none]) == "Python-2.0"
+    monkeypatch.setattr(sys.implementation, "name", "another")
+    assert standard_library_license([none]) is None

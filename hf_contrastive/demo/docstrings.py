@@ -1,9 +1,11 @@
 """Docstrings of the packages installed beside us: real text with real licenses on every machine.
 
 A row is the first sentence of a docstring (``anchor``) and the rest of it (``positive``), with the
-package it comes from and the license that this package states. Sources are read by ``ast``; nothing is
-imported or executed. See :mod:`hf_contrastive.demo.source_files` for what is read and
-:mod:`hf_contrastive.demo.sentences` for how a docstring becomes a pair.
+package it comes from and the license that this package states. The standard library has no package
+metadata: its license is told by the interpreter's license file, and stated here where no such file is
+installed. Sources are read by ``ast``; nothing is imported or executed. See
+:mod:`hf_contrastive.demo.source_files` for what is read and :mod:`hf_contrastive.demo.sentences` for how a
+docstring becomes a pair.
 """
 
 from __future__ import annotations
@@ -57,9 +59,10 @@ def load_docstrings(
 
     All columns are strings: ``anchor``, ``positive``, ``label`` (top-level package; ``stdlib`` for the
     standard library), ``module``, ``qualified_name``, ``license`` (verbatim from the package's metadata;
-    null when it names none). E-mail addresses stay where they stand in the text. The same environment
-    gives the same rows in the same order, and the same fingerprint; the number of processes and the
-    file system do not matter.
+    null when it names none; that of the standard library is read from the interpreter's license file, and
+    stated here as ``Python-2.0`` where CPython comes without one). E-mail addresses stay where they stand in
+    the text. The same environment gives the same rows in the same order, and the same fingerprint; the
+    number of processes and the file system do not matter.
 
     The splits ``train``, ``validation`` and ``test`` hold about 80, 10 and 10 % of the rows. A group,
     which is a package down to the third level (``transformers.models.bert``), is never divided, so no

@@ -1,12 +1,19 @@
-"""The license that an installed package states in its own metadata."""
+"""The license that an installed package states in its own metadata.
+
+The standard library is in no package and has no metadata; see :func:`standard_library_license`.
+"""
 
 from __future__ import annotations
 
+import sys
+import sysconfig
+from collections.abc import Sequence
 from importlib.metadata import Distribution
+from pathlib import Path
 
-STANDARD_LIBRARY_LICENSE = "Python-2.0"
-"""SPDX id of the PSF license stack in the LICENSE file of the interpreter."""
-
+_PSF_LICENSE = "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2"
+_PSF_LICENSE_ID = "Python-2.0"
+_LICENSE_FILES = ("LICENSE.txt", "LICENSE", "LICENSE_PYTHON.txt")
 _MAX_LICENSE_LENGTH = 100
 _SAYS_NOTHING = frozenset({"", "unknown", "none", "dual license", "see license"})
 _NO_LICENSE_CLASSIFIERS = frozenset({"osi approved", "dfsg approved"})
@@ -29,6 +36,27 @@ def stated_license(distribution: Distribution) -> str | None:
     classifiers = (text.split("::") for text in distribution.metadata.get_all("Classifier") or ())
     names = [parts[-1].strip() for parts in classifiers if parts[0].strip() == "License"]
     return "; ".join(name for name in names if name.lower() not in _NO_LICENSE_CLASSIFIERS) or None
+
+
+def standard_library_license(folders: Sequence[Path] | None = None) -> str | None:
+    """Return ``Python-2.0``, the SPDX id of the PSF license stack, where the standard library is under it.
+
+    This is told by the first license file beside the library that can be read: another text gives None.
+    Some systems install no such file with CPython; there the id is a statement of this function.
+
+    Args:
+        folders: where the file may be; by default those that Python's own ``license()`` looks into.
+    """
+    if folders is None:
+        library = Path(sysconfig.get_path("stdlib"))
+        folders = (library, library.parent, Path(sys.base_prefix))
+    for path in (folder / name for folder in folders for name in _LICENSE_FILES):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        return _PSF_LICENSE_ID if _PSF_LICENSE in text else None
+    return _PSF_LICENSE_ID if sys.implementation.name == "cpython" else None
 
 
 def _field(distribution: Distribution, name: str) -> str:

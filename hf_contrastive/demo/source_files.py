@@ -16,7 +16,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hf_contrastive.demo.package_licenses import STANDARD_LIBRARY_LICENSE, stated_license
+from hf_contrastive.demo.package_licenses import standard_library_license, stated_license
 from hf_contrastive.demo.sentences import split_docstring
 
 STANDARD_LIBRARY = "stdlib"
@@ -78,11 +78,12 @@ def list_source_files() -> list[SourceFile]:
                 path = str(distribution.locate_file(file))
                 found.setdefault(str(file), _source_file(path, file, None, license_name))
     root = Path(sysconfig.get_path("stdlib"))
+    library_license = standard_library_license()
     for source in root.rglob("*.py"):
         inside = PurePosixPath(source.relative_to(root).as_posix())
         if _is_wanted(inside):
             key = f"{STANDARD_LIBRARY}:{inside}"
-            found[key] = _source_file(str(source), inside, STANDARD_LIBRARY, STANDARD_LIBRARY_LICENSE)
+            found[key] = _source_file(str(source), inside, STANDARD_LIBRARY, library_license)
     return [found[key] for key in sorted(found)]
 
 
