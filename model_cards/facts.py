@@ -7,7 +7,7 @@ from typing import NamedTuple
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import Decision, Outcome
 from model_cards.errors import EvidenceError
-from model_cards.evidence import Evidence
+from model_cards.evidence import Evidence, TrainingRecord
 from model_cards.typesetting import measured, number, plural
 
 _WEAKEST = ("not checked", "not judged", "pass by waiver", "pass")
@@ -204,6 +204,14 @@ def removed_ranges(rows: tuple[int, ...], limit: int = 12) -> str:
 def name_of(ref: DatasetRef) -> str:
     """Return the name of the dataset that a split belongs to; never a path."""
     return f"{ref.repo_id} ({ref.config})" if ref.repo_id and ref.config else ref.repo_id or "origin not recorded"
+
+
+def compute_words(training: TrainingRecord) -> str:
+    """Return the floating point operations of the training, which are always an estimate."""
+    if training.flops is None:
+        return "FLOPs not estimated"
+    method = training.flops_method.removeprefix("estimate: ")
+    return f"about {number(training.flops)} FLOPs, estimated{f' as {method}' if method else ''}"
 
 
 def chain(evidence: Evidence) -> tuple[Link, ...]:

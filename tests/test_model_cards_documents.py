@@ -539,6 +539,45 @@ def test_open_outcomes_come_first(evidence, decision, words):
     assert words in render(replace(evidence, verdict=verdict), "card")
 
 
+def test_the_base_is_measured_only_where_its_revision_is_known(evidence):
+    def told(**changes):
+        base = replace(evidence.training.base, **changes)
+        changed = replace(evidence, training=replace(evidence.training, base=base))
+        card, page = render(changed, "card"), Page(render(changed, "report_html")).text
+        line = next(line for line in card.splitlines() if line.startswith("- **Adapted from:**"))
+        return line, page.split("Base model")[1].split("; license")[0]
+
+    for words in told():
+        assert words.strip().endswith(("[measured]", "*[measured]*"))
+        assert "not known" not in words
+    for words in told(revision=None):
+        assert "its revision is not known" in words
+        assert "[stated]" in words
+        assert "[measured]" not in words
+    for words in told(revision=None, model_id=None):
+        assert "local files" in words
+        assert "[measured]" in words
+
+
+def test_an_unverified_license_is_said_so_once(evidence):
+    for source in ("model card", "license in the model card's metadata; text not verified", ""):
+        base = replace(evidence.training.base, license_source=source)
+        card = render(replace(evidence, training=replace(evidence.training, base=base)), "card")
+        line = next(line for line in card.splitlines() if line.startswith("- **License of the base model:**"))
+        assert line.count("not verified") == 1
+        assert line.endswith(" *[copied]*")
+
+
+@pytest.mark.parametrize("method", ["estimate: 6 x tokens", "6 x tokens", ""])
+def test_operations_are_told_as_an_estimate_once(evidence, method):
+    changed = replace(evidence, training=replace(evidence.training, flops_method=method))
+    for text in (render(changed, "card"), Page(render(changed, "report_html")).text):
+        assert text.count(f"about 1.31e+13 FLOPs, estimated{' as 6 x tokens' if method else ''}") == 1
+        assert "estimate:" not in text
+    none = replace(evidence, training=replace(evidence.training, flops=None))
+    assert "FLOPs not estimated" in render(none, "card")
+
+
 def test_approval_of_another_verdict_approves_nothing(evidence):
     verdict = replace(evidence.verdict, decision="review")
     given = Approval(verdict_digest="sha256:0", plan_digest="sha256:1", policy_digest="sha256:2", by="Grace")
