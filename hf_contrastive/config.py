@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
 
+from audits.errors import PolicyError
+from audits.policy import LEVELS, load_policy
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.losses import losses
 from hf_contrastive.training.pooling import POOLINGS
+from model_cards.validate import hub_values
 
 
 @dataclass
@@ -106,11 +110,29 @@ class ContrastiveConfig(TrainingArguments):
         if self.pooling is not None:
             _one_of("pooling", self.pooling, list(POOLINGS))
         _one_of("save_format", self.save_format, ["merged", "adapter"])
+        # what only a push needs would else fail after the training
+        if self.policy not in LEVELS:
+            try:
+                load_policy(self.policy)
+            except PolicyError as error:
+                msg = f"`policy` can not be used. {error}"
+                raise ConfigurationError(msg) from error
+        if self.license is not None:
+            _hub_license(self.license)
 
 
 def _positive(name: str, value: float, hint: str) -> None:
     if not value > 0:
         msg = f"`{name}` must be > 0, got {value}; {hint}."
+        raise ConfigurationError(msg)
+
+
+def _hub_license(value: str) -> None:
+    known = hub_values()["licenses"]
+    if value.lower() not in known:
+        near = difflib.get_close_matches(value.lower(), sorted(known), n=3, cutoff=0.5)
+        hint = f"near it are {', '.join(near)}" if near else "e.g. apache-2.0 or mit"
+        msg = f"`license` must be a license id of the Hub, got {value!r}; {hint}. `other` stands for one of your own."
         raise ConfigurationError(msg)
 
 

@@ -15,6 +15,7 @@ from huggingface_hub import HfApi
 from hf_contrastive import ContrastiveConfig
 from hf_contrastive.cli.train import TrainArguments, _parse
 from hf_contrastive.encoder import TextEncoder
+from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release import hub as release_hub
 from hf_contrastive.release.local_hub import serve
 from model_cards.documents.evidence_json import read_evidence
@@ -120,6 +121,8 @@ def test_the_source_may_stand_anywhere_as_a_flag():
         (["data", "--model", "m", "--load_best_model_at_end", "true"], ["settings can not be used"]),
         (["data", "--model", "m", "--per_device_train_batch_size", "1"], [">= 2, got 1"]),
         (["data", "--model", "m", "--lora-r"], ["expected one argument"]),
+        (["data", "--model", "m", "--policy", "strct"], ["`policy`", "`strct`", "Did you mean `strict`"]),
+        (["data", "--model", "m", "--license", "apache"], ["`license`", "'apache'", "apache-2.0", "must be"]),
     ],
     ids=" ".join,
 )
@@ -128,7 +131,7 @@ def test_wrong_flags_are_one_paragraph(run_cli: Cli, arguments: list[str], told:
     code, out, err = run_cli("train", *arguments)
     assert (code, out) == (2, "")
     assert all(part in err for part in told), err
-    assert "--help" in err or "must be" in err
+    assert "--help" in err or "must be" in err or "Did you mean" in err
     assert len(err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -140,6 +143,9 @@ def test_wrong_flags_are_one_paragraph(run_cli: Cli, arguments: list[str], told:
         (("--split", "dev"), ["'dev'", "`--split`"]),
         (("--model", "no/such/folder"), ["'no/such/folder'", "Hub id"]),
         (("--per_device_train_batch_size", "64"), ["40 rows", "64", "per_device_train_batch_size"]),
+        (("--eval_strategy", "steps"), ["settings can not be used", "eval_strategy", "--help"]),
+        (("--report_to", "nope"), ["settings can not be used", "nope", "--help"]),
+        (("--report_to", "azure_ml"), ["settings can not be used", "AzureML", "installed"]),
         (("--resume_from_checkpoint", "true"), ["no complete checkpoint", "resume_from_checkpoint"]),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
@@ -154,3 +160,58 @@ def test_what_does_not_fit_the_data_is_said_before_training(
     assert all(part in err for part in told), err
     assert "Traceback" not in err
     assert not (out / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "strategy"),
+    [
+        ((), "no"),
+        (("--eval-split", "validation"), "epoch"),
+        (("--eval_split=validation",), "epoch"),
+        (("--eval-split", "validation", "--eval_steps", "3"), "steps"),
+        (("--eval-split", "validation", "--eval-strategy", "no"), "no"),
+        (("--eval-split", "validation", "--eval_strategy=steps"), "steps"),
+    ],
+    ids=" ".join,
+)
+def test_a_split_to_evaluate_on_is_evaluated_on(options: tuple[str, ...], strategy: str):
+    assert _parse(["data", "--model", "m", *options])[1].eval_strategy.value == strategy
+
+
+@pytest.mark.parametrize("options", [(), ("--eval_steps", "50")], ids=["shorter than an epoch", "than an interval"])
+def test_a_short_run_is_evaluated_at_its_end(
+    run_cli: Cli, tiny_bert: Path, split_data: Path, tmp_path: Path, options: tuple[str, ...]
+):
+    given = ("train", split_data, "--model", tiny_bert, "--eval-split", "validation", "--output_dir", tmp_path / "run")
+    code, _, err = run_cli(*given, *QUICK, *options)
+    assert code == 0, err
+    table = err[err.index("Trained") :]
+    record = read_evidence(tmp_path / "run" / "model" / "evidence.json").training
+    assert {"eval_loss", "eval_ndcg@10"} <= {item.name for item in record.metrics}
+    assert all(item.name in table for item in record.metrics)
+
+
+def test_a_defect_in_the_trainer_stays_a_defect(
+    run_cli: Cli, tiny_bert: Path, permissive_file: Path, tmp_path: Path, monkeypatch
+):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("hf_contrastive.trainer.ContrastiveTrainer.__init__", fail)
+    code, _, err = run_cli("train", permissive_file, "--model", tiny_bert, "--output_dir", tmp_path / "run", *QUICK)
+    assert code == 3
+    assert "a defect of hf-contrastive" in err
+
+
+@pytest.mark.parametrize("license_id", ["other", "Apache-2.0", "mit"])
+def test_a_license_of_the_hub_is_accepted(license_id: str):
+    assert _parse(["data", "--model", "m", "--license", license_id])[1].license == license_id
+
+
+def test_a_policy_of_ones_own_is_read_before_training(tmp_path: Path):
+    path = tmp_path / "own.toml"
+    path.write_text('name = "own"\n[[rules]]\ncode = "DUP001"\n')
+    assert ContrastiveConfig(output_dir=str(tmp_path), policy=str(path)).policy == str(path)
+    path.write_text('name = "own"\n[[rules]]\ncode = "DUP01"\n')
+    with pytest.raises(ConfigurationError, match="unknown check DUP01"):
+        ContrastiveConfig(output_dir=str(tmp_path), policy=str(path))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -24,7 +25,7 @@ class TrainArguments:
     source: str = field(metadata={"help": "Hub id, saved dataset, or csv, jsonl, parquet file or folder."})
     model: str = field(metadata={"help": "Hub id or folder of the encoder."})
     split: str = field(default="train", metadata={"help": "Split to train on."})
-    eval_split: str | None = field(default=None, metadata={"help": "Split to evaluate on."})
+    eval_split: str | None = field(default=None, metadata={"help": "Split to evaluate on, by default every epoch."})
     lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
     lora_alpha: int = field(default=32, metadata={"help": "Scale of the adapter, in units of 1 / rank."})
     no_lora: bool = field(default=False, metadata={"help": "Train all weights, without an adapter."})
@@ -53,14 +54,17 @@ def command(context: typer.Context) -> None:
     splits = _read(settings)
     # the Trainer prints its logs on stdout
     with redirect_stdout(sys.stderr):
-        trainer = ContrastiveTrainer(
-            model=settings.model,
-            args=config,
-            train_dataset=splits["train"],
-            eval_dataset=splits.get("validation"),
-            peft_config=_adapter(settings),
-        )
+        with _settings_in_one_paragraph():
+            trainer = ContrastiveTrainer(
+                model=settings.model,
+                args=config,
+                train_dataset=splits["train"],
+                eval_dataset=splits.get("validation"),
+                peft_config=_adapter(settings),
+            )
         trainer.train(resume_from_checkpoint=_resume(config.resume_from_checkpoint))
+        if config.eval_strategy != "no" and not any("eval_loss" in entry for entry in trainer.state.log_history):
+            trainer.evaluate()  # the run was shorter than the interval of its evaluations
         folder = trainer.output_folder / "model"
         trainer.write_model(folder)
         record = trainer.training_record()
@@ -87,17 +91,15 @@ def _parse(arguments: list[str]) -> tuple[TrainArguments, Any]:
     given = list(arguments)
     if given and not given[0].startswith("-"):
         given = ["--source", *given]
+    flags = {argument.partition("=")[0].replace("_", "-") for argument in given}
+    if "--eval-split" in flags and "--eval-strategy" not in flags:
+        # TrainingArguments would read the split and never evaluate on it
+        given += ["--eval_strategy", "steps" if "--eval-steps" in flags else "epoch"]
     parser.error = _fail  # type: ignore[method-assign]
-    try:
+    with _settings_in_one_paragraph(TypeError):
         settings, config, rest = parser.parse_args_into_dataclasses(
             given, return_remaining_strings=True, look_for_args_file=False
         )
-    except ConfigurationError:
-        raise
-    except (ValueError, TypeError, ImportError) as error:
-        # TrainingArguments checks its own fields, each in its own words
-        msg = f"The settings can not be used: {' '.join(str(error).split())} See `hf-contrastive train --help`."
-        raise ConfigurationError(msg) from error
     if rest:
         known = [flag for action in parser._actions for flag in action.option_strings]
         near = get_close_matches(rest[0].partition("=")[0], known, n=3, cutoff=0.6)
@@ -105,6 +107,25 @@ def _parse(arguments: list[str]) -> tuple[TrainArguments, Any]:
         msg = f"`train` has no flag or place for {' '.join(rest)}.{hint} See `hf-contrastive train --help`."
         raise ConfigurationError(msg)
     return settings, config
+
+
+@contextmanager
+def _settings_in_one_paragraph(*also: type[Exception]) -> Iterator[None]:
+    """Turn what TrainingArguments and Trainer say of the settings, each in its own words, into our error."""
+    from hf_contrastive.errors import ConfigurationError, ContrastiveError
+
+    kinds: tuple[type[Exception], ...] = (ValueError, ImportError, RuntimeError, *also)
+    try:
+        yield
+    except ContrastiveError:
+        raise
+    except kinds as error:
+        # a reporting integration that is not installed is a RuntimeError, as are many defects
+        if isinstance(error, RuntimeError) and "to be installed" not in str(error):
+            raise
+        words = " ".join(str(error).split()).rstrip(".")
+        msg = f"The settings can not be used: {words}. See `hf-contrastive train --help`."
+        raise ConfigurationError(msg) from error
 
 
 def _fail(message: str) -> NoReturn:
