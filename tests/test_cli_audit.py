@@ -237,3 +237,25 @@ def test_a_dataset_on_the_hub(permissive_rows: list[dict[str, str]], tmp_path: P
     assert (reference["repo_id"], reference["revision"], reference["num_rows"]) == ("somebody/pairs", commit, 40)
     # its card's license holds for rows that state none
     assert next(item for item in document["results"] if item["code"] == "LIC002")["findings"] == []
+
+
+@pytest.mark.parametrize(("told", "columns"), [("anchor,,positive", 2), (" anchor ,", 1)])
+def test_empty_names_of_columns_are_left_out(run_cli: Cli, permissive_file: Path, told: str, columns: int):
+    code, out, err = run_cli("audit", permissive_file, "--text-columns", told, "--json")
+    assert code in (0, 4), err
+    named = json.loads(out)["columns"]
+    assert len([name for name in (named["anchor"], named["positive"], named["text"]) if name]) == columns
+
+
+@pytest.mark.parametrize("told", ["", ",", " , "])
+def test_no_name_of_a_column_at_all(run_cli: Cli, permissive_file: Path, told: str):
+    code, out, err = run_cli("audit", permissive_file, "--text-columns", told)
+    assert (code, out) == (2, "")
+    assert "`--text-columns" in err
+    assert "names no column" in err
+
+
+def test_push_says_what_it_removes(run_cli: Cli):
+    code, out, _ = run_cli("push", "--help")
+    assert code == 0
+    assert "files of an earlier layout" in " ".join(out.replace("│", " ").split())

@@ -47,6 +47,7 @@ def test_it_says_how_to_use_it_serves_and_stops_when_interrupted(tmp_path: Path)
         process.stderr.close()
     assert (process.returncode, out) == (0, "")
     assert "Stopped" in err
+    assert "push ./model ada/my-model" in lines[-1]
     assert "Traceback" not in err
     with serve(tmp_path / "hub", user="ada", token="hf_of_ada") as again:
         assert HfApi(endpoint=again.endpoint, token=again.token).repo_exists("ada/model")

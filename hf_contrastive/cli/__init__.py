@@ -71,7 +71,7 @@ def _run() -> int:
         say("[bold red]Error.[/] This is a defect of hf-contrastive, not of your input; please report the lines above.")
         return ERRORED
     if code == _INTERRUPTED:
-        say("Interrupted; nothing half-written was left behind.")
+        say(f"Interrupted, exit code {ERRORED}.")
         return ERRORED
     return int(code or 0)
 

@@ -32,12 +32,13 @@ def command(
     if out is not None and out.exists() and not out.is_dir():
         msg = f"`--out {out}` is a file; name a folder, which is made if it is missing."
         raise ConfigurationError(msg)
+    columns = _names(text_columns)
     rules = load_policy(policy)
     with check_progress("Audit") as update:
         report = audit(
             source,
             split=split,
-            text_columns=tuple(name.strip() for name in text_columns.split(",")) if text_columns else None,
+            text_columns=columns,
             label_column=label_column,
             license_column=license_column,
             on_progress=update,
@@ -51,3 +52,16 @@ def command(
     else:
         say(escape(formats()["text"].render(report, verdict)))
     raise typer.Exit(OF_DECISION[verdict.decision])
+
+
+def _names(told: str | None) -> tuple[str, ...] | None:
+    """Return the names between the commas; None where nothing was told."""
+    from hf_contrastive.errors import ConfigurationError
+
+    if told is None:
+        return None
+    names = tuple(name.strip() for name in told.split(",") if name.strip())
+    if not names:
+        msg = f"`--text-columns {told!r}` names no column; name them as in `--text-columns anchor,positive`."
+        raise ConfigurationError(msg)
+    return names

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from hf_contrastive.console import say
 
@@ -32,7 +33,8 @@ def serve_command(
         say(f"The Hub in {folder} is at [bold]{hub.endpoint}[/]. In the shell that uses it:")
         for name, value in hub_environment(hub).items():
             say(f"  export {name}={value}")
-        say("Then e.g. `hf-contrastive push ./model local/my-model --data data.jsonl`. Stop with Ctrl+C.")
+        example = escape(f"hf-contrastive push ./model {user}/my-model --data data.jsonl")
+        say(f"Then e.g. `{example}`. Stop with Ctrl+C.")
         with suppress(KeyboardInterrupt):  # the announced way to stop
             hub.serve_forever()
     say("Stopped; what was pushed stays in the folder.")

@@ -21,7 +21,11 @@ def command(
     private: Annotated[bool | None, typer.Option(help="Make a new repository private.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt on stdout.")] = False,
 ) -> None:
-    """Audit the data, write card and reports, and publish in one commit, if the gate lets it through."""
+    """Audit the data, write card and reports, and publish in one commit, if the gate lets it through.
+
+    The commit replaces what is in the repository: files of an earlier layout, and all others that are not
+    part of this push, are removed; its history keeps them.
+    """
     from hf_contrastive.release.push import push
 
     receipt = push(
