@@ -43,8 +43,8 @@ def audit(
 
     Args:
         data: anything that :func:`audits.open_source` takes.
-        policy: read first, so that a mistake in it shows before the run; judge with
-            :func:`audits.judge` afterwards.
+        policy: checked first, so that a mistake in it shows before the run; it changes nothing in the
+            report: :func:`audits.judge` applies it.
         checks: checks or their codes; all that are installed by default.
         encoder: turns texts into vectors ``[n, dim]``; :class:`~audits.encoders.TfidfEncoder` by default.
         count_tokens: numbers of tokens of texts, special tokens included, untruncated.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 def audit(source: Any, *, model: str | TextEncoder | None = None, **options: Any) -> AuditReport:
     """Audit ``source``; see :func:`audits.audit` for all options.
 
+    The audit measures and does not judge: ``policy``, a name, a TOML file or a Policy, is checked first, so
+    that a mistake in it shows before the run; :func:`audits.judge` applies it to the report.
+
     Args:
         source: a Dataset, DatasetDict, Hub id, or path of csv, json, jsonl, parquet or a saved dataset.
         model: its tokenizer tells which texts are truncated at its ``max_length``; an id, a folder or a
@@ -25,6 +28,7 @@ def audit(source: Any, *, model: str | TextEncoder | None = None, **options: Any
     Raises:
         SourceError: the data can not be read or holds nothing to audit.
         ColumnError: columns are missing or not recognised.
+        PolicyError: ``policy`` can not be used.
     """
     if model is not None:
         from hf_contrastive.errors import require

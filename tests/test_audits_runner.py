@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 import pytest
 
+import hf_contrastive
 from audits import AuditError, CheckContext, PolicyError, SourceError, audit, open_source, run_audit
 from audits.checks import discover
 from audits.errors import DuplicateCodeError
@@ -197,3 +198,12 @@ def test_versions_name_what_results_depend_on():
     assert {"python", "numpy", "pyarrow", "datasets", "cleanlab", "rensa", "hf-contrastive"} <= set(
         installed_versions()
     )
+
+
+def test_a_policy_is_checked_before_the_data_is_read_and_changes_no_report(tmp_path):
+    for audit_of in (audit, hf_contrastive.audit):
+        with pytest.raises(PolicyError, match="`strct`"):
+            audit_of(tmp_path / "no such file", policy="strct")
+    data = datasets.Dataset.from_dict({"text": ["one two three", "four five six"]})
+    plain, judged = (audit(data, policy=policy).content_digest for policy in (None, "strict"))
+    assert plain == judged
