@@ -134,6 +134,12 @@ def _from_mapping(data: Mapping[Any, Any]) -> Loaded:
                 "IterableDataset of `datasets`. Try datasets.Dataset.from_list(...)."
             )
             raise SourceError(msg)
+        if getattr(part, "format", {}).get("type") == "custom":
+            msg = (
+                f"Split `{name}` changes its rows by `set_transform` or `with_transform` when they are read; an audit "
+                "would not see them. Write the change into the data with `dataset.map(...)`."
+            )
+            raise SourceError(msg)
     origins = [origin_of(part) for part in data.values()]
     stated = [
         license_text(part.info.license) or (origin.license if origin is not None else None)

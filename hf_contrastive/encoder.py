@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from hf_contrastive.training.batching import pad, plan_chunks
 from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.history import weights_digest
 from hf_contrastive.training.loading import LoadedModel, load_model
 from hf_contrastive.training.pooling import pooling
 
@@ -103,6 +104,10 @@ class TextEncoder:
                 if on_progress:
                     on_progress(done, len(texts))
         return output
+
+    def weights_digest(self) -> str:
+        """Return ``sha256:<hex>`` over all weights, adapter included: what an evaluation was measured on."""
+        return weights_digest(self.model)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the numbers of tokens, special tokens included, untruncated."""

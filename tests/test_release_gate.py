@@ -46,9 +46,10 @@ class Chain:
 
 def training(report: AuditReport) -> TrainingRecord:
     return TrainingRecord(
-        base=BaseModel(model_id="owner/base"),
+        base=BaseModel(model_id="owner/base", license="mit"),
         objective="infonce",
         data_format="(anchor, positive)",
+        text_columns=("anchor", "positive"),
         max_length=64,
         embedding_dimension=2,
         seed=0,
@@ -246,7 +247,7 @@ def test_an_adapter_that_names_another_base(make: Callable[..., Chain], folder: 
 
 
 def test_an_adapter_of_a_base_that_is_no_hub_id(make: Callable[..., Chain], report: AuditReport):
-    local = replace(training(report), base=BaseModel(model_id=None))
+    local = replace(training(report), base=BaseModel(model_id=None, license="mit"))
     blocked = replan(make(), training=local).blocked()
     assert any("trained from a local folder" in line and "base_model_id" in line for line in blocked.problems)
 

@@ -180,6 +180,7 @@ def test_the_declared_license_of_a_base_is_copied(tiny_bert, tmp_path):
     from hf_contrastive.training.loading import load_model
 
     shutil.copytree(tiny_bert, tmp_path / "model")
+    (tmp_path / "model" / "README.md").unlink()
     assert load_model(tmp_path / "model").base.license is None
     (tmp_path / "model" / "README.md").write_text("---\nlicense: mit\n---\n# A base\n")
     loaded = load_model(tmp_path / "model")

@@ -101,7 +101,7 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
         trainer.train()
     with clock.step("evaluation after"):
         after = _score(trainer.encoder, task, "After training: the same queries")
-        evaluation = _compare(task, reference, before, after)
+        evaluation = _compare(task, reference, before, after, trainer.encoder.weights_digest())
     trainer.add_evidence(first, *remedies, final, evaluation, *_statements())
 
     hub = serve(out / "hub", user="local") if repo is None else None
@@ -211,10 +211,12 @@ def _score(encoder: Any, task: Any, title: str) -> Any:
         return score(encoder, task, max_length=MAX_LENGTH, on_progress=update)
 
 
-def _compare(task: Any, reference: Any, before: Any, after: Any) -> EvaluationReport:
+def _compare(task: Any, reference: Any, before: Any, after: Any, weights: str) -> EvaluationReport:
     from hf_contrastive.evaluation.report import evaluation_report
 
-    return evaluation_report(task, reference, before=before, after=after, max_length=MAX_LENGTH, seed=SEED)
+    return evaluation_report(
+        task, reference, before=before, after=after, max_length=MAX_LENGTH, seed=SEED, weights_sha256=weights
+    )
 
 
 def _statements() -> tuple[Statement, ...]:

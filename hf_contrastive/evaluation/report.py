@@ -67,6 +67,7 @@ def evaluate(
         max_length=max_length or encoder.spec.max_length,
         seed=seed,
         seconds=time.perf_counter() - started,
+        weights_sha256=encoder.weights_digest(),
     )
 
 
@@ -79,6 +80,7 @@ def evaluation_report(
     max_length: int,
     seed: int,
     seconds: float = 0.0,
+    weights_sha256: str = "",
 ) -> EvaluationReport:
     """Put scores into a report, with the paired bootstrap of every difference.
 
@@ -90,6 +92,7 @@ def evaluation_report(
         max_length: tokens a text was cut to.
         seed: of the bootstrap.
         seconds: spent.
+        weights_sha256: of the weights that were measured.
     """
     return EvaluationReport(
         task="retrieval",
@@ -102,6 +105,7 @@ def evaluation_report(
         primary_metric=PRIMARY,
         note="each anchor is a query, its positive the relevant document; equal texts are one",
         seconds=seconds,
+        weights_sha256=weights_sha256,
     )
 
 

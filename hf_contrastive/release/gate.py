@@ -8,57 +8,42 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from audits.findings import AuditReport
-from audits.policy import Approval, Outcome, Policy, Verdict, judge
+from audits.policy import Approval, Verdict
 from hf_contrastive.errors import PushBlocked
+from hf_contrastive.release.chain import broken_links
+from hf_contrastive.release.decision import RANK, decide
 from hf_contrastive.release.files import folder_problems, problems
-from hf_contrastive.release.plan import PushPlan, payload_digest, planned
+from hf_contrastive.release.plan import PushPlan, planned
 from model_cards.errors import ModelCardError
-from model_cards.evidence import Evidence, TrainingRecord
+from model_cards.evidence import Evidence
 from model_cards.render import documents, render
 
-_RANK = {"pass": 0, "review": 1, "block": 2}
+__all__ = ["approve", "awaits_review", "check", "decide", "subject_digest"]
+
 _NEEDS_YES = "A verdict of review needs a person's recorded yes: push with `--reviewed-by NAME`."
 
 
-def decide(
-    report: AuditReport, policy: Policy, training: TrainingRecord | None, *, today: date | None = None
-) -> Verdict:
-    """Judge the audit; a model whose training was not seen here is at least a matter of review.
+def subject_digest(evidence: Evidence) -> str:
+    """Return the digest that an approval is bound to: all of the evidence but the approvals and run times.
 
-    Args:
-        report: the audit of the data.
-        policy: what it is judged by.
-        training: the training record, None for models trained elsewhere.
-        today: for waivers; default is now.
+    It covers repository, license, model files, audit, evaluations and statements.
     """
-    verdict = judge(report, policy, today=today)
-    if training is not None:
-        return verdict
-    outcome = Outcome(
-        code="TRAINING",
-        decision="review",
-        rule="the training was recorded",
-        observed="trained elsewhere: that it saw this data alone is stated, not measured",
-        allowed="a training record",
-    )
-    decision = verdict.decision if _RANK[verdict.decision] >= _RANK["review"] else "review"
-    return replace(verdict, decision=decision, outcomes=(*verdict.outcomes, outcome))
+    return replace(evidence, approvals=()).content_digest
 
 
-def approve(verdict: Verdict, payload_digest: str, *, by: str, role: str = "", reason: str = "") -> Approval:
-    """Record a person's yes to a verdict of review, bound to the verdict, the policy and the files.
+def approve(verdict: Verdict, subject: str, *, by: str, role: str = "", reason: str = "") -> Approval:
+    """Record a person's yes to a verdict of review, bound to the verdict, the policy and what is published.
 
     Args:
         verdict: what was decided.
-        payload_digest: of the plan.
+        subject: of :func:`subject_digest`.
         by: the person's name.
         role: what that person is.
         reason: why it may be published.
     """
     return Approval(
         verdict_digest=verdict.digest,
-        plan_digest=payload_digest,
+        plan_digest=subject,
         policy_digest=verdict.policy_digest,
         by=by,
         role=role,
@@ -83,7 +68,7 @@ def check(
             published, the verdict is block, or it is review and nobody approved it.
     """
     today = today or datetime.now(UTC).date()
-    found = [*_broken_chain(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
+    found = [*broken_links(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
     for item in plan.files:
         source = sources.get(item.path)
         if isinstance(source, bytes) or (source is not None and source.is_file()):
@@ -91,7 +76,7 @@ def check(
     found.extend(folder_problems(item.path for item in plan.files))
     found.extend(_foreign_base(evidence, sources))
     verdict = evidence.verdict
-    found.extend(_decision(plan, verdict, evidence, today))
+    found.extend(_decision(verdict, evidence, today))
     if not found:
         return
     decision = verdict.decision if verdict is not None else "block"
@@ -108,31 +93,6 @@ def awaits_review(blocked: PushBlocked) -> bool:
     if verdict is None or verdict.decision != "review":
         return False
     return set(blocked.problems) <= {*_against(verdict), _NEEDS_YES}
-
-
-def _broken_chain(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
-    found = []
-    if plan.evidence_digest != evidence.digest:
-        found.append("The plan was made for another evidence (digest mismatch). Plan again.")
-    if payload_digest(plan.files) != evidence.payload_digest:
-        found.append("The evidence is about other model files than the plan's. Plan again.")
-    report, policy, verdict = evidence.audit, evidence.policy, evidence.verdict
-    if report is None or policy is None or verdict is None:
-        found.append("The data was not audited: not checked is not passed. Pass the data, or an audit of it.")
-        return found
-    if verdict != decide(report, policy, evidence.training, today=today):
-        found.append("The verdict does not follow from this audit and this policy. Judge again.")
-    if plan.verdict != verdict:
-        found.append("The plan carries another verdict than the evidence. Plan again.")
-    if evidence.training is not None:
-        audited = {reference.fingerprint for reference in report.datasets}
-        foreign = [item.split for item in evidence.training.datasets if item.fingerprint not in audited]
-        if foreign or not evidence.training.datasets:
-            found.append(
-                f"The audited data is not the data that was trained on (split {', '.join(foreign) or 'unknown'}: its "
-                "fingerprint is not in the audit). Audit the dataset that was passed to the trainer."
-            )
-    return found
 
 
 def _changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
@@ -188,12 +148,12 @@ def _foreign_base(evidence: Evidence, sources: Mapping[str, Path | bytes]) -> li
     return found
 
 
-def _decision(plan: PushPlan, verdict: Verdict | None, evidence: Evidence, today: date) -> list[str]:
+def _decision(verdict: Verdict | None, evidence: Evidence, today: date) -> list[str]:
     if verdict is None or verdict.decision == "pass":
         return []
     if verdict.decision == "block":
         return _against(verdict)
-    if any(_binds(approval, plan, verdict, today) for approval in evidence.approvals):
+    if any(_binds(approval, evidence, verdict, today) for approval in evidence.approvals):
         return []
     return [*_against(verdict), _NEEDS_YES]
 
@@ -203,16 +163,16 @@ def _against(verdict: Verdict) -> list[str]:
     outcomes = [item for item in verdict.outcomes if item.decision != "pass"]
     return [
         f"{item.code} ({item.decision}): {item.rule}; observed {item.observed}, allowed {item.allowed}."
-        for item in sorted(outcomes, key=lambda item: -_RANK[item.decision])
+        for item in sorted(outcomes, key=lambda item: -RANK[item.decision])
     ]
 
 
-def _binds(approval: Approval, plan: PushPlan, verdict: Verdict, today: date) -> bool:
+def _binds(approval: Approval, evidence: Evidence, verdict: Verdict, today: date) -> bool:
     return (
         bool(approval.by.strip())
         and approval.verdict_digest == verdict.digest
         and approval.policy_digest == verdict.policy_digest
-        and approval.plan_digest == payload_digest(plan.files)
+        and approval.plan_digest == subject_digest(evidence)
         and (approval.expires is None or _not_before(approval.expires, today))
     )
 

@@ -15,7 +15,7 @@ from audits.findings import AuditReport
 from audits.policy import Policy, Verdict
 from audits.report_files import write_report
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release.gate import approve, check, decide
+from hf_contrastive.release.gate import approve, check, decide, subject_digest
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan
 from hf_contrastive.release.plan import PushPlan, contents, payload, payload_digest, planned
 from model_cards.evidence import Evidence
@@ -39,12 +39,10 @@ def prepare(
     """
     files, kept_out = payload(folder)
     verdict = decide(evidence.audit, policy, evidence.training) if evidence.audit is not None else None
-    approvals = evidence.approvals
+    evidence = replace(evidence, policy=policy, verdict=verdict, payload_digest=payload_digest(files))
     if reviewed_by and verdict is not None and verdict.decision == "review":
-        approvals = (*approvals, approve(verdict, payload_digest(files), by=reviewed_by, reason=reason))
-    evidence = replace(
-        evidence, policy=policy, verdict=verdict, approvals=approvals, payload_digest=payload_digest(files)
-    )
+        approval = approve(verdict, subject_digest(evidence), by=reviewed_by, reason=reason)
+        evidence = replace(evidence, approvals=(*evidence.approvals, approval))
     rendered = render_all(evidence)
     plan = PushPlan(
         repo_id=evidence.repo_id or "",

@@ -38,7 +38,7 @@ def collect_evidence(
         repo_id=repo_id,
         license=trainer.args.license,
         save_format=trainer.args.save_format if trainer.has_adapter else "merged",
-        training=trainer.training_record(),
+        training=trainer.recorded_training(),
         evaluations=tuple(item for item in items if isinstance(item, EvaluationReport)),
         audit=reports[-1] if reports else (audit_training_data(trainer) if audit_missing else None),
         earlier_audit=reports[0] if len(reports) > 1 else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from hf_contrastive.errors import ModelError
 from hf_contrastive.training.encoding import EncodingSpec, Reader, read_spec
+from hf_contrastive.training.history import trained_adapter, weights_digest
 from hf_contrastive.training.lora import without_peft_deprecation
 from hf_contrastive.training.model_files import ModelFiles
 from model_cards.evidence import BaseModel
@@ -173,7 +173,8 @@ def _loaded(
     base = BaseModel(
         model_id=model_id,
         revision=None if is_folder else getattr(inner.config, "_commit_hash", None),
-        weights_sha256=_weights_digest(inner),
+        weights_sha256=weights_digest(inner, adapter=False),
+        adapter_sha256=trained_adapter(model),
         license=license_id,
         license_source="license in the model card's metadata; text not verified" if license_id else "",
         num_parameters=sum(parameter.numel() for parameter in _own_parameters(inner)),
@@ -205,17 +206,6 @@ DEFAULT_LIMIT = 512
 
 def _own_parameters(model: nn.Module) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in model.named_parameters() if "lora_" not in name]
-
-
-def _weights_digest(model: nn.Module) -> str:
-    state = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        if "lora_" in name:
-            continue
-        name = name.replace(".base_layer.", ".")
-        state.update(f"{name}\t{tensor.dtype}\t{tuple(tensor.shape)}\n".encode())
-        state.update(tensor.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes())
-    return "sha256:" + state.hexdigest()
 
 
 def _declared_license(card: str | None) -> str | None:

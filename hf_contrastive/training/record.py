@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
-from audits.findings import DatasetRef, Measurement
+from audits.findings import Measurement
 from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.formats import DataFormat
+from hf_contrastive.training.history import History
 from hf_contrastive.training.lora import adapter_record
 from model_cards.evidence import BaseModel, Environment, TrainingRecord
 
@@ -74,8 +76,9 @@ def training_record(
     spec: EncodingSpec,
     base: BaseModel,
     objective: str,
-    data_format: str,
-    datasets: tuple[DatasetRef, ...],
+    data_format: DataFormat,
+    history: History,
+    metrics: Mapping[int, Mapping[str, float]],
 ) -> TrainingRecord:
     """Collect what a run did.
 
@@ -88,19 +91,21 @@ def training_record(
         base: where it came from.
         objective: name of the loss.
         data_format: recognised columns.
-        datasets: what was trained and evaluated on.
+        history: data and steps of all runs.
+        metrics: of the trainer's own evaluation data, by step.
     """
-    evaluated = [entry for entry in state.log_history if "eval_loss" in entry]
-    if args.load_best_model_at_end:
+    step = max(metrics, default=None)
+    if args.load_best_model_at_end and state.best_global_step in metrics:
         # the weights at hand are those of the best step
-        evaluated = [entry for entry in evaluated if entry["step"] == state.best_global_step] or evaluated
-    measured = evaluated[-1] if evaluated else {}
+        step = state.best_global_step
+    measured = metrics[step] if step is not None else {}
     schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
     return TrainingRecord(
         base=base,
         adapter=adapter_record(model),
         objective=objective,
-        data_format=data_format,
+        data_format=data_format.description,
+        text_columns=data_format.texts,
         temperature=args.temperature,
         pooling=spec.pooling,
         normalize=spec.normalize,
@@ -110,7 +115,7 @@ def training_record(
         similarity=spec.similarity,
         seed=args.seed,
         batch_size=args.train_batch_size * args.world_size,
-        steps=state.global_step,
+        steps=history.steps_before + state.global_step,
         epochs=float(state.epoch or 0.0),
         learning_rate=args.learning_rate,
         schedule=f"{schedule}, warm-up {args.warmup_steps:g}",
@@ -122,11 +127,11 @@ def training_record(
         seconds=totals.seconds,
         losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry),
         metrics=tuple(
-            Measurement(name=name, value=float(value), unit="score", method=f"evaluation data, step {measured['step']}")
+            Measurement(name=name, value=float(value), unit="score", method=f"evaluation data, step {step}")
             for name, value in sorted(measured.items())
-            if name.startswith("eval_") and not name.endswith(("_runtime", "_per_second"))
         ),
-        datasets=datasets,
+        datasets=history.datasets,
+        weights_sha256=history.weights,
         environment=environment(args.device, "bf16 autocast" if args.bf16 else "fp32"),
     )
 

@@ -26,6 +26,20 @@ def as_dataset(dataset: Any, name: str) -> Any:
     return dataset
 
 
+def refuse_transform(dataset: Any, name: str) -> None:
+    """Refuse a dataset whose rows are computed when they are read: what is audited would not be what is trained on.
+
+    Raises:
+        DataFormatError: ``set_transform`` or ``with_transform`` is active.
+    """
+    if getattr(dataset, "format", {}).get("type") == "custom":
+        msg = (
+            f"`{name}` changes its rows by `set_transform` or `with_transform` when they are read, so that an audit "
+            "would see other rows than the training. Write the change into the data with `dataset.map(...)`."
+        )
+        raise DataFormatError(msg)
+
+
 def recognise_dataset(dataset: Any) -> DataFormat:
     """Return the format of ``dataset`` by its columns."""
     if dataset is None:
@@ -46,6 +60,7 @@ def check_datasets(train_dataset: Any, eval_dataset: Any, args: ContrastiveConfi
         ("eval_dataset", eval_dataset, 1),
     ):
         if dataset is not None:
+            refuse_transform(dataset, name)
             check_rows(as_dataset(dataset, name), same_format(dataset, expected), name=name, minimum=rows)
     return expected
 

@@ -1,0 +1,81 @@
+"""Does the evidence hold together, from the data to the plan? Every link is recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from itertools import pairwise
+
+from audits.findings import AuditReport, DatasetRef
+from hf_contrastive.release.decision import decide
+from hf_contrastive.release.plan import PushPlan, payload_digest
+from model_cards.evidence import Evidence
+
+
+def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
+    """Return every link of the chain from data to plan that does not hold.
+
+    Args:
+        plan: what would be published.
+        evidence: what is claimed.
+        today: for waivers.
+    """
+    found = []
+    if plan.evidence_digest != evidence.digest:
+        found.append("The plan was made for another evidence (digest mismatch). Plan again.")
+    if payload_digest(plan.files) != evidence.payload_digest:
+        found.append("The evidence is about other model files than the plan's. Plan again.")
+    report, policy, verdict = evidence.audit, evidence.policy, evidence.verdict
+    if report is None or policy is None or verdict is None:
+        found.append("The data was not audited: not checked is not passed. Pass the data, or an audit of it.")
+        return found
+    if verdict != decide(report, policy, evidence.training, today=today):
+        found.append("The verdict does not follow from this audit and this policy. Judge again.")
+    if plan.verdict != verdict:
+        found.append("The plan carries another verdict than the evidence. Plan again.")
+    if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:
+        found.append(f"The evidence is for {evidence.repo_id}, the plan for {plan.repo_id}. Plan again.")
+    found.extend(_foreign_claims(evidence, report))
+    if evidence.training is not None:
+        unread = [name for name in evidence.training.text_columns if name not in report.columns.texts]
+        if unread:
+            found.append(
+                f"The audit did not read the column(s) {', '.join(unread)} that were trained on; it read "
+                f"{', '.join(report.columns.texts)}. Audit with `text_columns` as trained."
+            )
+        audited = {reference.fingerprint for reference in report.datasets}
+        foreign = [item.split for item in evidence.training.datasets if item.fingerprint not in audited]
+        if foreign or not evidence.training.datasets:
+            found.append(
+                f"The audited data is not the data that was trained on (split {', '.join(foreign) or 'unknown'}: its "
+                "fingerprint is not in the audit). Audit the dataset that was passed to the trainer."
+            )
+    return found
+
+
+def _foreign_claims(evidence: Evidence, report: AuditReport) -> list[str]:
+    """Refuse evaluations of other weights, and remedies or an earlier audit that do not lead to this data."""
+    trained = evidence.training.weights_sha256 if evidence.training is not None else ""
+    found = [
+        f"The evaluation on {item.dataset.split} was measured on other weights than those published. Evaluate "
+        "`trainer.encoder` after the last training."
+        for item in evidence.evaluations
+        if trained and item.weights_sha256 != trained
+    ]
+    audited = {reference.fingerprint for reference in report.datasets}
+    remedies = evidence.remedies
+    if remedies:
+        after = {reference.fingerprint for reference in remedies[-1].after}
+        linked = all(_fingerprints(one.after) == _fingerprints(two.before) for one, two in pairwise(remedies))
+        if not after <= audited or not linked:
+            found.append(
+                "The recorded remedies do not lead to the audited data. Add those that were applied, in order."
+            )
+    earlier = evidence.earlier_audit
+    if earlier is not None and remedies and _fingerprints(remedies[0].before) != _fingerprints(earlier.datasets):
+        found.append("The earlier audit is of other data than the first remedy changed. Add the audit it followed.")
+    return found
+
+
+def _fingerprints(references: Iterable[DatasetRef]) -> frozenset[str]:
+    return frozenset(reference.fingerprint for reference in references)
