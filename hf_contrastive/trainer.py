@@ -16,6 +16,7 @@ from transformers import Trainer, set_seed
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, rotate_checkpoints
 
 from audits.findings import AuditReport, DatasetRef, RemedyRecord
+from hf_contrastive.auditing import references
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, embed, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from hf_contrastive.release.hub import PushReceipt
 
 logger = logging.getLogger(__name__)
+
+_OWN_COLLATOR = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
 
 
 class ContrastiveTrainer(Trainer):
@@ -98,8 +101,7 @@ class ContrastiveTrainer(Trainer):
             msg = f"`args` must be a ContrastiveConfig, got {type(args).__name__}; it takes all its arguments too."
             raise ConfigurationError(msg)
         if "data_collator" in kwargs:
-            msg = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
-            raise ConfigurationError(msg)
+            raise ConfigurationError(_OWN_COLLATOR)
         self.data_format = check_datasets(train_dataset, eval_dataset, args)
         loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
         self._tokenizer = loaded.tokenizer
@@ -326,8 +328,6 @@ class ContrastiveTrainer(Trainer):
 
     def dataset_references(self) -> tuple[DatasetRef, ...]:
         """Return the fingerprints of the data as it is now, all columns included."""
-        from hf_contrastive.auditing import references
-
         return references(train=self.train_dataset, validation=self.eval_dataset)
 
     def recorded_training(self) -> TrainingRecord | None:
