@@ -141,8 +141,7 @@ class ContrastiveTrainer(Trainer):
     @property
     def encoder(self) -> TextEncoder:
         """The model as it is now, as a function from texts to vectors."""
-        model = self.accelerator.unwrap_model(self.model)
-        return TextEncoder(model, self._tokenizer, self.spec, name=self.base.model_id or "")
+        return TextEncoder(self._plain_model, self._tokenizer, self.spec, name=self.base.model_id or "")
 
     @property
     def output_folder(self) -> Path:
@@ -152,7 +151,11 @@ class ContrastiveTrainer(Trainer):
     @property
     def has_adapter(self) -> bool:
         """Whether an adapter is trained, and not all weights."""
-        return isinstance(self.accelerator.unwrap_model(self.model), PeftModel)
+        return isinstance(self._plain_model, PeftModel)
+
+    @property
+    def _plain_model(self) -> Any:
+        return self.accelerator.unwrap_model(self.model)
 
     # ---- the step -----------------------------------------------------------------------------------
 
@@ -249,7 +252,7 @@ class ContrastiveTrainer(Trainer):
         self._totals.start()
         output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
-        self._history.weights = weights_digest(self.accelerator.unwrap_model(self.model))
+        self._history.weights = weights_digest(self._plain_model)
         self._counted = self._totals.over_processes(self.accelerator)
         return output
 
@@ -280,15 +283,14 @@ class ContrastiveTrainer(Trainer):
             self._history.write(stage / step)
             self.state.save_to_json(str(stage / step / "trainer_state.json"))
             move_into_place(stage, folder)
-            rotate_checkpoints(
-                str(folder), self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True
-            )
+            limit, best_path = self.args.save_total_limit, self.state.best_model_checkpoint
+            rotate_checkpoints(str(folder), limit, best_path, use_mtime=True)
         self.accelerator.wait_for_everyone()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # PEFT's own layout; no training_args.bin, a pickle that may hold the Hub token
         folder = Path(output_dir or self.output_folder)
-        model: Any = self.accelerator.unwrap_model(self.model)
+        model = self._plain_model
         if isinstance(model, PeftModel):
             write_adapter(model, folder, self.base.model_id)
         else:
@@ -311,7 +313,7 @@ class ContrastiveTrainer(Trainer):
             from hf_contrastive.release.training_run import write_evidence
 
             write_model(
-                self.accelerator.unwrap_model(self.model),
+                self._plain_model,
                 self._tokenizer,
                 self.spec,
                 folder,
@@ -332,13 +334,12 @@ class ContrastiveTrainer(Trainer):
 
     def recorded_training(self) -> TrainingRecord | None:
         """Return the record if the weights are those that training gave, else None: then nobody saw it."""
-        current = weights_digest(self.accelerator.unwrap_model(self.model))
-        return self.training_record() if self._history.weights == current else None
+        return self.training_record() if self._history.weights == weights_digest(self._plain_model) else None
 
     def training_record(self) -> TrainingRecord:
         """Say what was trained, on what and how; read after :meth:`train`."""
         return training_record(
-            model=self.accelerator.unwrap_model(self.model),
+            model=self._plain_model,
             args=self.args,
             state=self.state,
             totals=self._counted,
