@@ -157,8 +157,6 @@ class ContrastiveTrainer(Trainer):
     def _plain_model(self) -> Any:
         return self.accelerator.unwrap_model(self.model)
 
-    # ---- the step -----------------------------------------------------------------------------------
-
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -229,8 +227,6 @@ class ContrastiveTrainer(Trainer):
         if dataset is self.eval_dataset and metric_key_prefix == "eval":
             self._own_metrics[self.state.global_step] = dict(metrics)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))
-
-    # ---- checkpoints and models ---------------------------------------------------------------------
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Train; ``resume_from_checkpoint=True`` takes the last checkpoint that is complete.
@@ -321,8 +317,6 @@ class ContrastiveTrainer(Trainer):
                 save_format=self.args.save_format,
             )
             write_evidence(self, folder)
-
-    # ---- evidence and release -----------------------------------------------------------------------
 
     def add_evidence(self, *items: AuditReport | RemedyRecord | EvaluationReport | Statement) -> None:
         """Keep reports, remedies, evaluations and statements for the documents of a push."""

@@ -1,6 +1,7 @@
 """What is saved loads in every library and encodes as the trained model did."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,6 +170,43 @@ def test_a_failure_in_the_middle_leaves_what_was_there(tiny_bert, tmp_path, monk
         write_model(model, tokenizer, SPECS["cls"], tmp_path, base_model_id=None, save_format=save_format)
     assert {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)} == before
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["1_Pooling", "adapter"]
+
+
+@pytest.mark.parametrize("fault", ["a folder in the way", "a move that fails", "a removal that fails"])
+def test_files_take_their_places_together(tiny_bert, tmp_path, monkeypatch, fault):
+    model, tokenizer = adapted(tiny_bert)
+    folder = tmp_path / "model"
+    write_model(model, tokenizer, SPECS["mean"], folder, base_model_id=None)
+    (folder / "adapter" / "notes.txt").write_text("mine")
+    if fault == "a folder in the way":
+        (folder / "modules.json").unlink()
+        (folder / "modules.json").mkdir()
+        (folder / "modules.json" / "mine.txt").write_text("mine")
+    else:
+        late = "tokenizer.json" if fault == "a move that fails" else "model.safetensors"
+        replace = Path.replace
+
+        def failing(path, target):
+            if path.name == late and path.parent == folder:
+                raise OSError(5, "Input/output error")
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", failing)
+    before = {name: (folder / name).read_bytes() for name in files_in(folder)}
+    with torch.no_grad():
+        next(p for name, p in model.named_parameters() if "lora_B" in name).add_(1.0)
+    with pytest.raises(OSError, match=r"Input/output|modules\.json is a folder"):
+        write_model(model, tokenizer, SPECS["cls"], folder, base_model_id=None, save_format="adapter")
+    assert {name: (folder / name).read_bytes() for name in files_in(folder)} == before
+    assert not list(tmp_path.rglob(".incomplete-*"))
+
+
+def test_a_failure_makes_no_folder(tiny_bert, tmp_path, monkeypatch):
+    model, tokenizer = adapted(tiny_bert)
+    monkeypatch.setattr(saving, "_write_tokenizer", lambda *_: {}["missing"])
+    with pytest.raises(KeyError):
+        write_model(model, tokenizer, SPECS["mean"], tmp_path / "model", base_model_id=None)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("save_format", ["merged", "adapter"])

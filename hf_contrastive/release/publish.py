@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.gate import approve, check, decide, subject_digest
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan
 from hf_contrastive.release.plan import PushPlan, contents, payload, payload_digest, planned
+from hf_contrastive.writing import all_or_none
 from model_cards.evidence import Evidence
 from model_cards.render import documents, render
 
@@ -122,7 +120,7 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     Raises:
         OSError: the folder can not be written; what stood there is as it was.
     """
-    with _all_or_none(folder) as new:
+    with all_or_none(folder) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
 
@@ -141,7 +139,7 @@ def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: P
     """
     rendered = render_all(Evidence(audit=report, policy=policy, verdict=verdict, versions=report.versions))
     try:
-        with _all_or_none(folder) as new:
+        with all_or_none(folder) as new:
             write_report(report, verdict, new)
             for name, content in rendered.items():
                 (new / name).write_bytes(content)
@@ -150,42 +148,3 @@ def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: P
         reason = getattr(cause, "strerror", None) or cause
         msg = f"The report can not be written to `{folder}` ({reason}); nothing was changed there. Name another folder."
         raise ConfigurationError(msg) from error
-
-
-@contextmanager
-def _all_or_none(folder: Path) -> Iterator[Path]:
-    """Give an empty folder whose entries replace those of ``folder`` at the end, unless there was an error."""
-    # an existing folder may be a disk of its own, across whose edge nothing can be renamed
-    place = folder if folder.is_dir() else folder.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=place))
-    try:
-        new = stage / "new"
-        new.mkdir()
-        yield new
-        _swap(new, folder, stage / "old")
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Move every entry of ``new`` into ``folder``; an error puts back what was replaced."""
-    if not folder.exists():
-        new.replace(folder)
-        return
-    old.mkdir()
-    moved: list[str] = []
-    try:
-        for path in sorted(new.iterdir()):
-            target = folder / path.name
-            if target.exists():
-                target.replace(old / path.name)
-            moved.append(path.name)
-            path.replace(target)
-    except OSError:
-        for name in moved:
-            target = folder / name
-            shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
-            if (old / name).exists():
-                (old / name).replace(target)
-        raise

@@ -8,16 +8,14 @@ weights and an adapter in one folder would make ``SentenceTransformer`` and ``Au
 from __future__ import annotations
 
 import copy
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from peft import PeftModel
 
 from hf_contrastive.training.encoding import EncodingSpec, write_spec
+from hf_contrastive.writing import all_or_none
 
 ADAPTER_FOLDER = "adapter"
 WEIGHT_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "adapter_*")
@@ -45,8 +43,11 @@ def write_model(
 
     Returns:
         The written files, relative to ``folder``.
+
+    Raises:
+        OSError: the files can not be written, or a folder stands where one of them belongs.
     """
-    with staging(folder) as stage:
+    with all_or_none(folder, file_by_file=True, stale=partial(_other_layouts, folder)) as stage:
         if isinstance(model, PeftModel):
             if save_format == "adapter":
                 write_adapter(model, stage, base_model_id)
@@ -58,38 +59,15 @@ def write_model(
             model.save_pretrained(stage)
         _write_tokenizer(tokenizer, stage, spec.max_length)
         write_spec(spec, stage, dimension=int(model.config.hidden_size))
-        written = publish(stage, folder)
-        _remove_other_layouts(folder, written)
-        return written
+        written = tuple(sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file()))
+    return written
 
 
-@contextmanager
-def staging(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside the files of ``folder``; it is gone afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=folder))
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def publish(stage: Path, folder: Path) -> tuple[str, ...]:
-    """Move every file of ``stage`` to its place in ``folder``; return their relative names."""
-    names = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
-    for name in names:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (stage / name).replace(target)
-    return tuple(names)
-
-
-def _remove_other_layouts(folder: Path, written: tuple[str, ...]) -> None:
-    """Remove weights that an earlier save in another layout left: beside these they would be applied too."""
-    for pattern in (*WEIGHT_FILES, *(f"{ADAPTER_FOLDER}/{name}" for name in WEIGHT_FILES)):
-        for path in folder.glob(pattern):
-            if path.relative_to(folder).as_posix() not in written:
-                path.unlink()
+def _other_layouts(folder: Path, written: frozenset[str]) -> list[str]:
+    """Name weights that an earlier save in another layout left: beside these they would be applied too."""
+    patterns = (*WEIGHT_FILES, *(f"{ADAPTER_FOLDER}/{name}" for name in WEIGHT_FILES))
+    found = {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(found - written)
 
 
 def write_adapter(model: Any, folder: Path, base_model_id: str | None) -> None:
@@ -108,8 +86,9 @@ def write_adapter(model: Any, folder: Path, base_model_id: str | None) -> None:
     # PEFT puts an adapter that is not called "default" into a folder of its name
     named = folder / str(model.active_adapter)
     if named.is_dir():
-        publish(named, folder)
-        shutil.rmtree(named)
+        for path in named.iterdir():
+            path.replace(folder / path.name)
+        named.rmdir()
     (folder / "README.md").unlink(missing_ok=True)
 
 
