@@ -34,7 +34,7 @@ def test_every_step_of_the_demo(tmp_path):
     trained, audited = evidence["training"]["datasets"], evidence["audit"]["datasets"]
     assert trained[0]["fingerprint"] in {item["fingerprint"] for item in audited}
     assert evidence["training"]["base"]["model_id"] == BASE_ID
-    assert [item["name"] for item in evidence["remedies"]] == ["remove_licenses", "remove_leakage"]
+    assert [item["name"] for item in evidence["remedies"]] == ["remove_leakage", "remove_licenses"]
     leaks = [item for item in evidence["audit"]["results"] if item["code"].startswith("LEAK") and item["findings"]]
     assert leaks == []
     blocked = json.loads((tmp_path / "demo" / "blocked" / "report.json").read_text(encoding="utf-8"))

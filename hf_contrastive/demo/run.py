@@ -181,12 +181,13 @@ def _clean(raw: Any, encoder: Any) -> tuple[AuditReport, Any, AuditReport, list[
     }
     with check_progress("Audit") as update:
         first = audit(raw, on_progress=update, **options)
-    licensed, license_remedy = remove_licenses(raw, first)
-    leaks = audit(licensed, checks=("LEAK001", "LEAK002"), **options)
-    clean, leak_remedy = remove_leakage(licensed, leaks)
+    unleaked, leak_remedy = remove_leakage(raw, first)
+    # rows have moved: the license checks, which are quick, say where they are now
+    licenses = audit(unleaked, checks=("LIC001", "LIC002", "LIC003"), **options)
+    clean, license_remedy = remove_licenses(unleaked, licenses)
     with check_progress("Audit of the cleaned data") as update:
         final = audit(clean, on_progress=update, **options)
-    return first, clean, final, [license_remedy, leak_remedy]
+    return first, clean, final, [leak_remedy, license_remedy]
 
 
 def demo_policy() -> Policy:

@@ -1,4 +1,14 @@
-"""What a push would publish: every file with its SHA-256, nothing else."""
+"""What a push would publish: every file with its SHA-256, nothing else.
+
+Each file of a folder is of one of four kinds:
+
+* published: its path matches :data:`MODEL_FILES` or :data:`LEGAL_FILES`, what an encoder consists of;
+* written anew: :data:`DOCUMENTS`, rendered from the evidence and never taken from the folder;
+* kept out, with the reason: what :data:`KEPT_OUT` names, links, and texts, images and safetensors that are no part of
+  a model (notes, training rows), whose presence says nothing about the model;
+* planned so that the gate refuses it: code, pickles, archives and other binaries. A model beside which they lie may
+  need them to load, so they are told instead of being left behind in silence.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +21,7 @@ from pathlib import Path
 from audits.policy import Verdict
 from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
+from hf_contrastive.release.files import must_be_refused
 
 DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json")
 
@@ -28,6 +39,45 @@ KEPT_OUT = {
     ".*": "hidden",
     "__pycache__": "byte code",
 }
+
+
+_TRANSFORMERS_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "bpe.codes",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "*.spm",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+    "sentence_bert_config.json",
+)
+# sentence-transformers' modules lie in folders such as 1_Pooling; older models keep the encoder in 0_Transformer
+MODEL_FILES = (
+    *_TRANSFORMERS_FILES,
+    "modules.json",
+    "config_sentence_transformers.json",
+    "adapter_config.json",
+    "adapter/adapter_config.json",
+    "adapter/*.safetensors",
+    *(f"[0-9]_*/{name}" for name in _TRANSFORMERS_FILES),
+)
+"""Paths of a published encoder's files; ``*`` does not cross ``/``."""
+
+LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
+
+OLD_WEIGHTS = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "adapter_model.bin", "adapter/adapter_model.bin")
+"""Weights in the format before safetensors: never published, and replaced where they stand on the Hub."""
+
+NO_MODEL_FILE = "not a file of a model"
 
 
 class EmptyFolderError(ContrastiveError, FileNotFoundError):
@@ -105,8 +155,29 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
             kept.append((name, reason))
         elif path.is_dir():
             _collect(root, path, files, kept)
-        elif name not in DOCUMENTS:
+        elif name in DOCUMENTS:
+            continue
+        elif _matches(name, (*MODEL_FILES, *LEGAL_FILES)) or must_be_refused(name, path):
             files.append(planned(name, path))
+        else:
+            kept.append((name, NO_MODEL_FILE))
+
+
+def is_replaced(path: str) -> bool:
+    """Whether a push removes ``path`` from the repository when the new plan has no such file.
+
+    True for files of a model and for the documents; anything else in a repository belongs to somebody else.
+    """
+    return path in DOCUMENTS or _matches(path, (*MODEL_FILES, *OLD_WEIGHTS))
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    parts = path.split("/")
+    for pattern in patterns:
+        wanted = pattern.split("/")
+        if len(wanted) == len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted)):
+            return True
+    return False
 
 
 def planned(name: str, source: Path | bytes) -> PlannedFile:
