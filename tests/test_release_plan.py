@@ -11,10 +11,12 @@ import pytest
 from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.plan import (
     DOCUMENTS,
+    NO_MODEL_FILE,
     EmptyFolderError,
     PlannedFile,
     PushPlan,
     contents,
+    is_replaced,
     payload,
     payload_digest,
     planned,
@@ -36,7 +38,7 @@ STAYS = {
     "sub/.git/config": "hidden",
     "sub/__pycache__/x.pyc": "byte code",
 }
-LEAVES = {"config.json": b"{}", "model.safetensors": b"w" * 100, "1_Pooling/config.json": b"{ }", "a.txt": b""}
+LEAVES = {"config.json": b"{}", "model.safetensors": b"w" * 100, "1_Pooling/config.json": b"{ }", "LICENSE": b""}
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
@@ -119,3 +121,80 @@ def test_documents_come_from_memory_and_files_from_the_folder(tmp_path: Path):
     plan = PushPlan(repo_id="a/b", files=(*files, planned("README.md", b"card")))
     found = contents(tmp_path, {"README.md": b"card", "unplanned.md": b"x"}, plan)
     assert found == {"config.json": tmp_path / "config.json", "README.md": b"card"}
+
+
+STRAY = (
+    "notes.txt",
+    "train.jsonl",
+    "data/train.csv",
+    "config.json.bak",
+    "more/config.json",
+    "adapter/notes.txt",
+    "adapter/deep/adapter_config.json",
+    "1_Pooling/notes.txt",
+    "config_of_mine.json",
+    "vocabulary.txt",
+    "deep/er/model.safetensors",
+    "analysis.ipynb",
+)
+OF_A_MODEL = (
+    "config.json",
+    "model.safetensors",
+    "model-00001-of-00002.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "chat_template.jinja",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+    "2_Dense/model.safetensors",
+    "0_Transformer/tokenizer.json",
+    "adapter_config.json",
+    "adapter/adapter_config.json",
+    "adapter/adapter_model.safetensors",
+)
+
+
+def test_what_is_no_file_of_a_model_stays_with_its_reason(tmp_path: Path):
+    write(tmp_path, dict.fromkeys((*OF_A_MODEL, "USE_POLICY.md", "LICENSE.txt"), b"{}") | dict.fromkeys(STRAY, b"{}"))
+    files, kept = payload(tmp_path)
+    assert {item.path for item in files} == {*OF_A_MODEL, "USE_POLICY.md", "LICENSE.txt"}
+    assert dict(kept) == dict.fromkeys(STRAY, NO_MODEL_FILE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pytorch_model.bin", b"text"),
+        ("weights.pt", b"text"),
+        ("modeling.py", b"print()"),
+        ("deep/custom.so", b"text"),
+        ("weights", b"\x80\x04]\x94."),
+        ("notes.txt", b"\x80\x04]\x94."),
+        ("data.zip", b"PK\x03\x04"),
+        ("model.onnx", b"\x08\x07\x12\x00\xff"),
+    ],
+)
+def test_what_the_gate_must_refuse_is_not_left_behind_in_silence(tmp_path: Path, name: str, content: bytes):
+    files, kept = payload(write(tmp_path, {"config.json": b"{}", name: content}))
+    assert name in {item.path for item in files}
+    assert kept == ()
+
+
+@pytest.mark.parametrize(("content", "refused"), [("ä".encode() * 8, False), (b"\xff\x00" * 8, True)])
+def test_training_rows_too_large_to_search_stay_too(tmp_path: Path, monkeypatch, content: bytes, refused: bool):
+    monkeypatch.setattr("hf_contrastive.release.binaries.MAX_BYTES", 8)
+    files, kept = payload(write(tmp_path, {"config.json": b"{}", "train.jsonl": content}))
+    assert ("train.jsonl" in {item.path for item in files}) == refused == (not kept)
+
+
+def test_a_push_replaces_files_of_a_model_and_nothing_else():
+    assert all(map(is_replaced, (*OF_A_MODEL, *DOCUMENTS, "pytorch_model.bin", "adapter/adapter_model.bin")))
+    theirs = ("onnx/notes.txt", "onnx/model.onnx", ".gitattributes", "LICENSE", "sub/README.md", "eval/config.json")
+    assert not any(map(is_replaced, (*theirs, *STRAY)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -54,6 +55,29 @@ def problems(name: str, source: Path | bytes) -> Iterator[str]:
             f"{name} is of a kind that is not known here ({kind}); what can not be searched is not published. "
             "Remove it; weights are published as safetensors, texts as UTF-8."
         )
+
+
+def must_be_refused(name: str, source: Path) -> bool:
+    """Whether a file that is no known part of a model is one that the gate has to see, and refuse.
+
+    Code, pickles, archives and unknown binaries: a model beside them may not load without them. Texts, images
+    and safetensors are harmless where they lie and need no more than to stay there.
+    """
+    if name.lower().endswith((*_CODE_NAMES, *_PICKLE_NAMES)):
+        return True
+    kind = kind_of(source)
+    if kind == "too large":
+        return not _begins_as_text(head_of(source, 1 << 20))
+    return kind not in ("text", "image", "safetensors")
+
+
+def _begins_as_text(head: bytes) -> bool:
+    try:
+        # the cut may fall inside of a character
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
 
 
 def folder_problems(names: Iterable[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.plan import PlannedFile, PushPlan
+from hf_contrastive.release.plan import PlannedFile, PushPlan, is_replaced
 
 # huggingface_hub's errors derive from those of its HTTP client, whose module name differs between versions
 _REFUSALS: tuple[type[Exception], ...] = (
@@ -25,7 +25,6 @@ _REFUSALS: tuple[type[Exception], ...] = (
     ConnectionError,
     ValueError,
 )
-_KEPT_ON_HUB = (".gitattributes",)
 _VERSION_TAG = re.compile(r"v(\d+)")
 _TAG_ATTEMPTS = 5
 
@@ -67,8 +66,10 @@ def push_plan(
 ) -> PushReceipt:
     """Publish the plan in one commit on the current head, then tag it v1, v2, ….
 
-    Files of the repository that are not in the plan are deleted by the same commit, so that no weights of
-    an earlier version stay beside the new ones. A concurrent commit makes this one fail, unchanged.
+    The same commit deletes files of an earlier version that are not in the plan, so that no stale weights,
+    configs, tokenizers or adapters are loaded with the new ones: what
+    :data:`~hf_contrastive.release.plan.MODEL_FILES` and the documents name. All other files of the repository
+    stay as they are. A concurrent commit makes this one fail, unchanged.
 
     Args:
         plan: passed the gate.
@@ -88,8 +89,8 @@ def push_plan(
         head = api.model_info(repo_id, revision=revision)
     except _REFUSALS as error:
         raise HubError(_explain(error, plan.repo_id, api)) from error
-    present = {item.rfilename for item in head.siblings or []}
-    stale = sorted(present - {item.path for item in plan.files} - set(_KEPT_ON_HUB))
+    present = {item.rfilename for item in head.siblings or []} - {item.path for item in plan.files}
+    stale = sorted(path for path in present if is_replaced(path))
     try:
         additions = [_addition(item, sources[item.path]) for item in plan.files]
         commit = api.create_commit(
