@@ -7,6 +7,7 @@ import logging
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,23 +176,61 @@ def test_a_tag_that_another_push_took_first(trained: Path, permissive_file: Path
     def take(other: HfApi) -> None:
         tag = next(taken, None)
         if tag:
-            other.create_tag(REPO, tag=tag, revision="main")
+            other.create_tag(REPO, tag=tag, revision=other.list_repo_commits(REPO)[-1].commit_id)
 
     receipt = push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_tag=take))
     assert receipt.tag == "v3"
     assert receipt.commit == api.model_info(REPO, revision="v3").sha
 
 
-def test_a_commit_that_can_not_be_tagged_is_not_called_unpublished(
-    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi
+def test_a_commit_that_can_not_be_tagged_gives_its_receipt_and_is_tagged_by_the_next_push(
+    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi, caplog: pytest.LogCaptureFixture
 ):
     def fail(other: HfApi) -> None:
         raise ConnectionResetError("gone")
 
-    with pytest.raises(HubError, match="could not be tagged: gone") as caught:
-        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_tag=fail))
-    assert api.model_info(REPO).sha in str(caught.value)
-    assert "hf repo tag create" in str(caught.value)
+    report = audits.audit(str(permissive_file))
+    first = push(trained, REPO, data=report, api=Meddling(hub, create_tag=fail))
+    assert (first.tag, first.commit) == ("", api.model_info(REPO).sha)
+    assert "could not be tagged: gone" in caplog.text
+    assert f"hf repos tag create {REPO} vN --revision {first.commit}" in caplog.text
+    second = push(trained, REPO, data=report, commit_message="Again", api=api)
+    assert titles(api) == ["Add model, card and evidence", "initial commit"]
+    assert second == replace(first, tag="v1")
+    here = Path(api.hf_hub_download(REPO, "evidence.json", revision="v1", local_dir=trained.parent / "here"))
+    read_evidence(here, expected_digest=second.evidence_digest)
+
+
+def test_the_same_again_makes_no_second_commit_and_anything_else_does(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+):
+    first = push(trained, REPO, data=str(permissive_file), **where)
+    # audited anew, at another time
+    assert push(trained, REPO, data=str(permissive_file), **where) == first
+    assert len(titles(api)) == 2
+    assert [tag.name for tag in api.list_repo_refs(REPO).tags] == ["v1"]
+    other = push(trained, REPO, data=str(permissive_file), license="apache-2.0", **where)
+    assert (other.tag, len(titles(api))) == ("v2", 3)
+    api.create_commit(REPO, [CommitOperationAdd("theirs.txt", b"theirs")], commit_message="Theirs")
+    third = push(trained, REPO, data=str(permissive_file), license="apache-2.0", **where)
+    assert (third.tag, titles(api)[:2]) == ("v3", ["Add model, card and evidence", "Theirs"])
+
+
+@pytest.mark.parametrize("fault", ["commit", "branch"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_empty_repository_that_stays_is_named(
+    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi, fault: str, existing: bool
+):
+    def fail(other: HfApi) -> None:
+        other.create_commit(REPO, [CommitOperationAdd("../x", b"")], commit_message="m")
+
+    if existing:
+        api.create_repo(REPO)
+    options = {"api": Meddling(hub, create_commit=fail)} if fault == "commit" else {"api": api, "revision": "nowhere"}
+    with pytest.raises(HubError) as caught:
+        push(trained, REPO, data=str(permissive_file), **options)
+    assert (f"The empty repository {REPO} was created and stays." in str(caught.value)) != existing
+    assert on_hub(api) == set()
 
 
 def test_a_connection_lost_during_the_commit_claims_nothing(
@@ -200,8 +239,9 @@ def test_a_connection_lost_during_the_commit_claims_nothing(
     def fail(other: HfApi) -> None:
         raise ConnectionResetError("gone")
 
-    with pytest.raises(HubError, match="whether the commit to local/model arrived is not known"):
+    with pytest.raises(HubError, match="whether the commit to local/model arrived is not known") as caught:
         push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=fail))
+    assert "The repository local/model was created and stays." in str(caught.value)
 
 
 def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissive_file: Path, api: HfApi):
@@ -210,7 +250,7 @@ def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissi
     (foreign / "config.json").write_text("{}")
     with pytest.raises(HubError, match=r"config\.json changed while it was being published"):
         push_plan(plan, contents(foreign, rendered, plan), api=api, commit_message="m")
-    assert on_hub(api) == set()
+    assert state(api) == {"repositories": []}
 
 
 def closed_port() -> int:
@@ -399,6 +439,30 @@ def test_the_trainer_pushes_what_it_trained(
     assert evidence.training.datasets == evidence.audit.datasets
     # PAIR004 ran: the trainer's own tokenizer counted the tokens
     assert evidence.audit.result("PAIR004").status == "ran"
+
+
+def test_a_name_without_user_is_completed_before_the_card_is_written(
+    trainer: ContrastiveTrainer, where: dict[str, str], api: HfApi
+):
+    trainer.args.hub_model_id = None
+    trainer.push_to_hub(**where)
+    assert trainer.push_receipt.repo_id == "local/run"
+    card = (trainer.output_folder / "report" / "README.md").read_text(encoding="utf-8")
+    assert 'SentenceTransformer("local/run")' in card
+    assert Path(api.hf_hub_download("local/run", "README.md", local_dir=trainer.output_folder)).read_text() == card
+
+
+def test_a_block_shows_without_a_token_and_a_missing_token_after_it(
+    trainer: ContrastiveTrainer, hub: LocalHub, tmp_path: Path
+):
+    trainer.args.hub_model_id = None
+    with pytest.raises(HubError, match="no valid token was sent"):
+        trainer.push_to_hub(endpoint=hub.endpoint, token="hf_wrong")
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"anchor": "one", "positive": "another", "license": "MIT"}\n')
+    trainer.add_evidence(audits.audit(str(path)))
+    with pytest.raises(PushBlocked, match="Nothing was published to run:"):
+        trainer.push_to_hub(endpoint=hub.endpoint, token="hf_wrong")
 
 
 def test_a_blocked_trainer_creates_no_repository(

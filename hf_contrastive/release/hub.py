@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, GitCommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils._validators import validate_repo_id
 
@@ -27,6 +28,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
 )
 _VERSION_TAG = re.compile(r"v(\d+)")
 _TAG_ATTEMPTS = 5
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,40 +82,103 @@ def push_plan(
         private: make a new repository private.
         decision: recorded in the receipt.
 
+    Pushing the same again makes no second commit: when the head of the branch says that it holds this evidence
+    (apart from its times), only a missing tag is added. A commit that can not be tagged is a warning in the log
+    and a receipt whose ``tag`` is empty.
+
     Raises:
-        HubError: the Hub refused or could not be reached; main is the old head or the complete new commit.
+        HubError: the Hub refused or could not be reached; the branch is the old head or the complete new commit.
+            A repository that was made for the push stays, empty, and is named.
     """
     try:
         validate_repo_id(plan.repo_id)
-        repo_id = api.create_repo(plan.repo_id, private=private, exist_ok=True).repo_id
-        head = api.model_info(repo_id, revision=revision)
     except _REFUSALS as error:
         raise HubError(_explain(error, plan.repo_id, api)) from error
-    present = {item.rfilename for item in head.siblings or []} - {item.path for item in plan.files}
-    stale = sorted(path for path in present if is_replaced(path))
+    # what changed behind the gate shows before a repository is made
+    additions = [_addition(item, sources[item.path]) for item in plan.files]
+    repo_id, made, committing = plan.repo_id, False, False
     try:
-        additions = [_addition(item, sources[item.path]) for item in plan.files]
-        commit = api.create_commit(
-            repo_id,
-            operations=[*additions, *(CommitOperationDelete(path) for path in stale)],
-            commit_message=commit_message,
-            commit_description=f"evidence {plan.evidence_digest}\nplan {plan.digest}",
-            parent_commit=head.sha,
-            revision=revision,
-        )
+        repo_id, made = _repository(api, plan.repo_id, private)
+        head = api.model_info(repo_id, revision=revision)
+        held = None if made else _held_by(api, repo_id, plan, revision)
+        if held is not None:
+            url = f"{api.endpoint}/{repo_id}/commit/{held.commit_id}"
+            commit, evidence_digest, plan_digest = held.commit_id, *_digests(held.message)
+        else:
+            committing = True
+            present = {item.rfilename for item in head.siblings or []} - {item.path for item in plan.files}
+            stale = sorted(path for path in present if is_replaced(path))
+            info = api.create_commit(
+                repo_id,
+                operations=[*additions, *(CommitOperationDelete(path) for path in stale)],
+                commit_message=commit_message,
+                commit_description=_description(plan),
+                parent_commit=head.sha,
+                revision=revision,
+            )
+            commit, url, evidence_digest, plan_digest = info.oid, info.commit_url, plan.evidence_digest, plan.digest
     except _REFUSALS as error:
-        raise HubError(_explain(error, repo_id, api, committing=True)) from error
-    tag = _tag(api, repo_id, commit.oid, f"evidence {plan.evidence_digest}")
+        # after a conflict or a lost connection it need not be empty
+        empty = "" if committing and _status(error) in (None, 412) and not isinstance(error, ValueError) else "empty "
+        left = f" The {empty}repository {repo_id} was created and stays." if made else ""
+        raise HubError(_explain(error, repo_id, api, committing=committing) + left) from error
     return PushReceipt(
         repo_id=repo_id,
-        commit=commit.oid,
-        tag=tag,
-        url=commit.commit_url,
-        plan_digest=plan.digest,
-        evidence_digest=plan.evidence_digest,
+        commit=commit,
+        tag=_tag(api, repo_id, commit, f"evidence {evidence_digest}"),
+        url=url,
+        plan_digest=plan_digest,
+        evidence_digest=evidence_digest,
         decision=decision,
-        message=commit_message,
+        message=held.title if held is not None else commit_message,
     )
+
+
+def full_repo_id(api: HfApi, repo_id: str) -> str:
+    """Put the user before a name without one, as the Hub does; without a valid token the name stays as it is.
+
+    Documents name the repository, and a bare name can not be loaded.
+    """
+    if "/" in repo_id or not repo_id:
+        return repo_id
+    try:
+        name = api.whoami()["name"]
+    except _REFUSALS:
+        # the push itself tells what is wrong, after the gate has spoken
+        return repo_id
+    return f"{name}/{repo_id}"
+
+
+def _repository(api: HfApi, repo_id: str, private: bool | None) -> tuple[str, bool]:
+    """Return the full id of the repository, made if missing, and whether it was."""
+    try:
+        return api.create_repo(repo_id, private=private).repo_id, True
+    except HfHubHTTPError as error:
+        # a token for one repository may write it and yet make none
+        if _status(error) not in (403, 409):
+            raise
+    return api.create_repo(repo_id, private=private, exist_ok=True).repo_id, False
+
+
+def _description(plan: PushPlan) -> str:
+    lines = [f"evidence {plan.evidence_digest}", f"plan {plan.digest}"]
+    return "\n".join([*lines, f"content {plan.content_digest}"] if plan.content_digest else lines)
+
+
+def _digests(message: str) -> tuple[str, str]:
+    told = dict(line.split(" ", 1) for line in message.splitlines() if " " in line)
+    return told.get("evidence", ""), told.get("plan", "")
+
+
+def _held_by(api: HfApi, repo_id: str, plan: PushPlan, revision: str | None) -> GitCommitInfo | None:
+    """Return the head of the branch if it is a commit of this very content."""
+    head = next(iter(api.list_repo_commits(repo_id, revision=revision)), None)
+    if head is None:
+        return None
+    wanted = {f"evidence {plan.evidence_digest}"} | (
+        {f"content {plan.content_digest}"} if plan.content_digest else set()
+    )
+    return head if wanted.intersection(head.message.splitlines()) else None
 
 
 def _addition(item: PlannedFile, source: Path | bytes) -> CommitOperationAdd:
@@ -126,30 +191,38 @@ def _addition(item: PlannedFile, source: Path | bytes) -> CommitOperationAdd:
 
 
 def _tag(api: HfApi, repo_id: str, commit: str, message: str) -> str:
-    """Tag the commit with the next free version; another push may take a number first."""
+    """Tag the commit with the next free version, unless it has one; another push may take a number first.
+
+    The commit is published whether or not it can be tagged: then the tag is empty, and a warning says how to add it.
+    """
     try:
-        for _ in range(_TAG_ATTEMPTS - 1):
-            tag = _next_tag(api, repo_id)
+        for attempt in range(_TAG_ATTEMPTS):
+            tags = api.list_repo_refs(repo_id).tags
+            mine = [tag.name for tag in tags if tag.target_commit == commit and _VERSION_TAG.fullmatch(tag.name)]
+            if mine:
+                return mine[-1]
+            tag = _next_tag([tag.name for tag in tags])
             try:
                 api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
             except HfHubHTTPError as error:
-                if _status(error) != 409:
+                if _status(error) != 409 or attempt == _TAG_ATTEMPTS - 1:
                     raise
             else:
                 return tag
-        tag = _next_tag(api, repo_id)
-        api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
     except _REFUSALS as error:
-        msg = (
-            f"The commit {commit} is on {repo_id}, complete, but it could not be tagged: {_first_line(error)}. "
-            f"Tag it with `hf repo tag create {repo_id} vN --revision {commit}`, or push again."
+        _logger.warning(
+            "The commit %s is on %s, complete, but it could not be tagged: %s. Push the same again to tag it, or run "
+            "`hf repos tag create %s vN --revision %s`.",
+            commit,
+            repo_id,
+            _first_line(error),
+            repo_id,
+            commit,
         )
-        raise HubError(msg) from error
-    return tag
+    return ""
 
 
-def _next_tag(api: HfApi, repo_id: str) -> str:
-    names = [tag.name for tag in api.list_repo_refs(repo_id).tags]
+def _next_tag(names: list[str]) -> str:
     numbers = [int(match.group(1)) for name in names if (match := _VERSION_TAG.fullmatch(name))]
     return f"v{max(numbers, default=0) + 1}"
 

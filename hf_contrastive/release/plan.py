@@ -101,7 +101,8 @@ class PlannedFile(Record):
 class PushPlan(Record):
     """Exactly what one commit would publish, and why it may.
 
-    ``kept_out`` lists what lies in the folder and is not published, with the reason.
+    ``kept_out`` lists what lies in the folder and is not published, with the reason. ``content_digest`` is the
+    evidence's digest apart from its times: two plans with the same one would publish the same.
     """
 
     repo_id: str
@@ -109,6 +110,7 @@ class PushPlan(Record):
     kept_out: tuple[tuple[str, str], ...] = ()
     card_digest: str = ""
     evidence_digest: str = ""
+    content_digest: str = ""
     verdict: Verdict | None = None
 
     @property
