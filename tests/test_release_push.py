@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 import audits
 from audits.errors import PolicyError
-from audits.policy import load_policy
+from audits.policy import Policy, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
@@ -26,7 +27,8 @@ from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import DOCUMENTS, EmptyFolderError, contents
-from hf_contrastive.release.publish import prepare
+from hf_contrastive.release.publish import prepare, publish
+from hf_contrastive.release.redaction import without_excerpts
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
@@ -402,6 +404,68 @@ def test_license_and_privacy_are_taken_over(trained: Path, permissive_file: Path
     card = Path(api.hf_hub_download(REPO, "README.md", local_dir=trained.parent)).read_text(encoding="utf-8")
     assert card_metadata(card)["license"] == "apache-2.0"
     assert api.model_info(REPO).private
+
+
+@pytest.fixture
+def remedied(foreign: Path) -> tuple[Evidence, tuple[str, ...]]:
+    """Evidence whose earlier audit quotes rows that were removed, and its audit others; with these words."""
+    base = [{"anchor": f"{n} is asked", "positive": f"{n * 7} answers {n}", "license": "MIT"} for n in range(8)]
+    removed = {"anchor": "zwetschge removed", "positive": "mirabelle removed", "license": "CC-BY-NC-4.0"}
+    kept = {"anchor": "quitte kept", "positive": "quitte kept", "license": "MIT"}
+    earlier = audits.audit(Dataset.from_list([*base, removed, kept, kept]))
+    final = audits.audit(Dataset.from_list([*base, kept, kept]))
+    words = ("zwetschge", "mirabelle", "quitte")
+    return Evidence(model_name="m", repo_id=REPO, audit=final, earlier_audit=earlier), words
+
+
+PERMISSIVE = Policy(name="lets everything through", rules=())
+
+
+@pytest.mark.parametrize("publish_excerpts", [False, True])
+def test_rows_are_quoted_on_this_machine_alone(
+    foreign: Path, remedied: tuple[Evidence, tuple[str, ...]], api: HfApi, tmp_path: Path, publish_excerpts: bool
+):
+    evidence, words = remedied
+    receipt = publish(
+        foreign,
+        evidence,
+        PERMISSIVE,
+        reviewed_by="Ada",
+        report_dir=tmp_path / "report",
+        publish_excerpts=publish_excerpts,
+        api=api,
+    )
+    here = Path(snapshot_download(REPO, endpoint=api.endpoint, token=api.token, cache_dir=tmp_path / "cache"))
+
+    def quoted(folder: Path) -> set[str]:
+        texts = [(folder / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+        return {word for word in words if any(word in text for text in texts)}
+
+    everything = quoted(tmp_path / "report" / "with_excerpts")
+    assert everything >= {"quitte"}
+    assert quoted(here) == quoted(tmp_path / "report") == (everything if publish_excerpts else set())
+    published = read_evidence(here / "evidence.json", expected_digest=receipt.evidence_digest)
+    assert published.verdict.report_digest == published.audit.content_digest
+    full = read_evidence(tmp_path / "report" / "with_excerpts" / "evidence.json")
+    assert full.audit == evidence.audit
+    assert full.verdict.report_digest == evidence.audit.content_digest
+    assert full.verdict.outcomes == published.verdict.outcomes
+    blanked = without_excerpts(evidence)
+    assert published.audit == (evidence.audit if publish_excerpts else blanked.audit)
+    # where and how many stays
+    for before, after in zip(evidence.audit.findings, blanked.audit.findings, strict=True):
+        assert (before.total_rows, before.rows_digest) == (after.total_rows, after.rows_digest)
+        assert [(row.split, row.row, row.score) for row in before.evidence] == [
+            (row.split, row.row, row.score) for row in after.evidence
+        ]
+
+
+def test_what_is_no_file_of_a_model_is_told(
+    trained: Path, permissive_file: Path, where: dict[str, str], caplog: pytest.LogCaptureFixture
+):
+    (trained / "train.jsonl").write_text("{}")
+    push(trained, REPO, data=str(permissive_file), **where)
+    assert "Not published, since no file of a model: train.jsonl in model." in caplog.text
 
 
 @pytest.fixture

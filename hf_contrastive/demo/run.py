@@ -139,6 +139,7 @@ def _publish(
         "model": str(out / "model"),
         "card": str(out / "report" / "README.md"),
         "report": str(out / "report" / "report.html"),
+        "report with rows": str(out / "report" / "with_excerpts" / "report.html"),
         "report.json": str(out / "report" / "report.json"),
         "evidence": str(out / "report" / "evidence.json"),
         "blocked report": str(out / "blocked" / "report.html"),

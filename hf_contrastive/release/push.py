@@ -40,9 +40,10 @@ def push(
         policy: name of a shipped policy, a TOML file or a Policy.
         reviewed_by: name of the person who says yes to a verdict of review.
         license: Hub license id under which the model is published.
-        report_dir: where the documents are written too; default: ``report`` beside ``folder``.
+        report_dir: where the documents are written too, with excerpts of rows in its folder ``with_excerpts``
+            (they are not published); default: ``report`` beside ``folder``.
         **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``commit_message``, ``token``,
-            ``endpoint``, ``private``, ``revision``, ``api``).
+            ``endpoint``, ``private``, ``revision``, ``publish_excerpts``, ``api``).
 
     Raises:
         EmptyFolderError: there is nothing to publish.
