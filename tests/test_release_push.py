@@ -6,6 +6,8 @@ import json
 import logging
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import DOCUMENTS, EmptyFolderError, contents
 from hf_contrastive.release.publish import prepare, publish
 from hf_contrastive.release.redaction import without_excerpts
+from hf_contrastive.release.token_counts import audit_options
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
@@ -406,6 +409,50 @@ def test_license_and_privacy_are_taken_over(trained: Path, permissive_file: Path
     assert api.model_info(REPO).private
 
 
+def test_the_tokenizer_in_the_folder_tells_what_is_truncated(
+    trained: Path, permissive_file: Path, where: dict[str, str]
+):
+    push(trained, REPO, data=str(permissive_file), **where)
+    result = read_evidence(trained.parent / "report" / "evidence.json").audit.result("PAIR004")
+    assert result.status == "ran"
+    options, encoder = audit_options(trained), TextEncoder.load(trained)
+    texts = ["where is the river", "", "stone " * 500, "Ünïcode 漢字"]
+    assert options["count_tokens"](texts) == encoder.count_tokens(texts)
+    assert options["max_length"] == encoder.spec.max_length
+
+
+@pytest.mark.parametrize(
+    "fault", ["not installed", "no tokenizer", "broken tokenizer", "broken settings", "no limit", "odd settings"]
+)
+def test_without_a_tokenizer_truncation_is_not_checked(
+    trained: Path, permissive_file: Path, where: dict[str, str], monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    (trained / "tokenizer_config.json").write_text('{"model_max_length": 1e30}')
+    if fault == "not installed":
+        monkeypatch.setitem(sys.modules, "tokenizers", None)
+    elif fault == "no tokenizer":
+        (trained / "tokenizer.json").unlink()
+    elif fault == "broken tokenizer":
+        (trained / "tokenizer.json").write_text('{"version": "1.0"}')
+    else:
+        told = {"broken settings": "{", "no limit": '{"max_seq_length": null}', "odd settings": "[]"}[fault]
+        (trained / "sentence_bert_config.json").write_text(told)
+    assert audit_options(trained) == {}
+    if fault == "not installed":
+        push(trained, REPO, data=str(permissive_file), reviewed_by="Ada", **where)
+        evidence = read_evidence(trained.parent / "report" / "evidence.json")
+        assert evidence.audit.result("PAIR004").status == "skipped"
+
+
+def test_counting_tokens_needs_no_torch(trained: Path):
+    program = (
+        "import sys; from pathlib import Path; from hf_contrastive.release.token_counts import audit_options; "
+        f"print(audit_options(Path({str(trained)!r}))['count_tokens'](['a']), 'torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert told.split()[-1] == "False"
+
+
 @pytest.fixture
 def remedied(foreign: Path) -> tuple[Evidence, tuple[str, ...]]:
     """Evidence whose earlier audit quotes rows that were removed, and its audit others; with these words."""
@@ -442,7 +489,7 @@ def test_rows_are_quoted_on_this_machine_alone(
         return {word for word in words if any(word in text for text in texts)}
 
     everything = quoted(tmp_path / "report" / "with_excerpts")
-    assert everything >= {"quitte"}
+    assert everything == set(words)
     assert quoted(here) == quoted(tmp_path / "report") == (everything if publish_excerpts else set())
     published = read_evidence(here / "evidence.json", expected_digest=receipt.evidence_digest)
     assert published.verdict.report_digest == published.audit.content_digest

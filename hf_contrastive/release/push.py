@@ -12,6 +12,7 @@ from hf_contrastive.auditing import audit
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, payload, payload_digest
 from hf_contrastive.release.publish import publish
+from hf_contrastive.release.token_counts import audit_options
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement
 
@@ -36,7 +37,8 @@ def push(
     Args:
         folder: the model's files; read only.
         repo_id: ``user/name`` on the Hub.
-        data: what the model was trained on: a dataset, Hub id, path, or an AuditReport of it.
+        data: what the model was trained on: a dataset, Hub id, path, or an AuditReport of it. The tokenizer in
+            ``folder`` tells which texts are truncated, where ``tokenizers`` is installed.
         policy: name of a shipped policy, a TOML file or a Policy.
         reviewed_by: name of the person who says yes to a verdict of review.
         license: Hub license id under which the model is published.
@@ -58,7 +60,7 @@ def push(
     payload(folder)  # an empty folder and a misspelt policy show before the audit
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     training = known.training if known is not None else None
-    report = data if isinstance(data, AuditReport) else audit(data)
+    report = data if isinstance(data, AuditReport) else audit(data, **audit_options(folder))
     statements = known.statements if known is not None else ()
     if license:
         stated = Statement(key="license", text=license, origin="stated", source="push")
