@@ -38,6 +38,6 @@ def command(
         license=license_id,
         private=private,
     )
-    say(f"Published {receipt.repo_id} as {receipt.tag}, commit {receipt.commit}: {receipt.url}")
+    say(f"Published {receipt.repo_id} as {receipt.tag or '(not tagged yet)'}, commit {receipt.commit}: {receipt.url}")
     if as_json:
         print_json(receipt.to_dict())
