@@ -103,10 +103,13 @@ def _save_tiny_encoder(folder: Path, architecture: str, dropout: float) -> None:
     feed_forward = {"intermediate_size": 64, "max_position_embeddings": 64}
     if architecture in ("bert", "distilbert"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        model = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
-        model.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-        model.train_from_iterator(corpus, tokenizers.trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
-        tokenizer = transformers.BertTokenizer(vocab=model.get_vocab())
+        # fixed, not trained: a trainer breaks ties by chance, and every run would test another model
+        more = "river stone amber cloud field garden copper window harbor meadow lantern forest canyon marble"
+        more += " where is it stands near and of house"
+        known = sorted({word for text in (*corpus, more) for word in text.split()})
+        letters = sorted({letter for word in known for letter in word} | set("abcdefghijklmnopqrstuvwxyz0123456789"))
+        pieces = dict.fromkeys([*special, *letters, *(f"##{letter}" for letter in letters), *known])
+        tokenizer = transformers.BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
     else:
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         model = tokenizers.Tokenizer(tokenizers.models.BPE())
