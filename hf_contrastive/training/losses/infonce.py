@@ -8,7 +8,7 @@ from torch import Tensor
 from hf_contrastive.training.losses import LossInputs
 
 
-def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -> Tensor:
+def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | Tensor) -> Tensor:
     """Return the cross-entropy of finding each anchor's positive among all candidates of the batch.
 
     ``-log(exp(scale * s_ip) / sum_j exp(scale * s_ij))`` averaged over anchors (van den Oord et al., 2018,
@@ -17,29 +17,40 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) 
     the denominator.
 
     Args:
-        embeddings: anchors ``[batch, dim]``, then positives and hard negatives ``[batch, dim]`` each.
+        embeddings: anchors ``[anchors, dim]``, then columns of positives and hard negatives ``[n, dim]``.
         batch: ids of anchors, candidates and positives.
         scale: 1 / temperature.
 
     Returns:
-        A scalar.
+        A scalar: the part of ``batch.span``.
     """
-    anchors, candidates = embeddings[0], torch.cat(embeddings[1:])
-    logits = scale * anchors @ candidates.T
-    counts = batch.positive_indptr.diff()
-    rows = torch.repeat_interleave(torch.arange(len(anchors), device=logits.device), counts)
-    positives = batch.positive_indices
-    # the same text as a positive is no negative; the positives themselves stay
-    text = torch.unique(batch.candidate_ids, return_inverse=True)[1]
-    # equal anchors share their positives: the answer to the same question in another row is no negative
-    query = torch.unique(batch.anchor_ids, return_inverse=True)[1]
-    relevant = torch.zeros_like(logits, dtype=torch.bool)
-    relevant[query[rows], text[positives]] = True  # rows are distinct anchors, columns distinct texts
-    same_text = relevant[query][:, text]
-    same_text[rows, positives] = False
-    log_denominator = logits.masked_fill(same_text, -torch.inf).logsumexp(dim=1)
+    start, stop = batch.span
+    candidates = torch.cat(embeddings[1:])
+    logits = scale * embeddings[0][start:stop] @ candidates.T
+    rows, positives = batch.positives_of_span()
+    counts = batch.positive_indptr[start : stop + 1].diff()
+    copies = copies_of_positives(batch)
+    copies[rows, positives] = False  # the positives themselves stay
+    log_denominator = logits.masked_fill(copies, -torch.inf).logsumexp(dim=1)
     terms = (log_denominator[rows] - logits[rows, positives]) / counts[rows]
-    return terms.sum() / len(anchors)
+    return terms.sum() / len(batch.anchor_ids)
 
 
 infonce.chunkable = True  # type: ignore[attr-defined]  # a sum over anchors: rows can be computed apart
+
+
+def copies_of_positives(batch: LossInputs) -> Tensor:
+    """Return whether candidate j is the text of a positive of anchor i, ``[span, candidates]``.
+
+    Equal anchors share their positives: the answer to the same question in another row is no negative.
+    """
+    start, stop = batch.span
+    texts, text = torch.unique(batch.candidate_ids, return_inverse=True)
+    asked, query = torch.unique(batch.anchor_ids[start:stop], return_inverse=True)
+    counts = batch.positive_indptr.diff()
+    anchors = torch.repeat_interleave(batch.anchor_ids, counts)
+    place = torch.searchsorted(asked, anchors).clamp(max=max(0, len(asked) - 1))
+    known = asked[place] == anchors if len(asked) else torch.zeros_like(anchors, dtype=torch.bool)
+    relevant = torch.zeros(len(asked), len(texts), dtype=torch.bool, device=text.device)
+    relevant[place[known], text[batch.positive_indices[known]]] = True
+    return relevant[query][:, text]

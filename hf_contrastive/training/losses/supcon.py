@@ -9,7 +9,7 @@ from hf_contrastive.errors import DataFormatError
 from hf_contrastive.training.losses import LossInputs
 
 
-def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -> Tensor:
+def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | Tensor) -> Tensor:
     """Return the supervised contrastive loss over rows of the same class.
 
     ``sum_i -1/|P(i)| sum_{p in P(i)} log(exp(scale * s_ip) / sum_{a != i} exp(scale * s_ia))`` averaged over
@@ -21,7 +21,7 @@ def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -
         scale: 1 / temperature.
 
     Returns:
-        A scalar; 0 with gradient when no class occurs twice in the batch.
+        A scalar, the part of ``batch.span``; 0 with gradient when no class occurs twice in the batch.
 
     Raises:
         DataFormatError: the batch has no labels.
@@ -30,10 +30,15 @@ def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float) -
         msg = "The supervised contrastive loss needs a `label` column; the batch has none."
         raise DataFormatError(msg)
     (texts,) = embeddings
-    own = torch.eye(len(texts), dtype=torch.bool, device=texts.device)
-    logits = (scale * texts @ texts.T).masked_fill(own, -torch.inf)
-    positive = (batch.labels[:, None] == batch.labels[None, :]) & ~own
+    start, stop = batch.span
+    own = torch.arange(start, stop, device=texts.device)[:, None] == torch.arange(len(texts), device=texts.device)
+    logits = (scale * texts[start:stop] @ texts.T).masked_fill(own, -torch.inf)
+    positive = (batch.labels[start:stop, None] == batch.labels[None, :]) & ~own
     counts = positive.sum(1)
     log_probability = logits - logits.logsumexp(dim=1, keepdim=True)
     terms = -log_probability.masked_fill(~positive, 0.0).sum(1) / counts.clamp(min=1)
-    return terms.sum() / (counts > 0).sum().clamp(min=1)
+    _, place, sizes = torch.unique(batch.labels, return_inverse=True, return_counts=True)
+    return terms.sum() / (sizes[place] > 1).sum().clamp(min=1)
+
+
+supcon.chunkable = True  # type: ignore[attr-defined]  # a sum over rows: they can be computed apart
