@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.losses import losses
 from hf_contrastive.training.pooling import POOLINGS
 from model_cards.validate import hub_values
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -65,8 +68,18 @@ class ContrastiveConfig(TrainingArguments):
     document_prompt: str | None = field(
         default=None, metadata={"help": "Prefix of every other text, kept in the published config."}
     )
-    chunk_tokens: int = field(
-        default=1024, metadata={"help": "Padded tokens computed at once; bounds memory of a forward pass."}
+    chunk_tokens: int | None = field(
+        default=None, metadata={"help": "Padded tokens computed at once; default (also: auto): by the device."}
+    )
+    max_memory: float | None = field(
+        default=None,
+        metadata={"help": "GB of graphs a step keeps instead of computing them again; default: half of what is free."},
+    )
+    deduplicate: bool = field(
+        default=True, metadata={"help": "Embed equal texts of a batch once, where the model draws no dropout."}
+    )
+    gather_negatives: bool = field(
+        default=True, metadata={"help": "The other rows of all processes are negatives, not only of the own one."}
     )
     mask_duplicates: bool = field(
         default=True, metadata={"help": "A copy of a positive of the same anchor is no negative."}
@@ -93,8 +106,18 @@ class ContrastiveConfig(TrainingArguments):
         if self.device.type == "cpu":
             # there is nothing to pin memory for, and torch would warn at every loader
             self.dataloader_pin_memory = False
+        if self.n_gpu > 1:
+            # nn.DataParallel would split every chunk and gather nothing
+            logger.warning("One of %d GPUs is used; start the script with `accelerate launch` to use all.", self.n_gpu)
+            self._n_gpu = 1
         _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
-        _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual")
+        if str(self.chunk_tokens) == "auto":
+            self.chunk_tokens = None
+        if self.chunk_tokens is not None:
+            _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual on CPUs")
+        if self.max_memory is not None and not self.max_memory >= 0:
+            msg = f"`max_memory` must be >= 0 (GB of kept graphs; 0 keeps none), got {self.max_memory}."
+            raise ConfigurationError(msg)
         if self.max_length is not None:
             _positive("max_length", self.max_length, "e.g. 256")
         if self.per_device_train_batch_size < 2:

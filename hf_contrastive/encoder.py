@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from hf_contrastive.training.batching import pad, plan_chunks
+from hf_contrastive.training.batching import Pool, plan_chunks
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.history import weights_digest
 from hf_contrastive.training.loading import LoadedModel, load_model
@@ -94,12 +94,12 @@ class TextEncoder:
         plan = plan_chunks([len(row) for row in rows], self.chunk_tokens)
         done = 0
         device = next(self.model.parameters()).device
-        pad_token_id = self.tokenizer.pad_token_id or 0
+        ids = torch.tensor([token for row in rows for token in row], dtype=torch.long, device=device)
+        pool = Pool(ids, [len(row) for row in rows], self.tokenizer.pad_token_id or 0)
         with evaluating(self.model), torch.inference_mode():
-            for chunk in plan.chunks:
-                ids, mask = pad([torch.tensor(rows[i]) for i in chunk], pad_token_id)
-                pool = self.embed(ids.to(device), mask.to(device)).float()
-                output[list(chunk)] = (normalize(pool, dim=-1) if self.spec.normalize else pool).cpu().numpy()
+            for chunk, width in zip(plan.chunks, plan.widths, strict=True):
+                vectors = self.embed(*pool.take(chunk, width)).float()
+                output[chunk] = (normalize(vectors, dim=-1) if self.spec.normalize else vectors).cpu().numpy()
                 done += len(chunk)
                 if on_progress:
                     on_progress(done, len(texts))

@@ -18,10 +18,9 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, rotate_check
 from audits.findings import AuditReport, DatasetRef, RemedyRecord
 from hf_contrastive.auditing import references
 from hf_contrastive.config import ContrastiveConfig
-from hf_contrastive.encoder import TextEncoder, embed, evaluating
+from hf_contrastive.encoder import TextEncoder, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.evaluation.pairs import RetrievalTask, score_rows
-from hf_contrastive.training.batching import embed_pool, plan_chunks
 from hf_contrastive.training.checkpoints import (
     STAGING_FOLDER,
     clear_stage,
@@ -31,10 +30,12 @@ from hf_contrastive.training.checkpoints import (
 )
 from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
 from hf_contrastive.training.encoding import write_spec
+from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
 from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
+from hf_contrastive.training.merged_lora import merged_lora
 from hf_contrastive.training.objectives import objective
 from hf_contrastive.training.pooling import pooling
 from hf_contrastive.training.record import Totals, flops, training_record
@@ -43,6 +44,7 @@ from hf_contrastive.training.setup import (
     check_datasets,
     class_indices,
     column_prompts,
+    draws_random_numbers,
     every_row,
     refuse_transform,
     resolve_spec,
@@ -107,26 +109,34 @@ class ContrastiveTrainer(Trainer):
         self._tokenizer = loaded.tokenizer
         self.spec = resolve_spec(loaded.spec, args)
         self.base, self.base_card = loaded.base, loaded.base_card
-        self._pooling = pooling(self.spec.pooling)
-        self._objective = objective(loss or args.loss, self.data_format, temperature=args.temperature)
+        self._engine = Engine(
+            pooling=pooling(self.spec.pooling),
+            objective=objective(loss or args.loss, self.data_format, temperature=args.temperature),
+            pad_token_id=loaded.tokenizer.pad_token_id or 0,
+            chunk_tokens=args.chunk_tokens or default_chunk_tokens(args.device),
+            budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
+            gather=args.gather_negatives,
+        )
         self._totals, self._counted = Totals(), Totals()
         self._history = History()
         self._own_metrics: dict[int, dict[str, float]] = {}
         self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
         self.push_receipt: PushReceipt | None = None
+        # the adapter's weights are drawn before Trainer sets the seed
+        set_seed(args.seed)
+        encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config)
         collator = ContrastiveCollator(
             loaded.tokenizer,
             self.data_format,
             max_length=self.spec.max_length,
             prompts=column_prompts(self.spec, self.data_format),
             classes=class_indices(train_dataset, eval_dataset, self.data_format),
+            deduplicate=args.deduplicate and not draws_random_numbers(encoder, loaded.tokenizer),
             mask_duplicates=args.mask_duplicates,
             seed=args.seed,
         )
-        # the adapter's weights are drawn before Trainer sets the seed
-        set_seed(args.seed)
         super().__init__(
-            model=add_adapter(loaded.model, loaded.tokenizer, peft_config),
+            model=encoder,
             args=args,
             data_collator=collator,
             train_dataset=train_dataset,
@@ -164,26 +174,21 @@ class ContrastiveTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Embed all texts of the step in one pool and return the loss (with the pool if asked)."""
+        """Embed all texts of the step in one pool and return the loss (with the columns if asked)."""
         del num_items_in_batch  # the loss is a mean over anchors
-        pool, plan = embed_pool(
-            lambda ids, mask: embed(model, self._pooling, ids, mask),
-            inputs["input_ids"],
-            inputs["lengths"],
-            max_tokens=self.args.chunk_tokens,
-            pad_token_id=self._tokenizer.pad_token_id or 0,
-        )
-        if model.training:
-            self._totals.examples += len(plan.order) // inputs["columns"]
+        if not (model.training and torch.is_grad_enabled()):
+            loss, columns = self._engine.evaluate(model, inputs)
+        else:
+            loss, stage, plan = self._engine.step(model, inputs)
+            columns = stage.columns
+            self._totals.examples += inputs["sizes"][0]
             self._totals.tokens += plan.real_tokens
             self._totals.padded_tokens += plan.padded_tokens
-        loss = self._objective(pool, inputs)
-        return (loss, {"embeddings": pool}) if return_outputs else loss
+        return (loss, {"columns": columns}) if return_outputs else loss
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
-        plan = plan_chunks(inputs["lengths"], self.args.chunk_tokens)
-        return int(flops(self.model, plan.padded_tokens))
+        return int(flops(self.model, self._engine.plan(inputs["lengths"]).padded_tokens))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Read every row: ``dataloader_drop_last`` is about training."""
@@ -214,7 +219,7 @@ class ContrastiveTrainer(Trainer):
             for batch in dataloader:
                 prepared = self._prepare_inputs(batch)
                 loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
-                parts = outputs["embeddings"].float().chunk(prepared["columns"])
+                parts = [part.float() for part in outputs["columns"]]
                 columns.append(tuple(gather(part).cpu() for part in parts))
                 losses.append(gather(loss.repeat(len(parts[0]))).cpu())
                 self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
@@ -246,7 +251,8 @@ class ContrastiveTrainer(Trainer):
             self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
-        output = super().train(resume_from_checkpoint, *args, **kwargs)
+        with merged_lora(self._plain_model):
+            output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
         self._history.weights = weights_digest(self._plain_model)
         self._counted = self._totals.over_processes(self.accelerator)
@@ -339,7 +345,7 @@ class ContrastiveTrainer(Trainer):
             totals=self._counted,
             spec=self.spec,
             base=self.base,
-            objective=self._objective.name,
+            objective=self._engine.objective.name,
             data_format=self.data_format,
             history=self._history,
             metrics=self._own_metrics,

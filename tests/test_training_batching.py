@@ -1,13 +1,15 @@
 """A chunk plan loses no text and keeps its budget; chunks change no embedding."""
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from transformers import AutoModel
 
 from hf_contrastive.encoder import embed
-from hf_contrastive.training.batching import embed_pool, pad, plan_chunks
+from hf_contrastive.training.batching import Pool, plan_chunks
+from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
 from hf_contrastive.training.pooling import POOLINGS
 
 lengths_of_texts = st.lists(st.integers(0, 300), max_size=60)
@@ -39,10 +41,28 @@ def test_chunks_are_full(lengths, budget):
         assert (len(chunk) + 1) * max(1, lengths[chunk[0]]) > budget
 
 
+@given(lengths_of_texts, st.integers(1, 600), st.sampled_from([8, 32]))
+def test_rounded_widths_keep_the_budget_and_hold_every_text(lengths, budget, multiple):
+    plan = plan_chunks(lengths, budget, width_multiple=multiple)
+    assert sorted(plan.order) == list(range(len(lengths)))
+    for chunk, width in zip(plan.chunks, plan.widths, strict=True):
+        assert width % multiple == 0
+        assert max(lengths[i] for i in chunk) <= width
+        assert width * len(chunk) <= budget or len(chunk) == 1
+
+
 def test_padding_is_on_the_right_and_masked():
-    ids, mask = pad([torch.tensor([5, 6, 7]), torch.tensor([8])], 9)
+    pool = Pool(torch.tensor([5, 6, 7, 8, 1, 2]), [3, 1, 2], 9)
+    ids, mask = pool.take(np.array([0, 1]), 3)
     assert ids.tolist() == [[5, 6, 7], [8, 9, 9]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    ids, mask = pool.take(np.array([2]), 4)
+    assert (ids.tolist(), mask.tolist()) == ([[1, 2, 9, 9]], [[1, 1, 0, 0]])
+
+
+def test_a_pool_of_empty_texts_is_all_padding():
+    ids, mask = Pool(torch.empty(0, dtype=torch.long), [0, 0], 9).take(np.array([0, 1]), 2)
+    assert (ids.tolist(), mask.tolist()) == ([[9, 9], [9, 9]], [[0, 0], [0, 0]])
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +74,16 @@ def encoders(tiny_encoder):
 
 
 def pool_of(encoder, pooling, texts, budget):
+    lengths = [len(text) for text in texts]
+    ids = torch.tensor([token for text in texts for token in text], dtype=torch.long)
     with torch.no_grad():
-        pool, _ = embed_pool(
+        embedded = embed_pool(
             lambda ids, mask: embed(encoder, POOLINGS[pooling], ids, mask),
-            torch.tensor([token for text in texts for token in text], dtype=torch.long),
-            [len(text) for text in texts],
-            max_tokens=budget,
-            pad_token_id=encoder.config.pad_token_id,
+            Pool(ids, lengths, encoder.config.pad_token_id),
+            plan_chunks(lengths, budget),
+            GraphBudget(0.0),
         )
-    return pool
+    return embedded.embeddings
 
 
 def texts_of(seed, count):

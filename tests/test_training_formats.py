@@ -183,7 +183,7 @@ def tokenizer(tiny_bert):
 
 
 def texts_in(batch, tokenizer):
-    rows = batch["input_ids"].split(batch["lengths"])
+    rows = batch["input_ids"].split(batch["lengths"].tolist())
     return [tokenizer.decode(row) for row in rows]
 
 
@@ -196,7 +196,7 @@ def test_columns_follow_each_other_in_the_pool(tokenizer):
     )
     rows = [{"anchor": "a cat", "positive": "the dog", "negative": "a horse", "id": 1}] * 2
     batch = collate(rows)
-    assert batch["columns"] == 3
+    assert batch["sizes"] == (2, 2, 2)
     assert texts_in(batch, tokenizer) == [
         *["[CLS] query : a cat [SEP]"] * 2,
         *["[CLS] document : the dog [SEP]"] * 2,
@@ -213,10 +213,21 @@ def test_equal_texts_share_an_id_only_where_duplicates_are_masked(tokenizer):
     assert first == second == fourth != third
 
 
+def test_equal_texts_are_embedded_once(tokenizer):
+    rows = [{"anchor": "a cat", "positive": "the dog"}, {"anchor": "a cat", "positive": "a cat"}]
+    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, deduplicate=True)
+    batch = collate(rows)
+    assert batch["index"].tolist() == [0, 0, 1, 0]
+    assert texts_in(batch, tokenizer) == ["[CLS] a cat [SEP]", "[CLS] the dog [SEP]"]
+    assert batch["sizes"] == (2, 2)
+    assert len(set(batch["text_ids"].tolist())) == 4
+    assert "index" not in collate(rows[:1])
+
+
 def test_texts_are_cut_with_their_special_tokens(tokenizer):
     collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=5)
     batch = collate([{"anchor": "cat " * 30, "positive": "dog"}])
-    assert batch["lengths"] == [5, 3]
+    assert batch["lengths"].tolist() == [5, 3]
     assert texts_in(batch, tokenizer)[0] == "[CLS] cat cat cat [SEP]"
 
 
@@ -228,10 +239,10 @@ def test_views_of_a_text_are_spans_within_special_tokens(tiny_encoder, architect
     text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
     collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32)
     batch = collate([{"text": text}] * 4)
-    assert batch["columns"] == 2
+    assert batch["sizes"] == (4, 4)
     plain = tokenizer(text, add_special_tokens=False)["input_ids"]
     before, after = tokenizer.cls_token_id, tokenizer.sep_token_id
-    for row in batch["input_ids"].split(batch["lengths"]):
+    for row in batch["input_ids"].split(batch["lengths"].tolist()):
         first, *span, last = row.tolist()
         assert (first, last) == (before, after)
         assert any(plain[i : i + len(span)] == span for i in range(len(plain)))

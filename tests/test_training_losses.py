@@ -10,10 +10,11 @@ from torch.nn.functional import normalize
 
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.formats import DataFormat
+from hf_contrastive.training.loss_stage import loss_only
 from hf_contrastive.training.losses import LossInputs, loss_function, losses
 from hf_contrastive.training.losses.infonce import infonce
 from hf_contrastive.training.losses.supcon import supcon
-from hf_contrastive.training.objectives import objective
+from hf_contrastive.training.objectives import loss_inputs, objective
 
 SCALE = 20.0
 
@@ -227,8 +228,9 @@ def test_auto_is_supcon_for_labelled_text_and_infonce_otherwise():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_an_objective_normalises_and_never_computes_in_half_precision(dtype):
     pool = 3 * torch.cat(columns(2)).to(dtype)
-    batch = {"columns": 2, "text_ids": torch.arange(12)}
-    loss = objective("infonce", DataFormat(kind="pairs", texts=("a", "b")), temperature=1 / SCALE)(pool, batch)
+    batch = {"sizes": (6, 6), "text_ids": torch.arange(12)}
+    term = objective("infonce", DataFormat(kind="pairs", texts=("a", "b")), temperature=1 / SCALE)
+    loss = loss_only(term, pool, batch["sizes"], loss_inputs(batch))
     assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     expected = infonce(tuple(normalize(pool.double(), dim=-1).chunk(2)), one_positive(6, 6), scale=SCALE)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-12 if dtype == torch.float64 else 1e-5)

@@ -6,31 +6,33 @@ in the order of the pool, so the result does not depend on the plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Embed = Callable[[Tensor, Tensor], Tensor]
-"""``(input_ids [n, length], attention_mask [n, length]) -> embeddings [n, dim]``"""
+Lengths = Sequence[int] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlan:
     """Which texts are computed together; every index of the pool occurs exactly once."""
 
-    chunks: tuple[tuple[int, ...], ...]
+    chunks: tuple[npt.NDArray[np.int64], ...]
+    widths: tuple[int, ...]
     real_tokens: int
     padded_tokens: int
 
     @property
     def order(self) -> list[int]:
         """Pool indices in the order in which they are computed."""
-        return [index for chunk in self.chunks for index in chunk]
+        return [int(index) for chunk in self.chunks for index in chunk]
 
 
-def plan_chunks(lengths: Sequence[int], max_tokens: int) -> ChunkPlan:
+def plan_chunks(lengths: Lengths, max_tokens: int, *, width_multiple: int = 1) -> ChunkPlan:
     """Sort by length and cut so that no chunk exceeds ``max_tokens`` tokens, padding included.
 
     A single text longer than ``max_tokens`` has a chunk of its own.
@@ -38,45 +40,48 @@ def plan_chunks(lengths: Sequence[int], max_tokens: int) -> ChunkPlan:
     Args:
         lengths: number of tokens of each text, ``[n]``.
         max_tokens: budget of a chunk, in padded tokens.
+        width_multiple: widths are rounded up to a multiple of it, so that a compiled model sees few shapes.
     """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    chunks: list[tuple[int, ...]] = []
-    start = 0
+    counts = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(-counts, kind="stable")
+    chunks: list[npt.NDArray[np.int64]] = []
+    widths: list[int] = []
+    start = padded = 0
     while start < len(order):
         # sorted longest first: the first row sets the width of its chunk
-        size = max(1, max_tokens // max(1, lengths[order[start]]))
-        chunks.append(tuple(order[start : start + size]))
-        start += size
-    padded = sum(len(chunk) * lengths[chunk[0]] for chunk in chunks)
-    return ChunkPlan(tuple(chunks), sum(lengths), padded)
+        width = -(-int(counts[order[start]]) // width_multiple) * width_multiple
+        chunk = order[start : start + max(1, max_tokens // max(1, width))]
+        chunks.append(chunk)
+        widths.append(width)
+        padded += len(chunk) * width
+        start += len(chunk)
+    return ChunkPlan(tuple(chunks), tuple(widths), int(counts.sum()), padded)
 
 
-def embed_pool(
-    embed: Embed, input_ids: Tensor, lengths: Sequence[int], *, max_tokens: int, pad_token_id: int
-) -> tuple[Tensor, ChunkPlan]:
-    """Embed a pool of texts chunk by chunk.
+class Pool:
+    """Token ids of many texts, one after the other, from which padded chunks are taken.
 
     Args:
-        embed: the encoder with its pooling.
-        input_ids: token ids of all texts, one after the other, ``[sum(lengths)]``.
+        input_ids: token ids of all texts, ``[sum(lengths)]``.
         lengths: number of tokens of each text, ``[n]``.
-        max_tokens: budget of a chunk, in padded tokens.
         pad_token_id: id that fills the rest of a row; masked out.
-
-    Returns:
-        Embeddings ``[n, dim]`` in the order of the pool, and the plan that was followed.
     """
-    plan = plan_chunks(lengths, max_tokens)
-    rows = torch.split(input_ids, list(lengths))
-    outputs = [embed(*pad([rows[i] for i in chunk], pad_token_id)) for chunk in plan.chunks]
-    inverse = torch.empty(len(rows), dtype=torch.long)
-    inverse[torch.tensor(plan.order, dtype=torch.long)] = torch.arange(len(rows))
-    return torch.cat(outputs)[inverse.to(input_ids.device)], plan
 
+    def __init__(self, input_ids: Tensor, lengths: Lengths, pad_token_id: int) -> None:
+        self.input_ids = input_ids
+        self.lengths = np.asarray(lengths, dtype=np.int64)
+        self.pad_token_id = pad_token_id
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)])[:-1]
 
-def pad(rows: Sequence[Tensor], pad_token_id: int) -> tuple[Tensor, Tensor]:
-    """Return token ids and attention mask, both ``[n, longest]``, padded on the right."""
-    ids = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad_token_id)
-    counts = torch.tensor([len(row) for row in rows], device=ids.device)
-    mask = torch.arange(ids.shape[1], device=ids.device)[None, :] < counts[:, None]
-    return ids, mask.long()
+    def take(self, rows: npt.NDArray[np.int64], width: int) -> tuple[Tensor, Tensor]:
+        """Return token ids and attention mask of ``rows``, both ``[len(rows), width]``, padded on the right."""
+        device = self.input_ids.device
+        starts = torch.from_numpy(self._starts[rows]).to(device, non_blocking=True)
+        counts = torch.from_numpy(self.lengths[rows]).to(device, non_blocking=True)
+        place = torch.arange(width, device=device)
+        mask = place < counts[:, None]
+        if not len(self.input_ids):
+            return torch.full_like(mask, self.pad_token_id, dtype=torch.long), mask.long()
+        inside = (starts[:, None] + place).clamp(max=len(self.input_ids) - 1)
+        ids = self.input_ids[inside].masked_fill(~mask, self.pad_token_id)
+        return ids, mask.long()

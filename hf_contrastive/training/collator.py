@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import TrainerCallback
 
@@ -17,9 +18,10 @@ from hf_contrastive.training.views import independent_crop
 class ContrastiveCollator:
     """Tokenise the text columns of a batch into one pool.
 
-    The result holds ``input_ids`` (``[sum of lengths]``, the columns one after the other), ``lengths``
-    (a list, ``[columns * batch]``), ``text_ids`` (``[columns * batch]``), ``columns`` (their number) and,
-    for labelled text, ``label`` (``[batch]``; the key ``labels`` would make Trainer rescale the loss).
+    The result holds ``input_ids`` (``[sum of lengths]``, one text after the other), ``lengths`` (an array,
+    ``[texts]``), ``sizes`` (rows of each column; the pool is the columns one after the other), ``text_ids``
+    (``[pool]``), and where they are needed ``index`` (``[pool]``: which text each row of the pool is, if equal
+    texts stand once) and ``label`` (``[batch]``; the key ``labels`` would make Trainer rescale the loss).
 
     Args:
         tokenizer: of the model.
@@ -27,6 +29,7 @@ class ContrastiveCollator:
         max_length: texts are cut to this many tokens, special tokens included.
         prompts: prefix by column; missing means none.
         classes: index by label value.
+        deduplicate: embed equal texts once.
         mask_duplicates: give equal texts the same id, so that a copy of a positive is no negative.
         seed: of the views of raw text; they depend on it, on ``epoch`` and on the text alone, so that neither
             a restart nor the number of workers changes them.
@@ -40,6 +43,7 @@ class ContrastiveCollator:
         max_length: int,
         prompts: Mapping[str, str] | None = None,
         classes: Mapping[Any, int] | None = None,
+        deduplicate: bool = False,
         mask_duplicates: bool = False,
         seed: int = 0,
     ) -> None:
@@ -48,6 +52,7 @@ class ContrastiveCollator:
         self.max_length = max_length
         self.prompts = dict(prompts or {})
         self.classes = dict(classes or {})
+        self.deduplicate = deduplicate
         self.mask_duplicates = mask_duplicates
         self.seed = seed
         self.epoch = 0
@@ -56,12 +61,16 @@ class ContrastiveCollator:
         """Collate ``rows``."""
         texts = [self.prompts.get(name, "") + row[name] for name in self.data_format.texts for row in rows]
         tokens = self._views(texts) if self.data_format.kind == "text" else self._tokens(texts)
-        batch: dict[str, Any] = {
-            "input_ids": torch.tensor([token for ids in tokens for token in ids], dtype=torch.long),
-            "lengths": [len(ids) for ids in tokens],
-            "columns": len(tokens) // len(rows),
-            "text_ids": self._text_ids(tokens),
-        }
+        columns = len(tokens) // len(rows)
+        batch: dict[str, Any] = {"sizes": (len(rows),) * columns, "text_ids": self._text_ids(tokens)}
+        if self.deduplicate:
+            first: dict[tuple[int, ...], int] = {}
+            places = [first.setdefault(tuple(ids), len(first)) for ids in tokens]
+            if len(first) < len(tokens):
+                batch["index"] = torch.tensor(places, dtype=torch.long)
+                tokens = [list(ids) for ids in first]
+        batch["input_ids"] = torch.tensor([token for ids in tokens for token in ids], dtype=torch.long)
+        batch["lengths"] = np.array([len(ids) for ids in tokens], dtype=np.int64)
         if self.data_format.label is not None:
             label = self.data_format.label
             batch["label"] = torch.tensor([self.classes[row[label]] for row in rows], dtype=torch.long)

@@ -1,50 +1,66 @@
-"""From the pool of embeddings of a step to a loss."""
+"""From the columns of embeddings of a step to a loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
+from torch import Tensor, nn
 
 from hf_contrastive.training.formats import DataFormat
-from hf_contrastive.training.losses import Loss, LossInputs, loss_function
+from hf_contrastive.training.losses import Loss, LossInputs, is_chunkable, loss_function
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A loss with its temperature; the name stands in the training record."""
+class Objective(nn.Module):
+    """A loss with its temperature.
 
-    name: str
-    loss: Loss
-    temperature: float
+    Attributes:
+        name: stands in the training record.
+        temperature: of the softmax over similarities.
+        chunkable: whether the parts of several spans of anchors add up to the loss.
+    """
 
-    def __call__(self, pool: Tensor, batch: Mapping[str, Any]) -> Tensor:
-        """Return the scalar loss.
+    def __init__(self, name: str, loss: Loss, temperature: float) -> None:
+        super().__init__()
+        self.name = name
+        self.temperature = temperature
+        self.chunkable = is_chunkable(loss)
+        self._loss = loss
+
+    def forward(self, columns: tuple[Tensor, ...], inputs: LossInputs) -> Tensor:
+        """Return the scalar loss, or the part of ``inputs.span``.
 
         Args:
-            pool: embeddings of all columns, ``[columns * batch, dim]``, the anchor's first.
-            batch: of :class:`~hf_contrastive.training.collator.ContrastiveCollator`.
+            columns: L2-normalised embeddings ``[n, dim]``, the anchors' first.
+            inputs: which candidate is whose positive.
         """
-        # half precision is too coarse for a softmax over similarities
-        pool = pool.to(torch.promote_types(pool.dtype, torch.float32))
-        columns = normalize(pool, dim=-1).chunk(batch["columns"])
-        return self.loss(tuple(columns), loss_inputs(batch), scale=1.0 / self.temperature)
+        return self._loss(columns, inputs, scale=1.0 / self.temperature)
 
 
 def loss_inputs(batch: Mapping[str, Any]) -> LossInputs:
-    """Say by ids which candidate is whose positive: row i of the second column is the positive of anchor i."""
+    """Say by ids which candidate is whose positive.
+
+    Without the key ``positives`` (a CSR pair), row i of the second column is the positive of anchor i.
+
+    Args:
+        batch: of :class:`~hf_contrastive.training.collator.ContrastiveCollator`.
+    """
     ids: Tensor = batch["text_ids"]
-    size = len(ids) // batch["columns"]
+    size = batch["sizes"][0]
+    one_each = torch.arange(size + 1, device=ids.device)
+    indptr, indices = batch.get("positives") or (one_each, one_each[:-1])
+    negative_indptr, negative_indices = batch.get("negatives") or (None, None)
     return LossInputs(
         anchor_ids=ids[:size],
         candidate_ids=ids[size:],
-        positive_indptr=torch.arange(size + 1, device=ids.device),
-        positive_indices=torch.arange(size, device=ids.device),
+        positive_indptr=indptr,
+        positive_indices=indices,
+        negative_indptr=negative_indptr,
+        negative_indices=negative_indices,
         labels=batch.get("label"),
+        scores=batch.get("scores"),
+        guide=batch.get("guide"),
     )
 
 
@@ -54,4 +70,4 @@ def objective(loss: str | Loss, data_format: DataFormat, *, temperature: float) 
         loss = "supcon" if data_format.kind == "labelled" else "infonce"
     function = loss_function(loss)
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-    return Objective(name=name, loss=function, temperature=temperature)
+    return Objective(name, function, temperature)

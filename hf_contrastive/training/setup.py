@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.errors import DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.formats import DataFormat, check_rows, recognise
+from hf_contrastive.training.gradient_cache import RandomState
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +106,19 @@ def column_prompts(spec: EncodingSpec, data_format: DataFormat) -> dict[str, str
     anchor, *others = data_format.texts
     prompts = {anchor: spec.prompts.get("query", "")}
     return prompts | {name: spec.prompts.get("document", "") for name in others}
+
+
+def draws_random_numbers(model: Any, tokenizer: Any) -> bool:
+    """Return whether a forward pass in training draws random numbers, as dropout does; one tiny pass tells."""
+    device = next(model.parameters()).device
+    encoded = tokenizer(["a text"], return_tensors="pt").to(device)
+    was_training = model.training
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
+        before = RandomState.now(device)
+        model.train()(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"])
+        drawn = before.was_drawn_from()
+    model.train(was_training)
+    return drawn
 
 
 @contextmanager

@@ -4,6 +4,10 @@ import pytest
 import torch
 from datasets import Dataset
 
+from hf_contrastive.training.gradient_cache import GraphBudget
+from hf_contrastive.training.loss_stage import run_loss_stage
+from hf_contrastive.training.merged_lora import merged_lora
+
 TOLERANCE = {"rtol": 0, "atol": 1e-9}
 
 
@@ -28,7 +32,7 @@ def step(make_trainer, data):
     """``step(kind)`` gives a trainer in float64 with a moved adapter, and a function from rows to loss and gradient."""
 
     def of(kind, **settings):
-        trainer = make_trainer(train_dataset=data[kind], **settings)
+        trainer = make_trainer(**{"train_dataset": data[kind], **settings})
         model = trainer.model.double().train()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
@@ -58,12 +62,128 @@ def test_chunks_change_neither_loss_nor_gradient(step, kind, chunk_tokens):
     trainer, compute = step(kind, chunk_tokens=100_000)
     rows = range(12)
     whole, gradient = compute(rows)
-    trainer.args.chunk_tokens = chunk_tokens
+    trainer._engine.chunk_tokens = chunk_tokens
     loss, chunked = compute(rows)
     assert loss.dtype == torch.float64
     torch.testing.assert_close(loss, whole, **TOLERANCE)
     torch.testing.assert_close(chunked, gradient, rtol=1e-9, atol=1e-9)
     assert gradient.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_the_memory_budget_changes_no_bit(step, tiny_encoder, kind, dropout):
+    """Graphs that are kept and chunks that are computed again give the same gradient, dropout included."""
+    trainer, compute = step(kind, chunk_tokens=48, model=tiny_encoder("bert", dropout))
+
+    def with_budget(limit):
+        trainer._engine.budget = GraphBudget(limit)
+        torch.manual_seed(5)
+        loss, gradient = compute(range(12))
+        return loss, gradient, torch.rand(1)  # what follows draws the same numbers
+
+    kept = with_budget(1e12)
+    cost = trainer._engine.budget.bytes_per_token
+    assert cost > 0
+    for limit in (0.0, 1.0, 48 * cost, 100 * cost):
+        for mine, theirs in zip(with_budget(limit), kept, strict=True):
+            assert torch.equal(mine, theirs)
+
+
+def test_what_is_kept_grows_with_the_budget(step, monkeypatch):
+    trainer, compute = step("pairs", chunk_tokens=48)
+    compute(range(12))
+    cost = trainer._engine.budget.bytes_per_token
+    passes = []
+    forward = type(trainer.model.base_model.model).forward
+
+    def counted(*args, **kwargs):
+        passes.append(torch.is_grad_enabled())
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(type(trainer.model.base_model.model), "forward", counted)
+    again = []
+    for limit in (0.0, 100 * cost, 1e12):
+        trainer._engine.budget = GraphBudget(limit)
+        compute(range(12))  # measures
+        passes.clear()
+        compute(range(12))
+        chunks = len(
+            trainer._engine.plan(trainer.data_collator([trainer.train_dataset[i] for i in range(12)])["lengths"]).chunks
+        )
+        again.append(len(passes) - chunks)
+        assert passes.count(True) == chunks  # every chunk goes back once
+    assert again[0] == chunks
+    assert 0 < again[1] < again[0]
+    assert again[2] == 0
+
+
+def test_what_a_graph_costs_is_what_it_holds(step):
+    """A budget of half of what all graphs hold keeps about half of the tokens, so the measure is no fantasy."""
+    trainer, compute = step("pairs", chunk_tokens=64)
+    compute(range(12))
+    budget = trainer._engine.budget
+    config = trainer.model.config
+    activations = budget.bytes_per_token / 8  # float64
+    per_layer = config.hidden_size * 9 + config.intermediate_size * 2
+    assert 0.5 * per_layer * config.num_hidden_layers < activations < 3 * per_layer * config.num_hidden_layers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_texts_embedded_once_change_neither_loss_nor_gradient(step, kind):
+    trainer, compute = step(kind, chunk_tokens=64)
+    assert trainer.data_collator.deduplicate
+    rows = [0, 1, 2, 3, 3, 2, 8, 9, 0]
+    once, gradient = compute(rows)
+    trainer.data_collator.deduplicate = False
+    each, separate = compute(rows)
+    torch.testing.assert_close(once, each, **TOLERANCE)
+    torch.testing.assert_close(gradient, separate, rtol=1e-9, atol=1e-9)
+
+
+def test_texts_are_not_embedded_once_where_dropout_draws(step, tiny_encoder):
+    trainer, _ = step("pairs", model=tiny_encoder("bert", 0.1))
+    assert not trainer.data_collator.deduplicate
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_quick_adapter_is_the_adapter_of_peft(step, kind):
+    trainer, compute = step(kind, chunk_tokens=64)
+    loss, gradient = compute(range(12))
+    with merged_lora(trainer.model) as layers:
+        assert layers == 12  # query, key, value, dense, and two of the feed-forward network, in two layers
+        quick, quicker = compute(range(12))
+        with torch.no_grad():
+            for name, parameter in trainer.model.named_parameters():
+                if "lora_" in name:
+                    parameter.mul_(1.5)
+        moved, moved_gradient = compute(range(12))
+    torch.testing.assert_close(quick, loss, **TOLERANCE)
+    torch.testing.assert_close(quicker, gradient, rtol=1e-9, atol=1e-9)
+    after, after_gradient = compute(range(12))  # PEFT's own again
+    assert abs(after - loss) > 1e-3
+    torch.testing.assert_close(moved, after, **TOLERANCE)
+    torch.testing.assert_close(moved_gradient, after_gradient, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cells", [1, 60, 10**9])
+def test_spans_of_the_loss_stage_change_nothing(step, kind, cells, monkeypatch):
+    _, compute = step(kind)
+    whole, gradient = compute(range(12))
+    monkeypatch.setattr(run_loss_stage, "__kwdefaults__", {"exchange": None, "span_cells": cells})
+    loss, in_spans = compute(range(12))
+    torch.testing.assert_close(loss, whole, **TOLERANCE)
+    torch.testing.assert_close(in_spans, gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_a_loss_goes_back_once(step):
+    trainer, _ = step("pairs")
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="compute it again"):
+        loss.backward()
 
 
 @pytest.mark.parametrize("kind", KINDS)

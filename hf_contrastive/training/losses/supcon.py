@@ -36,9 +36,10 @@ def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | 
     positive = (batch.labels[start:stop, None] == batch.labels[None, :]) & ~own
     counts = positive.sum(1)
     log_probability = logits - logits.logsumexp(dim=1, keepdim=True)
-    terms = -log_probability.masked_fill(~positive, 0.0).sum(1) / counts.clamp(min=1)
+    terms: Tensor = -log_probability.masked_fill(~positive, 0.0).sum(1) / counts.clamp(min=1)
     _, place, sizes = torch.unique(batch.labels, return_inverse=True, return_counts=True)
-    return terms.sum() / (sizes[place] > 1).sum().clamp(min=1)
+    matched: Tensor = (sizes[place] > 1).sum()
+    return terms.sum() / matched.clamp(min=1)
 
 
 supcon.chunkable = True  # type: ignore[attr-defined]  # a sum over rows: they can be computed apart

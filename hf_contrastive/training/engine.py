@@ -1,0 +1,191 @@
+"""What a training step computes: embed the pool, take the loss, send its gradient back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from hf_contrastive.training.batching import ChunkPlan, Pool, plan_chunks
+from hf_contrastive.training.gathering import ProcessExchange
+from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
+from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
+from hf_contrastive.training.objectives import Objective, loss_inputs
+from hf_contrastive.training.pooling import Pooling
+
+CHUNK_TOKENS = {"cpu": 1024}
+"""Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
+ACCELERATOR_CHUNK_TOKENS = 32_768
+SHARE_OF_FREE_MEMORY = 0.5
+
+
+@dataclass(slots=True)
+class Engine:
+    """Computes losses and gradients of batches that ContrastiveCollator made.
+
+    Attributes:
+        pooling: from token vectors to one vector a text.
+        objective: the loss.
+        pad_token_id: id that fills the rest of a row.
+        chunk_tokens: padded tokens computed at once.
+        budget: of the graphs that a step keeps.
+        gather: whether the candidates of all processes are negatives.
+        width_multiple: widths are rounded up to a multiple of it.
+    """
+
+    pooling: Pooling
+    objective: Objective
+    pad_token_id: int
+    chunk_tokens: int
+    budget: GraphBudget
+    gather: bool = True
+    width_multiple: int = 1
+
+    def plan(self, lengths: Any) -> ChunkPlan:
+        """Return the chunks of a pool of texts of these lengths."""
+        return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple)
+
+    def evaluate(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return loss and unnormalised columns ``[n, dim]`` without a graph; every process has its own negatives."""
+        with torch.no_grad() if not torch.is_inference_mode_enabled() else contextlib.nullcontext():
+            embedded = embed_pool(
+                self._embed(model), self._pool(inputs), self.plan(inputs["lengths"]), GraphBudget(0.0)
+            )
+            pool = _spread(embedded.embeddings, inputs)
+            loss = loss_only(self.objective, pool, inputs["sizes"], loss_inputs(inputs))
+        return loss, torch.split(pool, list(inputs["sizes"]))
+
+    def step(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, LossStage, ChunkPlan]:
+        """Return the loss of a training batch, whose ``backward()`` adds all gradients, and what else is known.
+
+        Args:
+            model: the encoder, or DistributedDataParallel around it.
+            inputs: a batch; tensors on the model's device.
+        """
+        wrapped = isinstance(model, DistributedDataParallel)
+        embed = self._embed(model.module if wrapped else model)
+        # the gradients of all processes are exchanged when the wrapped model goes back: once, with the last chunk
+        last = self._embed(model) if wrapped else None
+        pool, plan = self._pool(inputs), self.plan(inputs["lengths"])
+        embedded = embed_pool(embed, pool, plan, self.budget, keep_last=not wrapped)
+        exchange = ProcessExchange() if wrapped and self.gather else None
+        stage = run_loss_stage(
+            self.objective,
+            _spread(embedded.embeddings, inputs),
+            inputs["sizes"],
+            loss_inputs(inputs),
+            exchange=exchange,
+        )
+        gradient = _collected(stage.gradient, inputs, len(embedded.embeddings))
+        if exchange is not None:
+            # DistributedDataParallel averages over processes what has to be summed here
+            gradient = gradient * exchange.world_size
+
+        def go_back(scale: Tensor) -> None:
+            embedded.backward(scale * gradient, pool, embed, last=last)
+            self._add_own_gradients(stage, scale, average=wrapped and exchange is None)
+
+        apply: Callable[..., Tensor] = _WithWayBack.apply
+        return apply(_trigger(stage.loss), stage.loss, go_back), stage, plan
+
+    def _add_own_gradients(self, stage: LossStage, scale: Tensor, *, average: bool) -> None:
+        parameters = [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+        for parameter, found in zip(parameters, stage.parameter_gradients, strict=True):
+            if found is None:
+                continue
+            gradient = scale * found
+            if average:
+                distributed.all_reduce(gradient)
+                gradient = gradient / distributed.get_world_size()
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+    def _pool(self, inputs: Mapping[str, Any]) -> Pool:
+        return Pool(inputs["input_ids"], inputs["lengths"], self.pad_token_id)
+
+    def _embed(self, model: Any) -> Callable[[Tensor, Tensor], Tensor]:
+        def embed(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+            hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return self.pooling(hidden, attention_mask)
+
+        return embed
+
+
+def graph_budget(max_memory: float | None, device: torch.device, *, processes: int = 1) -> GraphBudget:
+    """Return how many bytes of graphs a step may keep.
+
+    Args:
+        max_memory: GB (10^9 bytes); None takes half of what is free now, shared by the processes of this machine.
+        device: where the graphs lie.
+        processes: on this machine that share the memory of a CPU.
+    """
+    if max_memory is not None:
+        return GraphBudget(max_memory * 1e9)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return GraphBudget(SHARE_OF_FREE_MEMORY * free)
+    return GraphBudget(SHARE_OF_FREE_MEMORY * _free_memory() / max(1, processes))
+
+
+def default_chunk_tokens(device: torch.device) -> int:
+    """Return how many padded tokens are computed at once when the user has not said."""
+    return CHUNK_TOKENS.get(device.type, ACCELERATOR_CHUNK_TOKENS)
+
+
+def local_processes() -> int:
+    """Return how many processes of this run share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _free_memory() -> float:
+    free = float(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):
+        # a container may be allowed less than the machine has
+        from pathlib import Path
+
+        group = Path("/sys/fs/cgroup")
+        limit = float((group / "memory.max").read_text())
+        free = min(free, limit - float((group / "memory.current").read_text()))
+    return max(0.0, free)
+
+
+def _spread(embeddings: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+    """Return one row a text of the pool; equal texts were embedded once."""
+    index = inputs.get("index")
+    return embeddings if index is None else embeddings[index]
+
+
+def _collected(gradient: Tensor, inputs: Mapping[str, Any], texts: int) -> Tensor:
+    """Return the gradient of each distinct text: the sum over its occurrences."""
+    index = inputs.get("index")
+    if index is None:
+        return gradient
+    return gradient.new_zeros(texts, gradient.shape[1]).index_add_(0, index, gradient)
+
+
+def _trigger(loss: Tensor) -> Tensor:
+    return torch.zeros((), device=loss.device, requires_grad=True)
+
+
+class _WithWayBack(torch.autograd.Function):
+    """A loss whose gradients are added by a function instead of a graph, so that the Trainer need not know."""
+
+    @staticmethod
+    def forward(ctx: Any, trigger: Tensor, loss: Tensor, go_back: Callable[[Tensor], None]) -> Tensor:
+        ctx.go_back = go_back
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, None]:
+        go_back, ctx.go_back = ctx.go_back, None
+        if go_back is None:
+            msg = "This loss has sent its gradients back already; compute it again to do so once more."
+            raise RuntimeError(msg)
+        go_back(gradients[0])
+        return None, None, None
