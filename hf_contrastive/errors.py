@@ -24,6 +24,14 @@ class ModelError(ContrastiveError, ValueError):
     """The model can not be read, or is of a kind that is not supported."""
 
 
+class TrainingDivergedError(ContrastiveError, FloatingPointError):
+    """The loss is no finite number; training stopped before it reached the weights."""
+
+
+class TrainingMemoryError(ContrastiveError, MemoryError):
+    """The memory does not suffice; the message names the settings that bound it."""
+
+
 class MissingExtraError(ContrastiveError, ImportError):
     """An optional dependency is not installed; the message holds the pip command."""
 

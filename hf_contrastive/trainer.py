@@ -12,8 +12,8 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import Trainer, set_seed
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput, rotate_checkpoints
+from transformers import set_seed
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 
 from audits.findings import AuditReport, DatasetRef, RemedyRecord
 from hf_contrastive.auditing import references
@@ -21,22 +21,19 @@ from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.evaluation.pairs import RetrievalTask, score_rows
-from hf_contrastive.training.checkpoints import (
-    STAGING_FOLDER,
-    clear_stage,
-    complete_checkpoint,
-    last_complete_checkpoint,
-    move_into_place,
-)
+from hf_contrastive.training.checkpointing import CheckpointingTrainer
+from hf_contrastive.training.checkpoints import complete_checkpoint, last_complete_checkpoint
 from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
 from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
+from hf_contrastive.training.faults import memory_named, refuse_no_number
 from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
 from hf_contrastive.training.merged_lora import merged_lora
-from hf_contrastive.training.objectives import objective
+from hf_contrastive.training.meter import Meter
+from hf_contrastive.training.objectives import loss_inputs, objective
 from hf_contrastive.training.pooling import pooling
 from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
@@ -61,7 +58,7 @@ logger = logging.getLogger(__name__)
 _OWN_COLLATOR = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
 
 
-class ContrastiveTrainer(Trainer):
+class ContrastiveTrainer(CheckpointingTrainer):
     """Train an encoder so that texts that belong together are near each other.
 
     Args:
@@ -118,6 +115,7 @@ class ContrastiveTrainer(Trainer):
             gather=args.gather_negatives,
         )
         self._totals, self._counted = Totals(), Totals()
+        self._meter = Meter()
         self._history = History()
         self._own_metrics: dict[int, dict[str, float]] = {}
         self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
@@ -181,10 +179,29 @@ class ContrastiveTrainer(Trainer):
         else:
             loss, stage, plan = self._engine.step(model, inputs)
             columns = stage.columns
+            refuse_no_number(loss, columns, inputs, step=self.state.global_step + 1)
+            self._meter.add(plan, columns, loss_inputs(inputs))
             self._totals.examples += inputs["sizes"][0]
             self._totals.tokens += plan.real_tokens
             self._totals.padded_tokens += plan.padded_tokens
         return (loss, {"columns": columns}) if return_outputs else loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Do a step as Trainer does.
+
+        Raises:
+            TrainingDivergedError: the loss is no finite number.
+            TrainingMemoryError: memory does not suffice.
+        """
+        with memory_named(self.args):
+            loss: Tensor = super().training_step(*args, **kwargs)
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log speed, padding, memory, alignment and uniformity beside the training loss."""
+        if "loss" in logs:
+            logs |= self._meter.read(self.accelerator)
+        super().log(logs, start_time)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
@@ -249,8 +266,10 @@ class ContrastiveTrainer(Trainer):
         if resume_from_checkpoint:
             checkpoint = complete_checkpoint(Path(resume_from_checkpoint))
             self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
+            self._engine.read(checkpoint, chosen=self.args.chunk_tokens)
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
+        self._meter.start()
         with merged_lora(self._plain_model):
             output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
@@ -258,36 +277,13 @@ class ContrastiveTrainer(Trainer):
         self._counted = self._totals.over_processes(self.accelerator)
         return output
 
-    def _get_output_dir(self, trial: Any) -> str:
-        folder = super()._get_output_dir(trial)
-        return str(Path(folder) / STAGING_FOLDER) if getattr(self, "_writes_checkpoint", False) else folder
-
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        # under a temporary name first, so that a killed process leaves no checkpoint that looks whole
-        folder = Path(self._get_output_dir(trial))
-        stage, step = folder / STAGING_FOLDER, f"checkpoint-{self.state.global_step}"
-        if self.args.should_save:
-            clear_stage(stage)
-        self.accelerator.wait_for_everyone()
-        self._writes_checkpoint = True
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self._writes_checkpoint = False
+    def write_run_state(self, checkpoint: Path) -> None:
+        """Keep beside a checkpoint what a resumed run goes on from: counters, data seen, how steps are computed."""
         totals = self._totals.over_processes(self.accelerator)
-        # the Trainer looked for the best one in the temporary folder
-        best = folder / f"checkpoint-{self.state.best_global_step}"
-        if best.name == step or best.is_dir():
-            self.state.best_model_checkpoint = str(best)
-        self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            totals.write(stage / step)
-            self._history.write(stage / step)
-            self.state.save_to_json(str(stage / step / "trainer_state.json"))
-            move_into_place(stage, folder)
-            limit, best_path = self.args.save_total_limit, self.state.best_model_checkpoint
-            rotate_checkpoints(str(folder), limit, best_path, use_mtime=True)
-        self.accelerator.wait_for_everyone()
+            totals.write(checkpoint)
+            self._history.write(checkpoint)
+            self._engine.write(checkpoint)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # PEFT's own layout; no training_args.bin, a pickle that may hold the Hub token

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,6 +27,9 @@ CHUNK_TOKENS = {"cpu": 1024}
 """Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
 ACCELERATOR_CHUNK_TOKENS = 32_768
 SHARE_OF_FREE_MEMORY = 0.5
+PLAN_FILE = "engine.json"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,32 @@ class Engine:
     budget: GraphBudget
     gather: bool = True
     width_multiple: int = 1
+
+    def write(self, checkpoint: Path) -> None:
+        """Keep in a checkpoint how sums are ordered: a resumed run then computes the same bits."""
+        plan = {"chunk_tokens": self.chunk_tokens, "threads": torch.get_num_threads()}
+        (checkpoint / PLAN_FILE).write_text(json.dumps(plan) + "\n", encoding="utf-8")
+
+    def read(self, checkpoint: Path, *, chosen: int | None) -> None:
+        """Go on as the run that wrote ``checkpoint`` did.
+
+        Args:
+            checkpoint: of this or another trainer; without a plan nothing changes.
+            chosen: ``chunk_tokens`` as the user set it, which wins over the checkpoint's.
+        """
+        path = checkpoint / PLAN_FILE
+        if not path.is_file():
+            return
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        if chosen is None:
+            self.chunk_tokens = int(plan["chunk_tokens"])
+        elif chosen != plan["chunk_tokens"]:
+            text = "The checkpoint was made with chunk_tokens=%d; with %d the losses differ in their last digits."
+            logger.warning(text, plan["chunk_tokens"], chosen)
+        if plan["threads"] != torch.get_num_threads():
+            text = "torch computes with %d threads as the checkpoint's run did, not %d: sums keep their order."
+            logger.warning(text, plan["threads"], torch.get_num_threads())
+            torch.set_num_threads(int(plan["threads"]))
 
     def plan(self, lengths: Any) -> ChunkPlan:
         """Return the chunks of a pool of texts of these lengths."""
@@ -147,8 +179,6 @@ def _free_memory() -> float:
     free = float(psutil.virtual_memory().available)
     with contextlib.suppress(OSError, ValueError):
         # a container may be allowed less than the machine has
-        from pathlib import Path
-
         group = Path("/sys/fs/cgroup")
         limit = float((group / "memory.max").read_text())
         free = min(free, limit - float((group / "memory.current").read_text()))
