@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hf_contrastive.release.push import push
     from hf_contrastive.trainer import ContrastiveTrainer
     from hf_contrastive.training.losses import LossInputs
+    from hf_contrastive.training.mining import mine_hard_negatives
     from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord
 
 _ADDRESSES = {
@@ -64,6 +65,7 @@ _ADDRESSES = {
     "evaluate": "hf_contrastive.evaluation.report",
     "judge": "audits.policy",
     "load_policy": "audits.policy",
+    "mine_hard_negatives": "hf_contrastive.training.mining",
     "push": "hf_contrastive.release.push",
     "remove_duplicates": "audits.remedies",
     "remove_leakage": "audits.remedies",
@@ -74,6 +76,7 @@ _NEED_TORCH = (
     "hf_contrastive.encoder",
     "hf_contrastive.trainer",
     "hf_contrastive.training.losses",
+    "hf_contrastive.training.mining",
 )
 
 __all__ = [
@@ -108,6 +111,7 @@ __all__ = [
     "evaluate",
     "judge",
     "load_policy",
+    "mine_hard_negatives",
     "push",
     "remove_duplicates",
     "remove_leakage",

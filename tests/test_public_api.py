@@ -70,6 +70,7 @@ def test_the_surface_is_this():
         "evaluate",
         "judge",
         "load_policy",
+        "mine_hard_negatives",
         "push",
         "remove_duplicates",
         "remove_leakage",

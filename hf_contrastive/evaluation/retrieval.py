@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.search import DOCUMENT_BLOCKS, Floats, nearest
 
 Similarity = Literal["cosine", "dot"]
 Relevant = Sequence[Collection[int]] | npt.NDArray[np.integer]
-
-_DOCUMENT_BLOCKS = 16
-_Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,10 +89,10 @@ def rank_metrics(
     hits = np.zeros((len(queries), cutoff), dtype=bool)
     for start in range(0, len(queries), block_size):
         stop = min(start + block_size, len(queries))
-        top = _search(queries[start:stop], documents, cutoff, block_size * _DOCUMENT_BLOCKS)
+        _, top = nearest(queries[start:stop], documents, cutoff, block=block_size * DOCUMENT_BLOCKS)
         # one integer names a (query, document) pair
         keys = np.arange(start, stop, dtype=np.int64)[:, None] * len(documents) + top
-        hits[start:stop] = np.isin(keys, pairs)
+        hits[start:stop] = np.isin(keys, pairs) & (top >= 0)
     return _scores(hits, counts, k, len(documents))
 
 
@@ -111,38 +109,7 @@ def _scores(hits: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64], k: int, 
     )
 
 
-def _search(queries: _Floats, documents: _Floats, cutoff: int, block: int) -> npt.NDArray[np.int64]:
-    """Return the best ``cutoff`` documents of each query, best first, ``[queries, cutoff]``."""
-    values = np.empty((len(queries), 0), dtype=queries.dtype)
-    indices = np.empty((len(queries), 0), dtype=np.int64)
-    for start in range(0, len(documents), block):
-        similarities = queries @ documents[start : start + block].T
-        new = _top_columns(similarities, min(cutoff, similarities.shape[1]))
-        # what was found before has lower indices and stands first, so stable sorting keeps ties in order
-        values = np.concatenate([values, np.take_along_axis(similarities, new, axis=1)], axis=1)
-        indices = np.concatenate([indices, new + start], axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")[:, :cutoff]
-        values = np.take_along_axis(values, order, axis=1)
-        indices = np.take_along_axis(indices, order, axis=1)
-    return indices
-
-
-def _top_columns(similarities: _Floats, cutoff: int) -> npt.NDArray[np.int64]:
-    """Return the columns of the ``cutoff`` largest values of each row, in order of the column.
-
-    Of the columns that tie for the last places the first are taken; argpartition would take any.
-    """
-    rows, columns = similarities.shape
-    threshold = np.partition(similarities, columns - cutoff, axis=1)[:, columns - cutoff]
-    candidates = similarities >= threshold[:, None]
-    for row in np.flatnonzero(candidates.sum(axis=1) > cutoff):
-        above = int((similarities[row] > threshold[row]).sum())
-        tied = np.flatnonzero(similarities[row] == threshold[row])
-        candidates[row, tied[cutoff - above :]] = False
-    return np.nonzero(candidates)[1].reshape(rows, cutoff)
-
-
-def _matrix(name: str, embeddings: npt.ArrayLike, similarity: Similarity) -> _Floats:
+def _matrix(name: str, embeddings: npt.ArrayLike, similarity: Similarity) -> Floats:
     array = np.asarray(embeddings)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
         msg = (
@@ -169,7 +136,7 @@ def _matrix(name: str, embeddings: npt.ArrayLike, similarity: Similarity) -> _Fl
             "out (it may be empty) or use similarity='dot'."
         )
         raise EvaluationError(msg)
-    normalised: _Floats = (array / norms[:, None]).astype(array.dtype)
+    normalised: Floats = (array / norms[:, None]).astype(array.dtype)
     return normalised
 
 
