@@ -14,7 +14,7 @@ from audits.findings import Columns
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "anchor": ("anchor", "query", "question", "sentence1", "premise"),
-    "positive": ("positive", "answer", "document", "passage", "sentence2", "hypothesis"),
+    "positive": ("positive", "positives", "answer", "document", "passage", "sentence2", "hypothesis"),
     "text": ("text", "sentence"),
     "label": ("label",),
     "license": ("license",),

@@ -59,6 +59,13 @@ class ContrastiveConfig(TrainingArguments):
     normalize: bool | None = field(
         default=None, metadata={"help": "L2-normalise the published embedding; default: the model's own."}
     )
+    label_column: str | None = field(
+        default=None,
+        metadata={"help": "Class of each row; also beside pairs. Default: `label` beside `text`, none beside pairs."},
+    )
+    id_column: str | None = field(
+        default=None, metadata={"help": "Rows that share a value of it are no negatives of each other."}
+    )
     max_length: int | None = field(
         default=None, metadata={"help": "Tokens a text is cut to; default: the model's own, at most 512."}
     )

@@ -20,13 +20,13 @@ from hf_contrastive.auditing import references
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
-from hf_contrastive.evaluation.pairs import RetrievalTask, score_rows
 from hf_contrastive.training.checkpointing import CheckpointingTrainer
 from hf_contrastive.training.checkpoints import complete_checkpoint, last_complete_checkpoint
 from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
 from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
 from hf_contrastive.training.faults import memory_named, refuse_no_number
+from hf_contrastive.training.held_out import HeldOut
 from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
@@ -65,8 +65,10 @@ class ContrastiveTrainer(CheckpointingTrainer):
         model: a Hub id, a folder, a PreTrainedModel, a PeftModel or a SentenceTransformer.
         args: a ContrastiveConfig.
         train_dataset: ``datasets.Dataset`` with the columns (anchor, positive), (anchor, positive,
-            negative, …), (text,) or (text, label).
-        eval_dataset: of the same format; pairs give ``eval_ndcg@10``, ``eval_mrr@10``, ``eval_recall@10``.
+            negative, …), (sentence1, sentence2, score), (text,) or (text, label); see
+            :func:`~hf_contrastive.training.formats.recognise`.
+        eval_dataset: of the same format; pairs give ``eval_ndcg@10``, ``eval_mrr@10``, ``eval_recall@10``, graded
+            pairs ``eval_spearman``.
         peft_config: ``"auto"`` (LoRA of rank 16 on every linear layer that gets a gradient), a
             ``peft.LoraConfig``, or None to train all weights.
         processing_class: the tokenizer; needed where ``model`` does not bring one.
@@ -132,6 +134,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
             deduplicate=args.deduplicate and not draws_random_numbers(encoder, loaded.tokenizer),
             mask_duplicates=args.mask_duplicates,
             seed=args.seed,
+            process_index=args.process_index,
         )
         super().__init__(
             model=encoder,
@@ -225,27 +228,19 @@ class ContrastiveTrainer(CheckpointingTrainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
-        """Measure the loss and, on pairs, how well each anchor finds its positive among all positives."""
+        """Measure the loss and what else the format allows; see :class:`~hf_contrastive.training.held_out.HeldOut`."""
         del description, prediction_loss_only, ignore_keys
-        dataset, gather = dataloader.dataset, self.accelerator.gather_for_metrics
+        dataset = dataloader.dataset
+        held_out = HeldOut(self.accelerator, dataset, self.data_format)
         model: Any = self.model
-        losses: list[Tensor] = []
-        columns: list[tuple[Tensor, ...]] = []
         # a data loader draws its seed from the generator that dropout uses
         with evaluating(model), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             for batch in dataloader:
                 prepared = self._prepare_inputs(batch)
                 loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
-                parts = [part.float() for part in outputs["columns"]]
-                columns.append(tuple(gather(part).cpu() for part in parts))
-                losses.append(gather(loss.repeat(len(parts[0]))).cpu())
+                held_out.add(loss, outputs["columns"], prepared)
                 self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        metrics = {f"{metric_key_prefix}_loss": torch.cat(losses).mean().item()}
-        if self.data_format.kind in ("pairs", "triplets"):
-            anchors, positives = (torch.cat(column).numpy() for column in list(zip(*columns, strict=True))[:2])
-            task = RetrievalTask.from_pairs(*(list(dataset[name]) for name in self.data_format.texts[:2]))
-            scores = score_rows(task, anchors, positives).means()
-            metrics |= {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in held_out.metrics().items()}
         if dataset is self.eval_dataset and metric_key_prefix == "eval":
             self._own_metrics[self.state.global_step] = dict(metrics)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))

@@ -1,14 +1,14 @@
 """Columns are recognised by the documented rules; anything else is one paragraph that helps."""
 
+from types import SimpleNamespace
+
 import pytest
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Features, LargeList, List, Value
 
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
 from hf_contrastive.errors import ConfigurationError, DataFormatError
-from hf_contrastive.training.collator import ContrastiveCollator
 from hf_contrastive.training.formats import check_rows, recognise
-from hf_contrastive.training.setup import as_dataset, class_indices, recognise_dataset, same_format
-from hf_contrastive.training.views import independent_crop
+from hf_contrastive.training.setup import as_dataset, check_datasets, class_indices, recognise_dataset, same_format
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ from hf_contrastive.training.views import independent_crop
         (["query", "anchor", "positive", "document"], "pairs", ("anchor", "positive"), None),
         (["sentence", "text"], "text", ("text",), None),
         (["anchor", "positive", "score"], "pairs", ("anchor", "positive"), None),
+        (["anchor", "positives", "negatives"], "triplets", ("anchor", "positives", "negatives"), None),
+        (
+            ["anchor", "negatives", "positive", "negative"],
+            "triplets",
+            ("anchor", "positive", "negative", "negatives"),
+            None,
+        ),
     ],
 )
 def test_columns_are_recognised(names, kind, texts, label):
@@ -62,10 +69,83 @@ def test_unknown_and_ambiguous_columns_are_named(names, told):
         assert part in message
 
 
-def rows_error(data, *, minimum=2):
-    dataset = Dataset.from_dict(data)
+TEXT, NUMBER = Value("string"), Value("float64")
+PAIR = {"sentence1": TEXT, "sentence2": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("types", "grade"),
+    [
+        ({"score": NUMBER}, "score"),
+        ({"score": Value("int64")}, "score"),
+        ({"similarity_score": Value("float32")}, "similarity_score"),
+        ({"label": Value("float16")}, "label"),
+        ({"label": Value("int64"), "similarity": NUMBER}, "similarity"),
+        ({"label": NUMBER, "score": NUMBER}, "score"),
+    ],
+)
+def test_numbers_beside_sentences_are_grades(types, grade):
+    found = recognise(Features(PAIR | types))
+    assert (found.kind, found.texts, found.grade, found.label) == ("graded", ("sentence1", "sentence2"), grade, None)
+    assert grade in found.description
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        {"label": Value("int64")},
+        {"label": ClassLabel(names=["entailment", "neutral", "contradiction"])},
+        {"gold_label": TEXT},
+        {"label": Value("bool")},
+        {"score": TEXT},
+        {"label": Value("null")},
+    ],
+)
+def test_what_may_be_a_class_is_no_grade(types):
+    with pytest.raises(DataFormatError, match=r"dataset.filter.*as floats in a column `score`"):
+        recognise(Features(PAIR | types))
+
+
+def test_graded_pairs_have_no_negatives():
+    with pytest.raises(DataFormatError, match=r"`score` seems to say.*graded pairs have no hard negatives"):
+        recognise(Features(PAIR | {"score": NUMBER, "negative": TEXT}))
+
+
+def test_a_named_label_is_no_grade():
+    types = Features({"premise": TEXT, "hypothesis": TEXT, "label": Value("int64")})
+    found = recognise(types, label_column="label")
+    assert (found.kind, found.label, found.grade) == ("pairs", "label", None)
+
+
+@pytest.mark.parametrize("kind", [List(TEXT), LargeList(TEXT), [TEXT]])
+def test_columns_of_lists_are_recognised_by_their_type(kind):
+    found = recognise({"query": TEXT, "positive": kind, "negative": TEXT, "negatives": kind, "scores": List(NUMBER)})
+    assert found.texts == ("query", "positive", "negative", "negatives")
+    assert (found.lists, found.scores) == ({"positive", "negatives"}, "scores")
+    assert found.description == "(query, positive: list, negative, negatives: list, scores)"
+    assert found.columns == ("query", "positive", "negative", "negatives", "scores")
+
+
+def test_one_score_a_row_is_left_alone():
+    assert recognise({"anchor": TEXT, "positive": TEXT, "scores": NUMBER}).scores is None
+
+
+def test_labels_and_ids_are_named():
+    names = ["anchor", "positive", "topic", "page"]
+    found = recognise(names, label_column="topic", id_column="page")
+    assert (found.kind, found.label, found.ids) == ("pairs", "topic", "page")
+    assert found.description == "(anchor, positive, topic as label, page as id)"
+    assert recognise(["text", "topic"], label_column="topic").kind == "labelled"
+    with pytest.raises(DataFormatError, match=r"`id_column` is 'pages'.*Did you mean `page`"):
+        recognise(names, id_column="pages")
+    with pytest.raises(DataFormatError, match="`label_column` is `anchor`, which is read as a text"):
+        recognise(names, label_column="anchor")
+
+
+def rows_error(data, *, minimum=2, **settings):
+    dataset = data if isinstance(data, Dataset) else Dataset.from_dict(data)
     with pytest.raises(DataFormatError) as caught:
-        check_rows(dataset, recognise(dataset.column_names), name="train_dataset", minimum=minimum)
+        check_rows(dataset, recognise(dataset.features, **settings), name="train_dataset", minimum=minimum)
     message = str(caught.value)
     assert "\n" not in message
     assert "`train_dataset`" in message
@@ -87,9 +167,73 @@ def test_a_null_is_named_with_its_row():
     assert "null in row 1" in message
 
 
-@pytest.mark.parametrize(("cells", "shown"), [([1, 2, 3], "int '1' in row 0"), ([["a"], ["b"], ["c"]], "list")])
-def test_cells_that_are_no_text(cells, shown):
-    assert shown in rows_error({"anchor": ["a", "b", "c"], "positive": cells})
+@pytest.mark.parametrize(
+    ("column", "cells", "told"),
+    [
+        ("positive", [1, 2, 3], "int '1' in row 0; every cell must be a text"),
+        ("positive", [None, None, None], "null in row 0"),
+        ("anchor", [["a"], ["b"], ["c"]], "list \"['a']\" in row 0; every cell must be a text"),
+        ("positive", [["a"], [], ["c"]], "an empty list in row 1; every cell must be a list of at least 1 text"),
+        ("positive", [["a"], None, ["c"]], "null in row 1; every cell must be a list of at least 1 text"),
+        ("positive", [["a"], ["b", None], ["c"]], "a list with a null in it in row 1"),
+        ("positive", [[1], [2], [3]], "list '[1]' in row 0"),
+        ("positive", [[], [], []], "an empty list in row 0"),
+        ("negatives", [1, 2, 3], "int '1' in row 0; every cell must be a text"),
+        ("negatives", [["a"], [], [None]], "a list with a null in it in row 2; every cell must be a list of texts"),
+        ("negatives", [[None], ["a"], []], "a list with a null in it in row 0"),
+    ],
+)
+def test_cells_that_can_not_be_read(column, cells, told):
+    message = rows_error({"anchor": ["a", "b", "c"], "positive": ["d", "e", "f"]} | {column: cells})
+    assert f"Column `{column}` of" in message
+    assert told in message
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ([[1.0, 0.5, 0.1], [1.0]], "1 score for 2 texts in row 1"),
+        ([[1.0, 0.5], [1.0, 0.5]], "2 scores for 3 texts in row 0"),
+        ([[1.0, 0.5, 0.1], None], "null in row 1"),
+        ([[1.0, 0.5, 0.1], [0.2, float("nan")]], "a score that is no finite number in row 1"),
+        ([[1.0, 0.5, None], [0.2, 0.1]], "a score that is no finite number in row 0"),
+    ],
+)
+def test_scores_that_are_not_one_a_text(scores, told):
+    message = rows_error(
+        {"anchor": ["a", "b"], "positive": ["c", "d"], "negatives": [["e", "f"], ["g"]], "scores": scores}
+    )
+    assert told in message
+    assert "remove `scores`" in message
+
+
+def test_ragged_rows_with_scores_pass():
+    dataset = Dataset.from_dict(
+        {
+            "anchor": ["a", "b"],
+            "positive": [["c"], ["d", "h"]],
+            "negatives": [["e", "f"], []],
+            "scores": [[1, 2, 3], [4, 5]],
+        }
+    )
+    found = recognise(dataset.features)
+    check_rows(dataset, found, name="train_dataset", minimum=2)
+    assert found.lists == {"positive", "negatives"}
+
+
+@pytest.mark.parametrize(
+    ("grades", "told"),
+    [([0.5, None, 1.0], "null in row 1; a grade"), ([0.5, 1.0, float("inf")], "float 'inf' in row 2; a grade")],
+)
+def test_grades_that_are_no_number(grades, told):
+    assert told in rows_error({"sentence1": list("abc"), "sentence2": list("def"), "score": grades})
+
+
+@pytest.mark.parametrize(("ids", "told"), [([1, None, 2], "null in row 1"), ([0.5, 1.5, 2.5], "float '0.5' in row 0")])
+def test_ids_that_are_none(ids, told):
+    pairs = {"anchor": list("abc"), "positive": list("def"), "page": ids}
+    assert told in rows_error(pairs, id_column="page")
+    assert "`id_column`" in rows_error(pairs, id_column="page")
 
 
 def test_a_late_row_keeps_its_number():
@@ -119,19 +263,34 @@ def test_a_class_of_one_row_is_allowed_beside_others():
     assert class_indices(dataset, None, recognise(dataset.column_names)) == {"x": 0, "y": 1, "z": 2}
 
 
+def test_classes_beside_pairs_may_stand_alone():
+    dataset = Dataset.from_dict({"anchor": list("ab"), "positive": list("cd"), "topic": ["x", "y"]})
+    data_format = recognise(dataset.features, label_column="topic")
+    check_rows(dataset, data_format, name="train_dataset", minimum=2)
+    assert class_indices(dataset, None, data_format) == {"x": 0, "y": 1}
+    one = {"anchor": list("ab"), "positive": list("cd"), "topic": ["x", "x"]}
+    assert "holds one class" in rows_error(one, label_column="topic")
+
+
+NO_NAMES = SimpleNamespace(label_column=None, id_column=None)
+
+
 def test_what_is_no_dataset_is_named():
     with pytest.raises(DataFormatError, match=r"is a dict; a `datasets\.Dataset` is needed"):
         as_dataset({"train": 1}, "train_dataset")
     with pytest.raises(DataFormatError, match="is a list"):
-        recognise_dataset([{"anchor": "a", "positive": "b"}])
+        recognise_dataset([{"anchor": "a", "positive": "b"}], NO_NAMES)
     with pytest.raises(DataFormatError, match="Pass a `train_dataset`"):
-        recognise_dataset(None)
+        recognise_dataset(None, NO_NAMES)
 
 
 def test_training_and_evaluation_data_have_one_format():
     text = Dataset.from_dict({"text": ["a"]})
     with pytest.raises(DataFormatError, match=r"format \(text\), `train_dataset` \(anchor, positive\)"):
-        same_format(text, recognise(["anchor", "positive"]))
+        same_format(text, recognise(["anchor", "positive"]), NO_NAMES)
+    lists = Dataset.from_dict({"anchor": ["a"], "positive": [["b"]]})
+    with pytest.raises(DataFormatError, match=r"\(anchor, positive: list\), `train_dataset` \(anchor, positive\)"):
+        same_format(lists, recognise(["anchor", "positive"]), NO_NAMES)
 
 
 def test_the_trainer_refuses_before_it_reads_a_model(tmp_path):
@@ -142,6 +301,21 @@ def test_the_trainer_refuses_before_it_reads_a_model(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_last_batch_of_one_row_is_refused(tmp_path):
+    args = ContrastiveConfig(
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        report_to="none",
+        per_device_train_batch_size=4,
+        dataloader_drop_last=False,
+    )
+    pairs = Dataset.from_dict({"anchor": list("abcde"), "positive": list("fghij")})
+    with pytest.raises(DataFormatError, match=r"5 rows: in batches of 4.*`dataloader_drop_last=True`"):
+        check_datasets(pairs, None, args)
+    assert check_datasets(pairs.select(range(4)), None, args).kind == "pairs"
+    assert check_datasets(pairs.add_column("negative", list("klmno")), None, args).kind == "triplets"
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
@@ -149,7 +323,7 @@ def test_the_trainer_refuses_before_it_reads_a_model(tmp_path):
         ({"temperature": -1.0}, "`temperature` must be > 0, got -1.0"),
         ({"temperature": float("nan")}, "`temperature` must be > 0, got nan"),
         ({"per_device_train_batch_size": 1}, "`per_device_train_batch_size` must be >= 2, got 1"),
-        ({"loss": "nce"}, "`loss` must be one of auto, infonce, supcon, got 'nce'"),
+        ({"loss": "nce"}, "'nce'"),
         ({"pooling": "max"}, "`pooling` must be one of mean, cls, lasttoken, got 'max'"),
         ({"chunk_tokens": 0}, "`chunk_tokens` must be > 0"),
         ({"max_length": 0}, "`max_length` must be > 0"),
@@ -170,108 +344,3 @@ def test_args_of_another_class_are_refused(tmp_path, topic_pairs):
     args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     with pytest.raises(ConfigurationError, match="`args` must be a ContrastiveConfig, got TrainingArguments"):
         ContrastiveTrainer(model="no/model", args=args, train_dataset=topic_pairs)
-
-
-# ---- from rows to a pool of token ids ---------------------------------------------------------------
-
-
-@pytest.fixture
-def tokenizer(tiny_bert):
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(tiny_bert)
-
-
-def texts_in(batch, tokenizer):
-    rows = batch["input_ids"].split(batch["lengths"].tolist())
-    return [tokenizer.decode(row) for row in rows]
-
-
-def test_columns_follow_each_other_in_the_pool(tokenizer):
-    collate = ContrastiveCollator(
-        tokenizer,
-        recognise(["anchor", "positive", "negative"]),
-        max_length=16,
-        prompts={"anchor": "query : ", "positive": "document : "},
-    )
-    rows = [{"anchor": "a cat", "positive": "the dog", "negative": "a horse", "id": 1}] * 2
-    batch = collate(rows)
-    assert batch["sizes"] == (2, 2, 2)
-    assert texts_in(batch, tokenizer) == [
-        *["[CLS] query : a cat [SEP]"] * 2,
-        *["[CLS] document : the dog [SEP]"] * 2,
-        *["[CLS] a horse [SEP]"] * 2,
-    ]
-    assert "labels" not in batch  # Trainer would rescale the loss
-    assert len(set(batch["text_ids"].tolist())) == 6
-
-
-def test_equal_texts_share_an_id_only_where_duplicates_are_masked(tokenizer):
-    rows = [{"anchor": "a cat", "positive": "the dog"}, {"anchor": "a cat", "positive": "a cat"}]
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, mask_duplicates=True)
-    first, second, third, fourth = collate(rows)["text_ids"].tolist()
-    assert first == second == fourth != third
-
-
-def test_equal_texts_are_embedded_once(tokenizer):
-    rows = [{"anchor": "a cat", "positive": "the dog"}, {"anchor": "a cat", "positive": "a cat"}]
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, deduplicate=True)
-    batch = collate(rows)
-    assert batch["index"].tolist() == [0, 0, 1, 0]
-    assert texts_in(batch, tokenizer) == ["[CLS] a cat [SEP]", "[CLS] the dog [SEP]"]
-    assert batch["sizes"] == (2, 2)
-    assert len(set(batch["text_ids"].tolist())) == 4
-    assert "index" not in collate(rows[:1])
-
-
-def test_texts_are_cut_with_their_special_tokens(tokenizer):
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=5)
-    batch = collate([{"anchor": "cat " * 30, "positive": "dog"}])
-    assert batch["lengths"].tolist() == [5, 3]
-    assert texts_in(batch, tokenizer)[0] == "[CLS] cat cat cat [SEP]"
-
-
-@pytest.mark.parametrize("architecture", ["bert", "roberta"])
-def test_views_of_a_text_are_spans_within_special_tokens(tiny_encoder, architecture):
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder(architecture))
-    text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32)
-    batch = collate([{"text": text}] * 4)
-    assert batch["sizes"] == (4, 4)
-    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
-    before, after = tokenizer.cls_token_id, tokenizer.sep_token_id
-    for row in batch["input_ids"].split(batch["lengths"].tolist()):
-        first, *span, last = row.tolist()
-        assert (first, last) == (before, after)
-        assert any(plain[i : i + len(span)] == span for i in range(len(plain)))
-        assert 0.2 * len(plain) - 1 <= len(span) <= 0.6 * len(plain) + 1
-
-
-def test_views_depend_on_seed_epoch_and_text_alone(tokenizer):
-    def views(text, *, seed=0, epoch=0, others=()):
-        collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32, seed=seed)
-        collate.epoch = epoch
-        batch = collate([{"text": other} for other in (*others, text)])
-        found = texts_in(batch, tokenizer)
-        return found[len(others)], found[-1]
-
-    text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    assert views(text) == views(text, others=("a dog", "the cat"))
-    assert views(text)[0] != views(text)[1]
-    assert len({views(text, epoch=epoch) for epoch in range(5)}) > 1
-    assert len({views(text, seed=seed) for seed in range(5)}) > 1
-
-
-def test_short_texts_are_kept_whole():
-    from random import Random
-
-    assert independent_crop([1, 2, 3, 4], Random(0)) == [1, 2, 3, 4]
-    assert all(4 <= len(independent_crop(range(5), Random(seed))) <= 5 for seed in range(20))
-
-
-def test_labels_become_class_indices(tokenizer):
-    collate = ContrastiveCollator(tokenizer, recognise(["text", "label"]), max_length=8, classes={"x": 0, "y": 1})
-    batch = collate([{"text": "a", "label": "y"}, {"text": "the", "label": "x"}])
-    assert batch["label"].tolist() == [1, 0]

@@ -43,34 +43,48 @@ def refuse_transform(dataset: Any, name: str) -> None:
         raise DataFormatError(msg)
 
 
-def recognise_dataset(dataset: Any) -> DataFormat:
-    """Return the format of ``dataset`` by its columns."""
+def recognise_dataset(dataset: Any, args: ContrastiveConfig) -> DataFormat:
+    """Return the format of ``dataset`` by its columns, their types, and what ``args`` says of them."""
     if dataset is None:
         msg = "Pass a `train_dataset` or an `eval_dataset`: the columns tell what is trained."
         raise DataFormatError(msg)
-    return recognise(as_dataset(dataset, "train_dataset").column_names)
+    types = as_dataset(dataset, "train_dataset").features
+    return recognise(types, label_column=args.label_column, id_column=args.id_column)
 
 
 def check_datasets(train_dataset: Any, eval_dataset: Any, args: ContrastiveConfig) -> DataFormat:
     """Return the format of the datasets, of which one may be None.
 
     Raises:
-        DataFormatError: they have no accepted format, or not the same one, too few rows, or cells that are no text.
+        DataFormatError: they have no accepted format, or not the same one, too few rows, or cells that can not be read.
     """
-    expected = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset)
+    expected = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset, args)
     for name, dataset, rows in (
         ("train_dataset", train_dataset, args.train_batch_size * args.world_size if args.dataloader_drop_last else 2),
         ("eval_dataset", eval_dataset, 1),
     ):
         if dataset is not None:
             refuse_transform(dataset, name)
-            check_rows(as_dataset(dataset, name), same_format(dataset, expected), name=name, minimum=rows)
+            check_rows(as_dataset(dataset, name), same_format(dataset, expected, args), name=name, minimum=rows)
+    if train_dataset is not None:
+        _refuse_lonely_row(len(train_dataset), expected, args)
     return expected
 
 
-def same_format(dataset: Any, expected: DataFormat) -> DataFormat:
+def _refuse_lonely_row(rows: int, data_format: DataFormat, args: ContrastiveConfig) -> None:
+    """Refuse a last batch of one row, whose loss would be 0 whatever the model says: it has no negative."""
+    if args.dataloader_drop_last or args.world_size > 1 or data_format.negatives or rows % args.train_batch_size != 1:
+        return
+    msg = (
+        f"`train_dataset` has {rows} rows: in batches of {args.train_batch_size} the last holds a single row, which "
+        "has no negative. Set `dataloader_drop_last=True`, or another `per_device_train_batch_size`."
+    )
+    raise DataFormatError(msg)
+
+
+def same_format(dataset: Any, expected: DataFormat, args: ContrastiveConfig) -> DataFormat:
     """Return the format of ``dataset``, which must be the ``expected`` one."""
-    found = recognise(dataset.column_names)
+    found = recognise_dataset(dataset, args)
     if found != expected:
         msg = (
             f"`eval_dataset` has the format {found.description}, `train_dataset` {expected.description}; "
@@ -139,6 +153,6 @@ def class_indices(train_dataset: Any, eval_dataset: Any, data_format: DataFormat
         value
         for dataset in (train_dataset, eval_dataset)
         if dataset is not None
-        for value in dataset[data_format.label]
+        for value in dataset.unique(data_format.label)
     }
     return {value: i for i, value in enumerate(sorted(values, key=str))}

@@ -22,6 +22,16 @@ def data(topic_pairs):
     return {
         "pairs": Dataset.from_dict(columns),
         "triplets": Dataset.from_dict({**columns, "negative": negatives}),
+        "ragged": Dataset.from_dict(
+            {
+                "anchor": columns["anchor"],
+                "positive": [[*negatives[: i % 3], text] for i, text in enumerate(columns["positive"])],
+                "negatives": [negatives[i : i + i % 4] for i in range(len(negatives))],
+            }
+        ),
+        "graded": Dataset.from_dict(
+            {"sentence1": columns["anchor"], "sentence2": columns["positive"], "score": [i % 5 / 4 for i in range(40)]}
+        ),
         "labelled": Dataset.from_dict({"text": columns["positive"], "label": topics}),
         "text": Dataset.from_dict({"text": columns["positive"]}),
     }
@@ -53,7 +63,7 @@ def step(make_trainer, data):
     return of
 
 
-KINDS = ["pairs", "triplets", "labelled", "text"]
+KINDS = ["pairs", "triplets", "ragged", "graded", "labelled", "text"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -196,7 +206,7 @@ def test_a_permuted_batch_has_the_same_loss_and_gradient(step, kind):
     torch.testing.assert_close(permuted, gradient, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["pairs", "triplets", "labelled"])
+@pytest.mark.parametrize("kind", ["pairs", "triplets", "ragged", "graded", "labelled"])
 def test_the_gradient_is_the_slope_of_the_loss(step, kind):
     trainer, compute = step(kind)
     _, gradient = compute(range(8))
