@@ -88,7 +88,7 @@ class _Description:
     def of(cls, columns: tuple[Tensor, ...], inputs: LossInputs) -> _Description:
         names = (
             "anchor_ids", "candidate_ids", "positive_indptr", "positive_indices", "negative_indptr",
-            "negative_indices", "labels", "scores",
+            "negative_indices", "anchor_groups", "candidate_groups", "labels", "scores",
         )  # fmt: skip
         tensors = {name: getattr(inputs, name) for name in names}
         found = {name: value.cpu() for name, value in tensors.items() if value is not None}
@@ -105,11 +105,13 @@ def _union(everyone: list[_Description], sizes: list[list[int]], device: torch.d
     place = _places(everyone, sizes)
     fields: dict[str, Tensor] = {}
     first = everyone[0].tensors
-    for name in ("anchor_ids", "labels"):
+    for name in ("anchor_ids", "anchor_groups", "labels"):
         if name in first:
             fields[name] = torch.cat([found.tensors[name] for found in everyone])
     candidates = sum(len(found.tensors["candidate_ids"]) for found in everyone)
-    fields["candidate_ids"] = _placed([found.tensors["candidate_ids"] for found in everyone], place, candidates)
+    for name in ("candidate_ids", "candidate_groups"):
+        if name in first:
+            fields[name] = _placed([found.tensors[name] for found in everyone], place, candidates)
     if "scores" in first:
         scores = [found.tensors["scores"] for found in everyone]
         by_candidate = all(len(part) == len(where) for part, where in zip(scores, place, strict=True))

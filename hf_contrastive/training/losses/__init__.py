@@ -36,6 +36,9 @@ class LossInputs:
         negative_indptr: ``[anchors + 1]`` or None, with ``negative_indices`` the CSR form of "candidate j is
             a hard negative given for anchor i". Every other candidate is an in-batch negative.
         negative_indices: ``[hard negatives]`` indices into the candidates, or None.
+        anchor_groups: ``[anchors]`` or None, with ``candidate_groups`` the numbers of rows with one id: texts of two
+            rows with the same number are no negatives of each other.
+        candidate_groups: ``[candidates]``: the number of the row that each was given with, or None.
         labels: ``[anchors]`` class of each row, or None.
         scores: None, ``[anchors]`` (how far each pair belongs together) or ``[candidates]`` (a teacher's score
             of each candidate for the anchor that it was given for).
@@ -49,6 +52,8 @@ class LossInputs:
     positive_indices: Tensor
     negative_indptr: Tensor | None = None
     negative_indices: Tensor | None = None
+    anchor_groups: Tensor | None = None
+    candidate_groups: Tensor | None = None
     labels: Tensor | None = None
     scores: Tensor | None = None
     guide: tuple[Tensor, ...] | None = None
