@@ -23,6 +23,7 @@ from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.checkpointing import CheckpointingTrainer
 from hf_contrastive.training.checkpoints import complete_checkpoint, last_complete_checkpoint
 from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
+from hf_contrastive.training.data import TokenisedDatasets
 from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
 from hf_contrastive.training.faults import memory_named, refuse_no_number
@@ -136,6 +137,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
             seed=args.seed,
             process_index=args.process_index,
         )
+        self._views = TokenisedDatasets(collator.tokenise, args)
         super().__init__(
             model=encoder,
             args=args,
@@ -210,6 +212,10 @@ class ContrastiveTrainer(CheckpointingTrainer):
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
         return int(flops(self.model, self._engine.plan(inputs["lengths"]).padded_tokens))
 
+    def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> DataLoader[Any]:
+        # what is audited and recorded stays the dataset of texts
+        return super()._get_dataloader(self._views.of(dataset, description), description, *args, **kwargs)
+
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Read every row: ``dataloader_drop_last`` is about training."""
         with every_row(self.args):
@@ -230,7 +236,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
     ) -> EvalLoopOutput:
         """Measure the loss and what else the format allows; see :class:`~hf_contrastive.training.held_out.HeldOut`."""
         del description, prediction_loss_only, ignore_keys
-        dataset = dataloader.dataset
+        dataset = dataloader.dataset.source
         held_out = HeldOut(self.accelerator, dataset, self.data_format)
         model: Any = self.model
         # a data loader draws its seed from the generator that dropout uses

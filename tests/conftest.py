@@ -8,7 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,18 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], Callable[[str], No
         return compare
 
     return of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where tests and the processes that they start keep tokens: not in the cache of who runs them."""
+    import datasets
+
+    folder = tmp_path_factory.mktemp("datasets-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_DATASETS_CACHE", str(folder))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
+        yield folder / "hf-contrastive-tokens"
 
 
 TINY_ARCHITECTURES = ("bert", "distilbert", "roberta", "modernbert")

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from hf_contrastive.training.formats import DataFormat
-from hf_contrastive.training.tokenising import Integers, TokenColumn, Tokeniser, special_tokens, token_column
+from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
 from hf_contrastive.training.views import independent_crop
 
 RowLists = tuple[torch.Tensor, torch.Tensor]
@@ -20,7 +20,7 @@ RowLists = tuple[torch.Tensor, torch.Tensor]
 
 
 class ContrastiveCollator:
-    """Tokenise the text columns of a batch into one pool.
+    """Put the texts of a batch into one pool.
 
     The result holds ``input_ids`` (``[sum of lengths]``, one text after the other), ``lengths`` (an array,
     ``[texts]``), ``sizes`` (texts of each column; the pool is the columns one after the other, and candidates are
@@ -31,6 +31,7 @@ class ContrastiveCollator:
       ``(indptr [rows + 1], indices)`` each; without ``positives``, row i of the second column is that of row i;
     - ``scores``: a teacher's score of each candidate (``[candidates]``), or the grade of each pair (``[rows]``);
     - ``label`` (``[rows]``; the key ``labels`` would make Trainer rescale the loss);
+    - ``rows``: their numbers in the dataset, if they come from one that is tokenised;
     - ``groups`` (``[pool]``): texts of rows with the same id share a number;
     - ``keys``: 16 bytes that stand for each text that is embedded.
 
@@ -72,20 +73,32 @@ class ContrastiveCollator:
         self.seed = seed
         self.process_index = process_index
         self.keep_keys = keep_keys
-        self.epoch = 0
-        self._before, self._after = special_tokens(tokenizer) if self.tokenise.raw else ([], [])
+        # in memory that the workers of a data loader share, which may live longer than an epoch
+        self._epoch: torch.Tensor = torch.zeros((), dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Collate ``rows``."""
-        columns = self.tokenise.columns(rows)
-        if self.tokenise.raw:
+    @property
+    def epoch(self) -> int:
+        """Counted from 0; set it to see other views of raw text."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self._epoch.fill_(value)
+
+    def __call__(self, rows: RowBatch | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Collate rows of a tokenised dataset, or plain rows with their texts."""
+        given = rows if isinstance(rows, RowBatch) else self.tokenise.batch(rows)
+        columns = given.texts
+        if given.data_format.kind == "text":
             columns = [self._views(columns[0], view) for view in range(2)]
         texts = [ids for column in columns for ids in column.texts()]
         batch: dict[str, Any] = {
             "sizes": tuple(len(column.lengths) for column in columns),
             "text_ids": self._text_ids(texts),
         }
-        batch |= self._relations(columns) | self._numbers(rows, columns)
+        batch |= _relations(columns, given.data_format) | self._numbers(given, columns)
+        if given.rows is not None:
+            batch["rows"] = given.rows
         if self.deduplicate:
             first: dict[bytes, int] = {}
             places = [first.setdefault(ids.tobytes(), len(first)) for ids in texts]
@@ -99,11 +112,11 @@ class ContrastiveCollator:
         return batch
 
     def _views(self, column: TokenColumn, view: int) -> TokenColumn:
-        room = self.max_length - len(self._before) - len(self._after)
+        (before, after), room = self.tokenise.special_tokens, self.tokenise.room
         texts = []
         for ids in column.texts():
             crop = independent_crop(ids.tolist(), Random(f"{self.seed} {self.epoch} {view} ".encode() + ids.tobytes()))
-            texts.append([*self._before, *crop[:room], *self._after])
+            texts.append([*before, *crop[:room], *after])
         return token_column(texts, column.counts)
 
     def _text_ids(self, texts: list[Integers]) -> torch.Tensor:
@@ -111,33 +124,35 @@ class ContrastiveCollator:
             return torch.arange(len(texts)) + (self.process_index << 40)
         return torch.tensor([_number(ids.tobytes()) for ids in texts], dtype=torch.long)
 
-    def _relations(self, columns: list[TokenColumn]) -> dict[str, RowLists]:
-        """Say which candidates belong to which row, where it is not one positive each."""
-        found = {}
-        positives, negatives = columns[1:2], columns[2:]
-        lists = len(self.data_format.texts) > 1 and self.data_format.texts[1] in self.data_format.lists
-        if lists or not positives:
-            found["positives"] = _row_lists(positives, len(columns[0].counts), 0)
-        if negatives:
-            found["negatives"] = _row_lists(negatives, len(columns[0].counts), len(columns[1].lengths))
+    def _numbers(self, given: RowBatch, columns: list[TokenColumn]) -> dict[str, torch.Tensor]:
+        """Return what stands in the columns that hold no texts."""
+        found, form = {}, given.data_format
+        if form.label is not None:
+            found["label"] = torch.tensor([self.classes[value] for value in given.cells[form.label]], dtype=torch.long)
+        if form.grade is not None:
+            found["scores"] = torch.tensor([float(grade) for grade in given.cells[form.grade]], dtype=torch.float32)
+        if form.scores is not None:
+            # given row by row, wanted column by column
+            scores = torch.tensor([score for row in given.cells[form.scores] for score in row], dtype=torch.float32)
+            _, order = _row_lists(columns[1:], len(columns[0].counts), 0)
+            found["scores"] = torch.empty_like(scores).index_copy_(0, order, scores)
+        if form.ids is not None:
+            ids = [_number(f"{type(value).__name__} {value}".encode()) for value in given.cells[form.ids]]
+            found["groups"] = torch.tensor(ids, dtype=torch.long)[
+                torch.from_numpy(np.concatenate([column.owners for column in columns]))
+            ]
         return found
 
-    def _numbers(self, rows: Sequence[Mapping[str, Any]], columns: list[TokenColumn]) -> dict[str, torch.Tensor]:
-        """Return what stands in the columns that hold no texts."""
-        found = {}
-        if (name := self.data_format.label) is not None:
-            found["label"] = torch.tensor([self.classes[row[name]] for row in rows], dtype=torch.long)
-        if (name := self.data_format.grade) is not None:
-            found["scores"] = torch.tensor([float(row[name]) for row in rows], dtype=torch.float32)
-        if (name := self.data_format.scores) is not None:
-            # given row by row, wanted column by column
-            given = torch.tensor([score for row in rows for score in row[name]], dtype=torch.float32)
-            _, order = _row_lists(columns[1:], len(rows), 0)
-            found["scores"] = torch.empty_like(given).index_copy_(0, order, given)
-        if (name := self.data_format.ids) is not None:
-            ids = np.array([_number(f"{type(row[name]).__name__} {row[name]}".encode()) for row in rows], np.int64)
-            found["groups"] = torch.from_numpy(np.concatenate([ids[column.owners] for column in columns]))
-        return found
+
+def _relations(columns: list[TokenColumn], data_format: DataFormat) -> dict[str, RowLists]:
+    """Say which candidates belong to which row, where it is not one positive each."""
+    found = {}
+    positives, negatives = columns[1:2], columns[2:]
+    if not positives or data_format.lists & set(data_format.texts[1:2]):
+        found["positives"] = _row_lists(positives, len(columns[0].counts), 0)
+    if negatives:
+        found["negatives"] = _row_lists(negatives, len(columns[0].counts), len(columns[1].lengths))
+    return found
 
 
 def _row_lists(columns: Sequence[TokenColumn], rows: int, offset: int) -> RowLists:
