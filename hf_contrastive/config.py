@@ -14,6 +14,7 @@ from audits.policy import LEVELS, load_policy
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.losses import losses
 from hf_contrastive.training.pooling import POOLINGS
+from hf_contrastive.training.views import VIEWS
 from model_cards.validate import hub_values
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,14 @@ class ContrastiveConfig(TrainingArguments):
     )
     normalize: bool | None = field(
         default=None, metadata={"help": "L2-normalise the published embedding; default: the model's own."}
+    )
+    view: Literal["crop", "deletion", "dropout"] = field(
+        default="crop",
+        metadata={"help": "Two views of raw text: independent crops, tokens deleted at random, or only dropout."},
+    )
+    view_deletion: float = field(default=0.1, metadata={"help": "Share of the tokens that go, with view=deletion."})
+    view_dropout: float | None = field(
+        default=None, metadata={"help": "Dropout that is set with view=dropout; default: the model's own."}
     )
     label_column: str | None = field(
         default=None,
@@ -139,6 +148,16 @@ class ContrastiveConfig(TrainingArguments):
         _one_of("loss", self.loss, ["auto", *losses()])
         if self.pooling is not None:
             _one_of("pooling", self.pooling, list(POOLINGS))
+        _one_of("view", self.view, list(VIEWS))
+        if not 0 < self.view_deletion < 1:
+            msg = f"`view_deletion` must be between 0 and 1, got {self.view_deletion}; Contriever uses 0.1."
+            raise ConfigurationError(msg)
+        if self.view_dropout is not None and not (self.view == "dropout" and 0 < self.view_dropout < 1):
+            msg = (
+                f"`view_dropout` must be between 0 and 1 and belongs to `view='dropout'`, got {self.view_dropout} with "
+                f"{self.view!r}; SimCSE uses 0.1."
+            )
+            raise ConfigurationError(msg)
         _one_of("save_format", self.save_format, ["merged", "adapter"])
         # what only a push needs would else fail after the training
         if self.policy not in LEVELS:

@@ -42,8 +42,8 @@ from hf_contrastive.training.setup import (
     check_datasets,
     class_indices,
     column_prompts,
-    draws_random_numbers,
     every_row,
+    prepare_dropout,
     refuse_transform,
     resolve_spec,
 )
@@ -126,14 +126,17 @@ class ContrastiveTrainer(CheckpointingTrainer):
         # the adapter's weights are drawn before Trainer sets the seed
         set_seed(args.seed)
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config)
+        drawn = prepare_dropout(encoder, loaded.tokenizer, self.data_format, args)
         collator = ContrastiveCollator(
             loaded.tokenizer,
             self.data_format,
             max_length=self.spec.max_length,
             prompts=column_prompts(self.spec, self.data_format),
             classes=class_indices(train_dataset, eval_dataset, self.data_format),
-            deduplicate=args.deduplicate and not draws_random_numbers(encoder, loaded.tokenizer),
+            deduplicate=args.deduplicate and not drawn,
             mask_duplicates=args.mask_duplicates,
+            view=args.view,
+            view_deletion=args.view_deletion,
             seed=args.seed,
             process_index=args.process_index,
         )

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hf_contrastive.training.collator import ContrastiveCollator
 from hf_contrastive.training.formats import recognise
-from hf_contrastive.training.views import independent_crop
 
 
 @pytest.fixture
@@ -74,46 +73,6 @@ def test_texts_are_cut_with_their_special_tokens(tokenizer):
     batch = collate([{"anchor": "cat " * 30, "positive": "dog"}])
     assert batch["lengths"].tolist() == [5, 3]
     assert texts_in(batch, tokenizer)[0] == "[CLS] cat cat cat [SEP]"
-
-
-@pytest.mark.parametrize("architecture", ["bert", "roberta"])
-def test_views_of_a_text_are_spans_within_special_tokens(tiny_encoder, architecture):
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder(architecture))
-    text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32)
-    batch = collate([{"text": text}] * 4)
-    assert batch["sizes"] == (4, 4)
-    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
-    before, after = tokenizer.cls_token_id, tokenizer.sep_token_id
-    for row in batch["input_ids"].split(batch["lengths"].tolist()):
-        first, *span, last = row.tolist()
-        assert (first, last) == (before, after)
-        assert any(plain[i : i + len(span)] == span for i in range(len(plain)))
-        assert 0.2 * len(plain) - 1 <= len(span) <= 0.6 * len(plain) + 1
-
-
-def test_views_depend_on_seed_epoch_and_text_alone(tokenizer):
-    def views(text, *, seed=0, epoch=0, others=()):
-        collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32, seed=seed)
-        collate.epoch = epoch
-        batch = collate([{"text": other} for other in (*others, text)])
-        found = texts_in(batch, tokenizer)
-        return found[len(others)], found[-1]
-
-    text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    assert views(text) == views(text, others=("a dog", "the cat"))
-    assert views(text)[0] != views(text)[1]
-    assert len({views(text, epoch=epoch) for epoch in range(5)}) > 1
-    assert len({views(text, seed=seed) for seed in range(5)}) > 1
-
-
-def test_short_texts_are_kept_whole():
-    from random import Random
-
-    assert independent_crop([1, 2, 3, 4], Random(0)) == [1, 2, 3, 4]
-    assert all(4 <= len(independent_crop(range(5), Random(seed))) <= 5 for seed in range(20))
 
 
 def test_labels_become_class_indices(tokenizer):

@@ -272,7 +272,7 @@ def test_classes_beside_pairs_may_stand_alone():
     assert "holds one class" in rows_error(one, label_column="topic")
 
 
-NO_NAMES = SimpleNamespace(label_column=None, id_column=None)
+NO_NAMES = SimpleNamespace(label_column=None, id_column=None, view="crop")
 
 
 def test_what_is_no_dataset_is_named():

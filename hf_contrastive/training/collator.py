@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
-from hf_contrastive.training.views import independent_crop
+from hf_contrastive.training.views import view_of
 
 RowLists = tuple[torch.Tensor, torch.Tensor]
 """``(indptr [rows + 1], indices)``: the CSR form of which candidates belong to which row."""
@@ -43,6 +43,8 @@ class ContrastiveCollator:
         classes: index by label value.
         deduplicate: embed equal texts once.
         mask_duplicates: give equal texts the same id, so that a copy of a positive is no negative.
+        view: how raw text becomes two views, one of ``hf_contrastive.training.views.VIEWS``.
+        view_deletion: share of tokens that go, with ``deletion``.
         seed: of the views of raw text; they depend on it, on ``epoch`` and on the text alone, so that neither
             a restart nor the number of workers changes them.
         process_index: of this process: ids of texts that are not equal differ from those of other processes.
@@ -59,6 +61,8 @@ class ContrastiveCollator:
         classes: Mapping[Any, int] | None = None,
         deduplicate: bool = False,
         mask_duplicates: bool = False,
+        view: str = "crop",
+        view_deletion: float = 0.1,
         seed: int = 0,
         process_index: int = 0,
         keep_keys: bool = False,
@@ -70,6 +74,8 @@ class ContrastiveCollator:
         self.classes = dict(classes or {})
         self.deduplicate = deduplicate
         self.mask_duplicates = mask_duplicates
+        self.view = view
+        self.view_deletion = view_deletion
         self.seed = seed
         self.process_index = process_index
         self.keep_keys = keep_keys
@@ -115,8 +121,9 @@ class ContrastiveCollator:
         (before, after), room = self.tokenise.special_tokens, self.tokenise.room
         texts = []
         for ids in column.texts():
-            crop = independent_crop(ids.tolist(), Random(f"{self.seed} {self.epoch} {view} ".encode() + ids.tobytes()))
-            texts.append([*before, *crop[:room], *after])
+            draw = Random(f"{self.seed} {self.epoch} {view} ".encode() + ids.tobytes())
+            seen = view_of(ids.tolist(), self.view, draw, deletion=self.view_deletion)
+            texts.append([*before, *seen[:room], *after])
         return token_column(texts, column.counts)
 
     def _text_ids(self, texts: list[Integers]) -> torch.Tensor:

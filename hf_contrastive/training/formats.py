@@ -55,6 +55,7 @@ class DataFormat:
         grade: how far a pair belongs together, a number a row.
         scores: a teacher's scores, a list of numbers a row: of its positives, then of its negatives.
         ids: rows that share a value are no negatives of each other.
+        views: how two views are made of raw text, in words, where it is not by crops.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class DataFormat:
     grade: str | None = None
     scores: str | None = None
     ids: str | None = None
+    views: str = ""
 
     @property
     def description(self) -> str:
@@ -73,7 +75,7 @@ class DataFormat:
         names += [
             name if role in ("", name) else f"{name} as {role}" for role, name in named.items() if name is not None
         ]
-        return f"({', '.join(names)})"
+        return f"({', '.join(names)})" + (f", two views by {self.views}" if self.views else "")
 
     @property
     def negatives(self) -> tuple[str, ...]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from hf_contrastive.config import ContrastiveConfig
-from hf_contrastive.errors import DataFormatError
+from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.formats import DataFormat, check_rows, recognise
 from hf_contrastive.training.gradient_cache import RandomState
+from hf_contrastive.training.views import add_embedding_dropout, set_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,16 @@ def recognise_dataset(dataset: Any, args: ContrastiveConfig) -> DataFormat:
         msg = "Pass a `train_dataset` or an `eval_dataset`: the columns tell what is trained."
         raise DataFormatError(msg)
     types = as_dataset(dataset, "train_dataset").features
-    return recognise(types, label_column=args.label_column, id_column=args.id_column)
+    found = recognise(types, label_column=args.label_column, id_column=args.id_column)
+    return replace(found, views=_views(args)) if found.kind == "text" else found
+
+
+def _views(args: ContrastiveConfig) -> str:
+    if args.view == "deletion":
+        return f"deletion of {args.view_deletion:g} of the tokens"
+    if args.view == "dropout":
+        return "the model's dropout" if args.view_dropout is None else f"dropout of {args.view_dropout:g}"
+    return ""
 
 
 def check_datasets(train_dataset: Any, eval_dataset: Any, args: ContrastiveConfig) -> DataFormat:
@@ -120,6 +131,36 @@ def column_prompts(spec: EncodingSpec, data_format: DataFormat) -> dict[str, str
     anchor, *others = data_format.texts
     prompts = {anchor: spec.prompts.get("query", "")}
     return prompts | {name: spec.prompts.get("document", "") for name in others}
+
+
+def prepare_dropout(model: Any, tokenizer: Any, data_format: DataFormat, args: ContrastiveConfig) -> bool:
+    """Set the dropouts that make two views of a text; return whether training draws random numbers.
+
+    Raises:
+        ConfigurationError: the views are to differ by dropout, and the model has none; or a view is named and the
+            data is no raw text.
+    """
+    if data_format.kind != "text":
+        if args.view != "crop":
+            msg = (
+                f"`view` is {args.view!r}, but the training data has the format {data_format.description}; views are "
+                "made of raw text, (text,). Leave `view` out."
+            )
+            raise ConfigurationError(msg)
+        return draws_random_numbers(model, tokenizer)
+    if args.view_dropout is not None:
+        set_dropout(model, args.view_dropout)
+    drawn = draws_random_numbers(model, tokenizer)
+    if args.view_dropout is not None and not drawn:
+        add_embedding_dropout(model, args.view_dropout)
+        return True
+    if args.view == "dropout" and not drawn:
+        msg = (
+            "`view='dropout'` makes two views of a text by dropout, but every dropout of this model is 0, so that they "
+            "would be equal. Set `view_dropout`, e.g. 0.1 as in SimCSE, or another `view`."
+        )
+        raise ConfigurationError(msg)
+    return drawn
 
 
 def draws_random_numbers(model: Any, tokenizer: Any) -> bool:
