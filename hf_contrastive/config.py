@@ -55,7 +55,10 @@ class ContrastiveConfig(TrainingArguments):
         metadata={"help": "auto (supcon for labelled text, infonce otherwise) or the name of a loss."},
     )
     pooling: str | None = field(
-        default=None, metadata={"help": "mean, cls or lasttoken; default: the model's own, else mean."}
+        default=None, metadata={"help": "mean, weightedmean, cls or lasttoken; default: the model's own, else mean."}
+    )
+    pool_prompt: bool | None = field(
+        default=None, metadata={"help": "Pool the tokens of prompts too; default: the model's own, else true."}
     )
     normalize: bool | None = field(
         default=None, metadata={"help": "L2-normalise the published embedding; default: the model's own."}

@@ -17,7 +17,7 @@ from hf_contrastive.training.batching import Pool, plan_chunks
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.history import weights_digest
 from hf_contrastive.training.loading import LoadedModel, load_model
-from hf_contrastive.training.pooling import pooling
+from hf_contrastive.training.pooling import Pooling, pooling, prompt_length
 
 Progress = Callable[[int, int], None]
 
@@ -56,11 +56,17 @@ class TextEncoder:
         name = loaded.base.model_id or (Path(str(model)).name if isinstance(model, str | Path) else "")
         return cls(loaded.model, loaded.tokenizer, loaded.spec, name=name, **options)
 
-    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return pooled, unnormalised vectors ``[n, dim]`` of padded ids ``[n, length]``."""
+    def embed(self, input_ids: Tensor, attention_mask: Tensor, skipped: Tensor | None = None) -> Tensor:
+        """Return pooled, unnormalised vectors ``[n, dim]`` of padded ids ``[n, length]``.
+
+        Args:
+            input_ids: of the texts.
+            attention_mask: 1 for real tokens.
+            skipped: how many of the first tokens are not pooled, ``[n]``.
+        """
         # accelerate wraps forward in autocast for training; what is published runs without it
         forward = getattr(self.model, "_original_forward", self.model)
-        return embed(forward, self._pool, input_ids, attention_mask)
+        return embed(forward, self._pool, input_ids, attention_mask, skipped)
 
     def encode(
         self,
@@ -96,9 +102,11 @@ class TextEncoder:
         device = next(self.model.parameters()).device
         ids = torch.tensor([token for row in rows for token in row], dtype=torch.long, device=device)
         pool = Pool(ids, [len(row) for row in rows], self.tokenizer.pad_token_id or 0)
+        skipped = 0 if self.spec.pool_prompt else prompt_length(self.tokenizer, prefix)
         with evaluating(self.model), torch.inference_mode():
             for chunk, width in zip(plan.chunks, plan.widths, strict=True):
-                vectors = self.embed(*pool.take(chunk, width)).float()
+                left_out = torch.full((len(chunk),), skipped, device=device) if skipped else None
+                vectors = self.embed(*pool.take(chunk, width), left_out).float()
                 output[chunk] = (normalize(vectors, dim=-1) if self.spec.normalize else vectors).cpu().numpy()
                 done += len(chunk)
                 if on_progress:
@@ -117,10 +125,12 @@ class TextEncoder:
         return [len(ids) for ids in encoded]
 
 
-def embed(model: Any, pool: Callable[[Tensor, Tensor], Tensor], input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+def embed(
+    model: Any, pool: Pooling, input_ids: Tensor, attention_mask: Tensor, skipped: Tensor | None = None
+) -> Tensor:
     """Return pooled vectors ``[n, dim]``: one forward pass and a pooling."""
     hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-    return pool(hidden, attention_mask)
+    return pool(hidden, attention_mask, skipped)
 
 
 @contextmanager

@@ -135,6 +135,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
             classes=class_indices(train_dataset, eval_dataset, self.data_format),
             deduplicate=args.deduplicate and not drawn,
             mask_duplicates=args.mask_duplicates,
+            pool_prompt=self.spec.pool_prompt,
             view=args.view,
             view_deletion=args.view_deletion,
             seed=args.seed,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError, ModelError
 from hf_contrastive.training.encoding import EncodingSpec, read_spec, write_spec
-from hf_contrastive.training.pooling import POOLINGS, cls, last, mean, pooling
+from hf_contrastive.training.pooling import POOLINGS, cls, last, mean, pooling, weightedmean
 
 
 def reader(files):
@@ -36,6 +36,8 @@ def test_a_plain_encoder_is_pooled_by_the_mean_and_normalised():
         ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "cls"),
         ({"pooling_mode_lasttoken": True}, "lasttoken"),
         ({"pooling_mode": "cls"}, "cls"),
+        ({"pooling_mode_weightedmean_tokens": True, "pooling_mode_mean_tokens": False}, "weightedmean"),
+        ({"pooling_mode": "weightedmean"}, "weightedmean"),
         ({"pooling_mode": ["lasttoken"]}, "lasttoken"),
         ({"word_embedding_dimension": 32}, "mean"),
     ],
@@ -51,12 +53,12 @@ def test_pooling_is_read_in_old_and_new_files(config, expected):
         {"pooling_mode_max_tokens": True},
         {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
         {"pooling_mode": ["mean", "cls"]},
-        {"pooling_mode": "weightedmean"},
+        {"pooling_mode": "mean_sqrt_len_tokens"},
     ],
 )
 def test_other_poolings_are_refused(config):
     files = {"modules.json": modules("Transformer", "Pooling"), "1_Pooling/config.json": config}
-    with pytest.raises(ModelError, match="one of mean, cls, lasttoken is supported"):
+    with pytest.raises(ModelError, match="one of mean, cls, weightedmean, lasttoken is supported"):
         read_spec(reader(files), max_length=64, name="x")
 
 
@@ -89,6 +91,7 @@ def test_a_damaged_file_is_named():
     st.builds(
         EncodingSpec,
         pooling=st.sampled_from(sorted(POOLINGS)),
+        pool_prompt=st.booleans(),
         normalize=st.booleans(),
         max_length=st.integers(1, 64),
         prompts=st.dictionaries(st.sampled_from(["query", "document"]), st.text(min_size=1, max_size=20)),
@@ -113,10 +116,42 @@ def test_poolings_read_real_tokens_only(mask):
     assert torch.equal(mean(HIDDEN, mask), torch.stack([row.mean(0) for row in rows]))
     assert torch.equal(cls(HIDDEN, mask), torch.stack([row[0] for row in rows]))
     assert torch.equal(last(HIDDEN, mask), torch.stack([row[-1] for row in rows]))
+    weights = [torch.arange(1, len(row) + 1, dtype=torch.float64)[:, None] for row in rows]
+    expected = torch.stack([(row * weight).sum(0) / weight.sum() for row, weight in zip(rows, weights, strict=True)])
+    torch.testing.assert_close(weightedmean(HIDDEN, mask), expected)
+
+
+@pytest.mark.parametrize("name", sorted(POOLINGS))
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("prompt", [0, 1, 2])
+def test_poolings_without_a_prompt_equal_sentence_transformers(name, side, prompt):
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 0]])
+    mask = mask if side == "right" else mask.flip(1)
+    hidden = torch.randn(3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = Pooling(5, pooling_mode=name, include_prompt=False)
+    features = {"token_embeddings": hidden, "attention_mask": mask, "prompt_length": prompt}
+    expected = theirs(features)["sentence_embedding"]
+    found = POOLINGS[name](hidden, mask, torch.tensor([prompt] * 3))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    each = torch.tensor([prompt, 0, 2])  # texts of several columns share a chunk
+    one_by_one = [POOLINGS[name](hidden[i : i + 1], mask[i : i + 1], each[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(POOLINGS[name](hidden, mask, each), torch.cat(one_by_one), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mean", "weightedmean"])
+def test_half_precision_is_summed_in_fp32(name):
+    hidden = torch.full((1, 600, 2), 1.0, dtype=torch.bfloat16)
+    mask = torch.ones(1, 600, dtype=torch.long)
+    assert POOLINGS[name](hidden, mask).tolist() == [[1.0, 1.0]]
+    assert POOLINGS[name](hidden, mask).dtype == torch.float32
 
 
 def test_an_unknown_pooling_is_named():
-    with pytest.raises(ConfigurationError, match="`pooling` must be one of cls, lasttoken, mean, got 'max'"):
+    with pytest.raises(
+        ConfigurationError, match="`pooling` must be one of cls, lasttoken, mean, weightedmean, got 'max'"
+    ):
         pooling("max")
 
 

@@ -324,7 +324,7 @@ def test_a_last_batch_of_one_row_is_refused(tmp_path):
         ({"temperature": float("nan")}, "`temperature` must be > 0, got nan"),
         ({"per_device_train_batch_size": 1}, "`per_device_train_batch_size` must be >= 2, got 1"),
         ({"loss": "nce"}, "'nce'"),
-        ({"pooling": "max"}, "`pooling` must be one of mean, cls, lasttoken, got 'max'"),
+        ({"pooling": "max"}, "`pooling` must be one of mean, weightedmean, cls, lasttoken, got 'max'"),
         ({"chunk_tokens": 0}, "`chunk_tokens` must be > 0"),
         ({"max_length": 0}, "`max_length` must be > 0"),
         ({"save_format": "onnx"}, "`save_format` must be one of merged, adapter, got 'onnx'"),

@@ -21,6 +21,7 @@ SPECS = {
     "mean": EncodingSpec(pooling="mean", max_length=60),
     "cls": EncodingSpec(pooling="cls", max_length=60),
     "lasttoken": EncodingSpec(pooling="lasttoken", max_length=60),
+    "weightedmean": EncodingSpec(pooling="weightedmean", max_length=60),
     "not normalised": EncodingSpec(normalize=False, max_length=60),
     "short": EncodingSpec(max_length=7),
 }
@@ -95,6 +96,30 @@ def test_pooling_normalisation_and_length_survive(tiny_bert, tmp_path, spec, sav
     write_model(model, tokenizer, spec, tmp_path, base_model_id=None, save_format=save_format)
     np.testing.assert_allclose(by_sentence_transformers(tmp_path), expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(TextEncoder.load(tmp_path).encode(TEXTS), expected, rtol=0, atol=1e-5)
+
+
+PROMPTS = {"query": "what is it : ", "document": "the text "}
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+@pytest.mark.parametrize("pool_prompt", [True, False])
+def test_prompts_are_pooled_as_in_sentence_transformers(tiny_encoder, tmp_path, architecture, pooling, pool_prompt):
+    model, tokenizer = adapted(tiny_encoder(architecture))
+    spec = EncodingSpec(pooling=pooling, pool_prompt=pool_prompt, max_length=60, prompts=PROMPTS)
+    encoder = TextEncoder(model, tokenizer, spec)
+    write_model(model, tokenizer, spec, tmp_path, base_model_id=None)
+    assert json.loads((tmp_path / "1_Pooling" / "config.json").read_text())["include_prompt"] is pool_prompt
+    theirs = SentenceTransformer(str(tmp_path), device="cpu")
+    for name in (None, "query", "document"):
+        ours = encoder.encode(TEXTS, prompt=name)
+        np.testing.assert_allclose(theirs.encode(TEXTS, prompt_name=name), ours, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(TextEncoder.load(tmp_path).encode(TEXTS, prompt=name), ours, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(TextEncoder.load(theirs).encode(TEXTS, prompt=name), ours, rtol=0, atol=1e-5)
+    both = EncodingSpec(pooling=pooling, pool_prompt=not pool_prompt, max_length=60, prompts=PROMPTS)
+    other = TextEncoder(model, tokenizer, both).encode(TEXTS, prompt="query")
+    # the last token is no prompt's
+    assert (np.abs(other - encoder.encode(TEXTS, prompt="query")).max() > 1e-3) == (pooling != "lasttoken")
 
 
 def test_the_adapter_layout_holds_the_adapter_alone(tiny_bert, tmp_path):

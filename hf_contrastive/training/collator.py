@@ -33,6 +33,7 @@ class ContrastiveCollator:
     - ``label`` (``[rows]``; the key ``labels`` would make Trainer rescale the loss);
     - ``rows``: their numbers in the dataset, if they come from one that is tokenised;
     - ``groups`` (``[pool]``): texts of rows with the same id share a number;
+    - ``prompt_lengths`` (an array, ``[texts]``): how many of the first tokens of a text are not pooled;
     - ``keys``: 16 bytes that stand for each text that is embedded.
 
     Args:
@@ -48,6 +49,7 @@ class ContrastiveCollator:
         seed: of the views of raw text; they depend on it, on ``epoch`` and on the text alone, so that neither
             a restart nor the number of workers changes them.
         process_index: of this process: ids of texts that are not equal differ from those of other processes.
+        pool_prompt: pool the tokens of prompts too.
         keep_keys: give ``keys``, under which the output of frozen layers is kept.
     """
 
@@ -65,6 +67,7 @@ class ContrastiveCollator:
         view_deletion: float = 0.1,
         seed: int = 0,
         process_index: int = 0,
+        pool_prompt: bool = True,
         keep_keys: bool = False,
     ) -> None:
         self.tokenise = Tokeniser(tokenizer, data_format, max_length=max_length, prompts=prompts)
@@ -78,6 +81,7 @@ class ContrastiveCollator:
         self.view_deletion = view_deletion
         self.seed = seed
         self.process_index = process_index
+        self.pool_prompt = pool_prompt
         self.keep_keys = keep_keys
         # in memory that the workers of a data loader share, which may live longer than an epoch
         self._epoch: torch.Tensor = torch.zeros((), dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
@@ -105,12 +109,17 @@ class ContrastiveCollator:
         batch |= _relations(columns, given.data_format) | self._numbers(given, columns)
         if given.rows is not None:
             batch["rows"] = given.rows
+        skipped = self._prompt_lengths(given, columns)
         if self.deduplicate:
-            first: dict[bytes, int] = {}
-            places = [first.setdefault(ids.tobytes(), len(first)) for ids in texts]
+            first: dict[tuple[bytes, int], int] = {}
+            keys = zip((ids.tobytes() for ids in texts), skipped.tolist(), strict=True)
+            places = [first.setdefault(key, len(first)) for key in keys]
             if len(first) < len(texts):
                 batch["index"] = torch.tensor(places, dtype=torch.long)
-                texts = [np.frombuffer(ids, np.int64) for ids in first]
+                texts = [np.frombuffer(ids, np.int64) for ids, _ in first]
+                skipped = np.fromiter((length for _, length in first), np.int64, len(first))
+        if skipped.any():
+            batch["prompt_lengths"] = skipped
         batch["input_ids"] = torch.from_numpy(np.concatenate(texts) if texts else np.empty(0, np.int64))
         batch["lengths"] = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
         if self.keep_keys:
@@ -125,6 +134,13 @@ class ContrastiveCollator:
             seen = view_of(ids.tolist(), self.view, draw, deletion=self.view_deletion)
             texts.append([*before, *seen[:room], *after])
         return token_column(texts, column.counts)
+
+    def _prompt_lengths(self, given: RowBatch, columns: list[TokenColumn]) -> Integers:
+        """Return how many tokens of each text are not pooled, ``[pool]``."""
+        lengths = [0] * len(columns)
+        if not self.pool_prompt and given.prompt_lengths:
+            lengths = [given.prompt_lengths.get(name, 0) for name in given.data_format.texts]
+        return np.repeat(np.array(lengths, np.int64), [len(column.lengths) for column in columns])
 
     def _text_ids(self, texts: list[Integers]) -> torch.Tensor:
         if not self.mask_duplicates:

@@ -21,6 +21,7 @@ Reader = Callable[[str], str | None]
 _MODES = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
@@ -31,10 +32,12 @@ DEFAULT_MAX_LENGTH = 512
 class EncodingSpec:
     """What lies between the encoder's token vectors and the embedding.
 
-    ``prompts`` may hold ``query`` and ``document``: prefixes of anchors and of all other texts.
+    ``prompts`` may hold ``query`` and ``document``: prefixes of anchors and of all other texts. Without
+    ``pool_prompt`` their tokens are read and not pooled.
     """
 
     pooling: str = "mean"
+    pool_prompt: bool = True
     normalize: bool = True
     max_length: int = DEFAULT_MAX_LENGTH
     prompts: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +73,7 @@ def read_spec(read: Reader, *, max_length: int, name: str) -> EncodingSpec:
     prompts = {key: value for key, value in (settings.get("prompts") or {}).items() if value}
     return EncodingSpec(
         pooling=_pooling_mode(pooling, name),
+        pool_prompt=bool(pooling.get("include_prompt", True)),
         normalize="Normalize" in kinds,
         max_length=min(int(limits.get("max_seq_length") or max_length), max_length),
         prompts=prompts,
@@ -101,8 +105,7 @@ def write_spec(spec: EncodingSpec, folder: Path, *, dimension: int) -> None:
         **{key: mode == spec.pooling for key, mode in _MODES.items()},
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
-        "pooling_mode_weightedmean_tokens": False,
-        "include_prompt": True,
+        "include_prompt": spec.pool_prompt,
     }
     settings = {
         "model_type": "SentenceTransformer",

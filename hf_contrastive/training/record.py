@@ -107,7 +107,7 @@ def training_record(
         data_format=data_format.description,
         text_columns=data_format.texts,
         temperature=args.temperature,
-        pooling=spec.pooling,
+        pooling=spec.pooling if spec.pool_prompt else f"{spec.pooling} without the prompt",
         normalize=spec.normalize,
         prompts=dict(spec.prompts),
         max_length=spec.max_length,

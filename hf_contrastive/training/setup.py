@@ -117,6 +117,7 @@ def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig) -> EncodingSpec:
         logger.warning("max_length is %d: the model reads no more.", spec.max_length)
     return EncodingSpec(
         pooling=args.pooling or spec.pooling,
+        pool_prompt=spec.pool_prompt if args.pool_prompt is None else args.pool_prompt,
         normalize=spec.normalize if args.normalize is None else args.normalize,
         max_length=min(args.max_length or spec.max_length, spec.max_length),
         prompts=prompts,

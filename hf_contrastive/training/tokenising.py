@@ -33,6 +33,7 @@ from datasets import Features, List, Value
 from hf_contrastive.auditing import references
 from hf_contrastive.training.cells import list_counts, plain
 from hf_contrastive.training.formats import DataFormat
+from hf_contrastive.training.pooling import prompt_length
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +84,14 @@ class RowBatch:
         texts: one column of token ids for each of ``data_format.texts``.
         cells: what stands in the columns that hold no texts, by column.
         rows: numbers of the rows in the dataset, or None.
+        prompt_lengths: tokens of the prompt before each text of a column.
     """
 
     data_format: DataFormat
     texts: list[TokenColumn]
     cells: Mapping[str, list[Any]] = field(default_factory=dict)
     rows: list[int] | None = None
+    prompt_lengths: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tokeniser:
@@ -123,6 +126,11 @@ class Tokeniser:
         start = next(i for i in range(len(whole)) if whole[i : i + len(plain_ids)] == plain_ids)
         return whole[:start], whole[start + len(plain_ids) :]
 
+    @cached_property
+    def prompt_lengths(self) -> dict[str, int]:
+        """How many of the first tokens are those of the prompt, by column."""
+        return {column: prompt_length(self.tokenizer, prompt) for column, prompt in self.prompts.items() if prompt}
+
     @property
     def room(self) -> int:
         """Tokens of a text that are read, special tokens left out."""
@@ -153,7 +161,7 @@ class Tokeniser:
             counts = np.fromiter((len(texts) for texts in given), np.int64, len(given))
             columns.append(token_column(self._encoded(name, list(chain.from_iterable(given)))[0], counts))
         cells = {name: [row[name] for row in rows] for name in self.data_format.columns[len(columns) :]}
-        return RowBatch(data_format=self.data_format, texts=columns, cells=cells)
+        return RowBatch(data_format=self.data_format, texts=columns, cells=cells, prompt_lengths=self.prompt_lengths)
 
     def _encoded(self, column: str, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Return the token ids of each of ``texts``, and whether it is longer than what is read."""
@@ -227,12 +235,13 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
     Args:
         tokens: made by :func:`tokenised`.
         source: the dataset that it was made of, row by row.
-        data_format: of ``source``.
+        tokeniser: by which it was made.
     """
 
-    def __init__(self, tokens: Any, source: Any, data_format: DataFormat) -> None:
+    def __init__(self, tokens: Any, source: Any, tokeniser: Tokeniser) -> None:
         self.source = source
-        self.data_format = data_format
+        self.data_format = tokeniser.data_format
+        self.prompt_lengths = tokeniser.prompt_lengths
         self._tokens = tokens.with_format("arrow")
 
     def __len__(self) -> int:
@@ -247,7 +256,7 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
         texts = [_column(plain(table.column(name)), name in form.lists) for name in form.texts]
         others = (name for name in form.columns if name not in form.texts)
         cells = {name: table.column(name).to_pylist() for name in others}
-        return RowBatch(data_format=form, texts=texts, cells=cells, rows=list(rows))
+        return RowBatch(data_format=form, texts=texts, cells=cells, rows=list(rows), prompt_lengths=self.prompt_lengths)
 
     @cached_property
     def texts(self) -> dict[str, int]:
@@ -317,7 +326,7 @@ def tokenised(dataset: Any, tokeniser: Tokeniser, *, quiet: bool = False) -> Tok
             logger.warning("%s is damaged and is made anew.", path)
             path.unlink()
             tokens = dataset.with_format(None).map(tokeniser, **options)
-    return TokenisedRows(tokens, dataset, tokeniser.data_format)
+    return TokenisedRows(tokens, dataset, tokeniser)
 
 
 def _cache_file(key: str) -> Path | None:
