@@ -14,6 +14,7 @@ from audits.policy import LEVELS, load_policy
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.losses import losses
 from hf_contrastive.training.pooling import POOLINGS
+from hf_contrastive.training.sampling import SAMPLINGS
 from hf_contrastive.training.views import VIEWS
 from model_cards.validate import hub_values
 
@@ -70,6 +71,10 @@ class ContrastiveConfig(TrainingArguments):
     view_deletion: float = field(default=0.1, metadata={"help": "Share of the tokens that go, with view=deletion."})
     view_dropout: float | None = field(
         default=None, metadata={"help": "Dropout that is set with view=dropout; default: the model's own."}
+    )
+    multi_dataset_sampling: Literal["proportional", "round_robin"] = field(
+        default="proportional",
+        metadata={"help": "Of several datasets: all steps of each in random order, or one of each in turn."},
     )
     label_column: str | None = field(
         default=None,
@@ -151,6 +156,7 @@ class ContrastiveConfig(TrainingArguments):
         _one_of("loss", self.loss, ["auto", *losses()])
         if self.pooling is not None:
             _one_of("pooling", self.pooling, list(POOLINGS))
+        _one_of("multi_dataset_sampling", self.multi_dataset_sampling, list(SAMPLINGS))
         _one_of("view", self.view, list(VIEWS))
         if not 0 < self.view_deletion < 1:
             msg = f"`view_deletion` must be between 0 and 1, got {self.view_deletion}; Contriever uses 0.1."

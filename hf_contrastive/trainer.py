@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from torch.utils.data import DataLoader
 from transformers import set_seed
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 
@@ -20,10 +20,10 @@ from hf_contrastive.auditing import references
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, evaluating
 from hf_contrastive.errors import ConfigurationError, DataFormatError
-from hf_contrastive.training.checkpointing import CheckpointingTrainer
 from hf_contrastive.training.checkpoints import complete_checkpoint, last_complete_checkpoint
-from hf_contrastive.training.collator import ContrastiveCollator, FollowEpochs
+from hf_contrastive.training.collator import FollowEpochs
 from hf_contrastive.training.data import TokenisedDatasets
+from hf_contrastive.training.data_loaders import DataLoadingTrainer
 from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
 from hf_contrastive.training.faults import memory_named, refuse_no_number
@@ -35,14 +35,11 @@ from hf_contrastive.training.losses import Loss
 from hf_contrastive.training.merged_lora import merged_lora
 from hf_contrastive.training.meter import Meter
 from hf_contrastive.training.objectives import loss_inputs, objective
+from hf_contrastive.training.plans import Settings, class_indices, name_of, named_splits, parts_of, plan_datasets
 from hf_contrastive.training.pooling import pooling
 from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
 from hf_contrastive.training.setup import (
-    check_datasets,
-    class_indices,
-    column_prompts,
-    every_row,
     prepare_dropout,
     refuse_transform,
     resolve_spec,
@@ -59,7 +56,7 @@ logger = logging.getLogger(__name__)
 _OWN_COLLATOR = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
 
 
-class ContrastiveTrainer(CheckpointingTrainer):
+class ContrastiveTrainer(DataLoadingTrainer):
     """Train an encoder so that texts that belong together are near each other.
 
     Args:
@@ -67,13 +64,15 @@ class ContrastiveTrainer(CheckpointingTrainer):
         args: a ContrastiveConfig.
         train_dataset: ``datasets.Dataset`` with the columns (anchor, positive), (anchor, positive,
             negative, …), (sentence1, sentence2, score), (text,) or (text, label); see
-            :func:`~hf_contrastive.training.formats.recognise`.
+            :func:`~hf_contrastive.training.formats.recognise`. Several by name are mixed, one of them a step.
         eval_dataset: of the same format; pairs give ``eval_ndcg@10``, ``eval_mrr@10``, ``eval_recall@10``, graded
             pairs ``eval_spearman``.
         peft_config: ``"auto"`` (LoRA of rank 16 on every linear layer that gets a gradient), a
             ``peft.LoraConfig``, or None to train all weights.
         processing_class: the tokenizer; needed where ``model`` does not bring one.
         loss: a function of the losses' signature that replaces ``args.loss``.
+        dataset_settings: of single datasets by name: ``query_prompt``, ``document_prompt``, ``loss``,
+            ``label_column``, ``id_column``.
         **kwargs: Trainer's others (callbacks, optimizers, …).
 
     Raises:
@@ -96,6 +95,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
         peft_config: PeftArgument = "auto",
         processing_class: Any = None,
         loss: Loss | None = None,
+        dataset_settings: Settings | None = None,
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else ContrastiveConfig(output_dir="contrastive-model")
@@ -104,14 +104,17 @@ class ContrastiveTrainer(CheckpointingTrainer):
             raise ConfigurationError(msg)
         if "data_collator" in kwargs:
             raise ConfigurationError(_OWN_COLLATOR)
-        self.data_format = check_datasets(train_dataset, eval_dataset, args)
+        self.plans = plan_datasets(train_dataset, eval_dataset, args, dataset_settings)
+        self.data_format = self.plans.first.data_format
         loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
         self._tokenizer = loaded.tokenizer
-        self.spec = resolve_spec(loaded.spec, args)
+        self.spec = resolve_spec(loaded.spec, args, self.plans.prompts())
         self.base, self.base_card = loaded.base, loaded.base_card
+        objectives = self.plans.losses(loss or args.loss, partial(objective, temperature=args.temperature))
         self._engine = Engine(
             pooling=pooling(self.spec.pooling),
-            objective=objective(loss or args.loss, self.data_format, temperature=args.temperature),
+            objective=objectives[self.plans.first.name],
+            objectives=objectives,
             pad_token_id=loaded.tokenizer.pad_token_id or 0,
             chunk_tokens=args.chunk_tokens or default_chunk_tokens(args.device),
             budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
@@ -126,22 +129,11 @@ class ContrastiveTrainer(CheckpointingTrainer):
         # the adapter's weights are drawn before Trainer sets the seed
         set_seed(args.seed)
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config)
-        drawn = prepare_dropout(encoder, loaded.tokenizer, self.data_format, args)
-        collator = ContrastiveCollator(
-            loaded.tokenizer,
-            self.data_format,
-            max_length=self.spec.max_length,
-            prompts=column_prompts(self.spec, self.data_format),
-            classes=class_indices(train_dataset, eval_dataset, self.data_format),
-            deduplicate=args.deduplicate and not drawn,
-            mask_duplicates=args.mask_duplicates,
-            pool_prompt=self.spec.pool_prompt,
-            view=args.view,
-            view_deletion=args.view_deletion,
-            seed=args.seed,
-            process_index=args.process_index,
-        )
-        self._views = TokenisedDatasets(collator.tokenise, args)
+        drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
+        self.data_views = TokenisedDatasets(loaded.tokenizer, self.plans, self.spec, args)
+        classes = class_indices((train_dataset, eval_dataset), self.plans)
+        collator = self.data_views.collator(classes, deduplicate=args.deduplicate and not drawn)
+        self.epochs = FollowEpochs(collator)
         super().__init__(
             model=encoder,
             args=args,
@@ -153,7 +145,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
         )
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True
-        self.add_callback(FollowEpochs(collator))
+        self.add_callback(self.epochs)
 
     @property
     def encoder(self) -> TextEncoder:
@@ -216,20 +208,6 @@ class ContrastiveTrainer(CheckpointingTrainer):
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
         return int(flops(self.model, self._engine.plan(inputs["lengths"]).padded_tokens))
 
-    def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> DataLoader[Any]:
-        # what is audited and recorded stays the dataset of texts
-        return super()._get_dataloader(self._views.of(dataset, description), description, *args, **kwargs)
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
-        """Read every row: ``dataloader_drop_last`` is about training."""
-        with every_row(self.args):
-            return super().get_eval_dataloader(eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        """Read every row, as in evaluation."""
-        with every_row(self.args):
-            return super().get_test_dataloader(test_dataset)
-
     def evaluation_loop(
         self,
         dataloader: Any,
@@ -241,7 +219,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
         """Measure the loss and what else the format allows; see :class:`~hf_contrastive.training.held_out.HeldOut`."""
         del description, prediction_loss_only, ignore_keys
         dataset = dataloader.dataset.source
-        held_out = HeldOut(self.accelerator, dataset, self.data_format)
+        held_out = HeldOut(self.accelerator, dataset, dataloader.dataset.data_format)
         model: Any = self.model
         # a data loader draws its seed from the generator that dropout uses
         with evaluating(model), torch.inference_mode(), torch.random.fork_rng(devices=[]):
@@ -251,8 +229,9 @@ class ContrastiveTrainer(CheckpointingTrainer):
                 held_out.add(loss, outputs["columns"], prepared)
                 self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in held_out.metrics().items()}
-        if dataset is self.eval_dataset and metric_key_prefix == "eval":
-            self._own_metrics[self.state.global_step] = dict(metrics)
+        name = name_of(dataset, self.eval_dataset)
+        if (dataset is self.eval_dataset or name) and metric_key_prefix == "_".join(filter(None, ("eval", name))):
+            self._own_metrics.setdefault(self.state.global_step, {}).update(metrics)
         return EvalLoopOutput(predictions=np.empty(0), label_ids=None, metrics=metrics, num_samples=len(dataset))
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
@@ -264,7 +243,8 @@ class ContrastiveTrainer(CheckpointingTrainer):
         if self.train_dataset is None:
             msg = "There is nothing to train on: pass `train_dataset`."
             raise DataFormatError(msg)
-        refuse_transform(self.train_dataset, "train_dataset")
+        for part in parts_of(self.train_dataset, "train_dataset").values():
+            refuse_transform(part, "train_dataset")
         checkpoint = None
         if resume_from_checkpoint is True:
             resume_from_checkpoint = str(last_complete_checkpoint(self.output_folder))
@@ -331,7 +311,7 @@ class ContrastiveTrainer(CheckpointingTrainer):
 
     def dataset_references(self) -> tuple[DatasetRef, ...]:
         """Return the fingerprints of the data as it is now, all columns included."""
-        return references(train=self.train_dataset, validation=self.eval_dataset)
+        return references(**named_splits(self.train_dataset, self.eval_dataset))
 
     def recorded_training(self) -> TrainingRecord | None:
         """Return the record if the weights are those that training gave, else None: then nobody saw it."""
@@ -346,8 +326,8 @@ class ContrastiveTrainer(CheckpointingTrainer):
             totals=self._counted,
             spec=self.spec,
             base=self.base,
-            objective=self._engine.objective.name,
-            data_format=self.data_format,
+            objective=self.plans.described(lambda plan: self._engine.objectives[plan.name].name),
+            plans=self.plans,
             history=self._history,
             metrics=self._own_metrics,
         )

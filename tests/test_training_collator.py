@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 
 from hf_contrastive.training.collator import ContrastiveCollator
 from hf_contrastive.training.formats import recognise
+from hf_contrastive.training.tokenising import Tokeniser
+
+
+def collator(tokenizer, data_format, *, max_length, prompts=None, **options):
+    return ContrastiveCollator(Tokeniser(tokenizer, data_format, max_length=max_length, prompts=prompts), **options)
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def texts_in(batch, tokenizer):
 
 
 def test_columns_follow_each_other_in_the_pool(tokenizer):
-    collate = ContrastiveCollator(
+    collate = collator(
         tokenizer,
         recognise(["anchor", "positive", "negative"]),
         max_length=16,
@@ -43,14 +48,14 @@ def test_columns_follow_each_other_in_the_pool(tokenizer):
 
 def test_equal_texts_share_an_id_only_where_duplicates_are_masked(tokenizer):
     rows = [{"anchor": "a cat", "positive": "the dog"}, {"anchor": "a cat", "positive": "a cat"}]
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, mask_duplicates=True)
+    collate = collator(tokenizer, recognise(["anchor", "positive"]), max_length=16, mask_duplicates=True)
     first, second, third, fourth = collate(rows)["text_ids"].tolist()
     assert first == second == fourth != third
 
 
 def test_equal_texts_are_embedded_once(tokenizer):
     rows = [{"anchor": "a cat", "positive": "the dog"}, {"anchor": "a cat", "positive": "a cat"}]
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, deduplicate=True)
+    collate = collator(tokenizer, recognise(["anchor", "positive"]), max_length=16, deduplicate=True)
     batch = collate(rows)
     assert batch["index"].tolist() == [0, 0, 1, 0]
     assert texts_in(batch, tokenizer) == ["[CLS] a cat [SEP]", "[CLS] the dog [SEP]"]
@@ -62,21 +67,21 @@ def test_equal_texts_are_embedded_once(tokenizer):
 def test_texts_that_are_not_compared_have_other_ids_in_every_process(tokenizer):
     rows = [{"anchor": "a cat", "positive": "the dog"}] * 2
     ids = [
-        ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=16, process_index=rank)(rows)
+        collator(tokenizer, recognise(["anchor", "positive"]), max_length=16, process_index=rank)(rows)
         for rank in range(3)
     ]
     assert len({number for batch in ids for number in batch["text_ids"].tolist()}) == 12
 
 
 def test_texts_are_cut_with_their_special_tokens(tokenizer):
-    collate = ContrastiveCollator(tokenizer, recognise(["anchor", "positive"]), max_length=5)
+    collate = collator(tokenizer, recognise(["anchor", "positive"]), max_length=5)
     batch = collate([{"anchor": "cat " * 30, "positive": "dog"}])
     assert batch["lengths"].tolist() == [5, 3]
     assert texts_in(batch, tokenizer)[0] == "[CLS] cat cat cat [SEP]"
 
 
 def test_labels_become_class_indices(tokenizer):
-    collate = ContrastiveCollator(tokenizer, recognise(["text", "label"]), max_length=8, classes={"x": 0, "y": 1})
+    collate = collator(tokenizer, recognise(["text", "label"]), max_length=8, classes={"x": 0, "y": 1})
     batch = collate([{"text": "a", "label": "y"}, {"text": "the", "label": "x"}])
     assert batch["label"].tolist() == [1, 0]
 
@@ -107,7 +112,7 @@ def ragged(tiny_bert):
         [{"anchor": "a", "positive": ["b"], "negative": "c", "negatives": ["d"], "scores": [1.0], "page": 1}]
     ).features
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
-    return ContrastiveCollator(tokenizer, recognise(types, id_column="page"), max_length=16, mask_duplicates=True)
+    return collator(tokenizer, recognise(types, id_column="page"), max_length=16, mask_duplicates=True)
 
 
 @given(rows=RAGGED)
@@ -145,8 +150,7 @@ def test_lists_of_one_are_plain_columns(tokenizer):
     plain = {"anchor": "a cat", "positive": "the dog", "negative": "a horse"}
     lists = {"anchor": "a cat", "positive": ["the dog"], "negatives": ["a horse"]}
     collate = [
-        ContrastiveCollator(tokenizer, recognise(Dataset.from_list([row]).features), max_length=16)
-        for row in (plain, lists)
+        collator(tokenizer, recognise(Dataset.from_list([row]).features), max_length=16) for row in (plain, lists)
     ]
     one, other = collate[0]([plain] * 3), collate[1]([lists] * 3)
     assert one["input_ids"].tolist() == other["input_ids"].tolist()
@@ -158,7 +162,7 @@ def test_lists_of_one_are_plain_columns(tokenizer):
 
 def test_lists_of_negatives_may_all_be_empty(tokenizer):
     data_format = recognise(["anchor", "positive", "negatives"])
-    collate = ContrastiveCollator(tokenizer, data_format, max_length=16)
+    collate = collator(tokenizer, data_format, max_length=16)
     batch = collate([{"anchor": "a cat", "positive": "the dog", "negatives": []}] * 2)
     assert batch["sizes"] == (2, 2, 0)
     assert [part.tolist() for part in batch["negatives"]] == [[0, 0, 0], []]
@@ -170,9 +174,7 @@ def test_grades_and_classes_beside_pairs(tokenizer):
         {"sentence1": "a cow", "sentence2": "the lion", "score": 0.5, "topic": "a"},
     ]
     types = Dataset.from_list([{**row, "score": 0.5} for row in rows]).features
-    collate = ContrastiveCollator(
-        tokenizer, recognise(types, label_column="topic"), max_length=16, classes={"a": 0, "b": 1}
-    )
+    collate = collator(tokenizer, recognise(types, label_column="topic"), max_length=16, classes={"a": 0, "b": 1})
     batch = collate(rows)
     assert (batch["scores"].tolist(), batch["label"].tolist()) == ([3.0, 0.5], [1, 0])
     assert "labels" not in batch
@@ -183,7 +185,7 @@ def test_ids_are_told_apart_by_type_and_value(tokenizer):
     def groups(*values):
         rows = [{"anchor": "a", "positive": "b", "page": value} for value in values]
         data_format = recognise(["anchor", "positive", "page"], id_column="page")
-        return ContrastiveCollator(tokenizer, data_format, max_length=8)(rows)["groups"].tolist()
+        return collator(tokenizer, data_format, max_length=8)(rows)["groups"].tolist()
 
     assert groups(1, 2)[:2] == groups(1, 2)[2:]
     assert len(set(groups(1, 2, 1))) == 2
@@ -192,6 +194,6 @@ def test_ids_are_told_apart_by_type_and_value(tokenizer):
 
 
 def test_labelled_text_has_no_candidates(tokenizer):
-    collate = ContrastiveCollator(tokenizer, recognise(["text", "label"]), max_length=8, classes={"x": 0, "y": 1})
+    collate = collator(tokenizer, recognise(["text", "label"]), max_length=8, classes={"x": 0, "y": 1})
     indptr, indices = collate([{"text": "a", "label": "y"}, {"text": "the", "label": "x"}])["positives"]
     assert (indptr.tolist(), indices.tolist()) == ([0, 0, 0], [])

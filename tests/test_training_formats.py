@@ -8,7 +8,8 @@ from datasets import ClassLabel, Dataset, Features, LargeList, List, Value
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.formats import check_rows, recognise
-from hf_contrastive.training.setup import as_dataset, check_datasets, class_indices, recognise_dataset, same_format
+from hf_contrastive.training.plans import DatasetPlan, Plans, class_indices, plan_datasets
+from hf_contrastive.training.setup import as_dataset
 
 
 @pytest.mark.parametrize(
@@ -257,40 +258,54 @@ def test_labels_that_teach_nothing(labels, told):
     assert "rop the column to train on the text alone" in message
 
 
+@pytest.fixture
+def settings(tmp_path):
+    """A ContrastiveConfig for batches of two."""
+
+    def of(**given):
+        options = {"per_device_train_batch_size": 2, "use_cpu": True, "report_to": "none"}
+        return ContrastiveConfig(output_dir=str(tmp_path / "out"), **(options | given))
+
+    return of
+
+
+def plans_of(dataset, **named):
+    args = SimpleNamespace(**{"label_column": None, "id_column": None, "view": "crop", **named})
+    return Plans([DatasetPlan(data_format=recognise(dataset.features, **named), settings={})], args)
+
+
 def test_a_class_of_one_row_is_allowed_beside_others():
     dataset = Dataset.from_dict({"text": list("abcd"), "label": ["x", "x", "y", "z"]})
     check_rows(dataset, recognise(dataset.column_names), name="train_dataset", minimum=2)
-    assert class_indices(dataset, None, recognise(dataset.column_names)) == {"x": 0, "y": 1, "z": 2}
+    assert class_indices((dataset, None), plans_of(dataset)) == {"x": 0, "y": 1, "z": 2}
 
 
 def test_classes_beside_pairs_may_stand_alone():
     dataset = Dataset.from_dict({"anchor": list("ab"), "positive": list("cd"), "topic": ["x", "y"]})
     data_format = recognise(dataset.features, label_column="topic")
     check_rows(dataset, data_format, name="train_dataset", minimum=2)
-    assert class_indices(dataset, None, data_format) == {"x": 0, "y": 1}
+    assert class_indices((None, dataset), plans_of(dataset, label_column="topic")) == {"x": 0, "y": 1}
     one = {"anchor": list("ab"), "positive": list("cd"), "topic": ["x", "x"]}
     assert "holds one class" in rows_error(one, label_column="topic")
 
 
-NO_NAMES = SimpleNamespace(label_column=None, id_column=None, view="crop")
-
-
-def test_what_is_no_dataset_is_named():
+def test_what_is_no_dataset_is_named(settings):
     with pytest.raises(DataFormatError, match=r"is a dict; a `datasets\.Dataset` is needed"):
         as_dataset({"train": 1}, "train_dataset")
-    with pytest.raises(DataFormatError, match="is a list"):
-        recognise_dataset([{"anchor": "a", "positive": "b"}], NO_NAMES)
+    with pytest.raises(DataFormatError, match="`train_dataset` is a list"):
+        plan_datasets([{"anchor": "a", "positive": "b"}], None, settings())
     with pytest.raises(DataFormatError, match="Pass a `train_dataset`"):
-        recognise_dataset(None, NO_NAMES)
+        plan_datasets(None, None, settings())
 
 
-def test_training_and_evaluation_data_have_one_format():
+def test_training_and_evaluation_data_have_one_format(settings):
+    pairs = Dataset.from_dict({"anchor": ["a", "b"], "positive": ["c", "d"]})
     text = Dataset.from_dict({"text": ["a"]})
     with pytest.raises(DataFormatError, match=r"format \(text\), `train_dataset` \(anchor, positive\)"):
-        same_format(text, recognise(["anchor", "positive"]), NO_NAMES)
+        plan_datasets(pairs, text, settings())
     lists = Dataset.from_dict({"anchor": ["a"], "positive": [["b"]]})
     with pytest.raises(DataFormatError, match=r"\(anchor, positive: list\), `train_dataset` \(anchor, positive\)"):
-        same_format(lists, recognise(["anchor", "positive"]), NO_NAMES)
+        plan_datasets(pairs, lists, settings())
 
 
 def test_the_trainer_refuses_before_it_reads_a_model(tmp_path):
@@ -301,19 +316,14 @@ def test_the_trainer_refuses_before_it_reads_a_model(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_last_batch_of_one_row_is_refused(tmp_path):
-    args = ContrastiveConfig(
-        output_dir=str(tmp_path),
-        use_cpu=True,
-        report_to="none",
-        per_device_train_batch_size=4,
-        dataloader_drop_last=False,
-    )
+def test_a_last_batch_of_one_row_is_refused(settings):
+    args = settings(per_device_train_batch_size=4, dataloader_drop_last=False)
     pairs = Dataset.from_dict({"anchor": list("abcde"), "positive": list("fghij")})
     with pytest.raises(DataFormatError, match=r"5 rows: in batches of 4.*`dataloader_drop_last=True`"):
-        check_datasets(pairs, None, args)
-    assert check_datasets(pairs.select(range(4)), None, args).kind == "pairs"
-    assert check_datasets(pairs.add_column("negative", list("klmno")), None, args).kind == "triplets"
+        plan_datasets(pairs, None, args)
+    assert plan_datasets(pairs.select(range(4)), None, args).first.data_format.kind == "pairs"
+    triplets = pairs.add_column("negative", list("klmno"))
+    assert plan_datasets(triplets, None, args).first.data_format.kind == "triplets"
 
 
 @pytest.mark.parametrize(

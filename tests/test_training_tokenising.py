@@ -61,10 +61,7 @@ def test_a_batch_of_tokens_is_that_of_its_texts(make, kind):
     dataset = Dataset.from_dict(ROWS[kind])
     tokeniser = make(dataset, prompts={"anchor": "query : "})
     collate = ContrastiveCollator(
-        tokeniser.tokenizer,
-        tokeniser.data_format,
-        max_length=16,
-        prompts=tokeniser.prompts,
+        tokeniser,
         classes={"x": 0, "y": 1},
         deduplicate=True,
         mask_duplicates=True,

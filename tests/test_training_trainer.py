@@ -207,7 +207,7 @@ def test_accumulation_averages_losses_and_gradients(make_trainer):
 
 def test_prompts_are_trained_with_kept_and_used(make_trainer, tmp_path):
     trainer = make_trainer(query_prompt="query : ", document_prompt="document : ")
-    assert trainer.data_collator.prompts == {"anchor": "query : ", "positive": "document : "}
+    assert trainer.data_collator.tokenise.prompts == {"anchor": "query : ", "positive": "document : "}
     trainer.train()
     trainer.save_model()
     settings = json.loads((tmp_path / "out" / "config_sentence_transformers.json").read_text())

@@ -14,7 +14,12 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training import setup
 from hf_contrastive.training.collator import ContrastiveCollator
 from hf_contrastive.training.formats import recognise
+from hf_contrastive.training.tokenising import Tokeniser
 from hf_contrastive.training.views import independent_crop, token_deletion
+
+
+def collator(tokenizer, data_format, *, max_length, prompts=None, **options):
+    return ContrastiveCollator(Tokeniser(tokenizer, data_format, max_length=max_length, prompts=prompts), **options)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def texts_in(batch, tokenizer):
 def test_views_of_a_text_are_spans_within_special_tokens(tiny_encoder, architecture):
     tokenizer = AutoTokenizer.from_pretrained(tiny_encoder(architecture))
     text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32)
+    collate = collator(tokenizer, recognise(["text"]), max_length=32)
     batch = collate([{"text": text}] * 4)
     assert batch["sizes"] == (4, 4)
     plain = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -50,9 +55,7 @@ def test_views_of_a_text_are_spans_within_special_tokens(tiny_encoder, architect
 @pytest.mark.parametrize("view", ["crop", "deletion"])
 def test_views_depend_on_seed_epoch_and_text_alone(tokenizer, view):
     def views(text, *, seed=0, epoch=0, others=()):
-        collate = ContrastiveCollator(
-            tokenizer, recognise(["text"]), max_length=32, seed=seed, view=view, view_deletion=0.4
-        )
+        collate = collator(tokenizer, recognise(["text"]), max_length=32, seed=seed, view=view, view_deletion=0.4)
         collate.epoch = epoch
         batch = collate([{"text": other} for other in (*others, text)])
         found = texts_in(batch, tokenizer)
@@ -85,7 +88,7 @@ def test_deletion_takes_its_share():
 
 def test_deleted_tokens_differ_between_views(tokenizer):
     text = "cat dog horse mouse bird fish sheep cow goat lion bread apple soup cheese rice pear"
-    collate = ContrastiveCollator(tokenizer, recognise(["text"]), max_length=32, view="deletion", view_deletion=0.4)
+    collate = collator(tokenizer, recognise(["text"]), max_length=32, view="deletion", view_deletion=0.4)
     first, second = texts_in(collate([{"text": text}]), tokenizer)
     assert first != second
     for view in (first, second):

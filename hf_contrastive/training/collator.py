@@ -12,6 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from hf_contrastive.training.formats import DataFormat
+from hf_contrastive.training.sampling import EpochSampler
 from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
 from hf_contrastive.training.views import view_of
 
@@ -32,15 +33,13 @@ class ContrastiveCollator:
     - ``scores``: a teacher's score of each candidate (``[candidates]``), or the grade of each pair (``[rows]``);
     - ``label`` (``[rows]``; the key ``labels`` would make Trainer rescale the loss);
     - ``rows``: their numbers in the dataset, if they come from one that is tokenised;
+    - ``dataset``: its name, where the training has several;
     - ``groups`` (``[pool]``): texts of rows with the same id share a number;
     - ``prompt_lengths`` (an array, ``[texts]``): how many of the first tokens of a text are not pooled;
     - ``keys``: 16 bytes that stand for each text that is embedded.
 
     Args:
-        tokenizer: of the model.
-        data_format: which columns are read.
-        max_length: texts are cut to this many tokens, special tokens included.
-        prompts: prefix by column; missing means none.
+        tokenise: for rows of plain texts, and for what stands around views of raw text.
         classes: index by label value.
         deduplicate: embed equal texts once.
         mask_duplicates: give equal texts the same id, so that a copy of a positive is no negative.
@@ -55,11 +54,8 @@ class ContrastiveCollator:
 
     def __init__(
         self,
-        tokenizer: Any,
-        data_format: DataFormat,
+        tokenise: Tokeniser,
         *,
-        max_length: int,
-        prompts: Mapping[str, str] | None = None,
         classes: Mapping[Any, int] | None = None,
         deduplicate: bool = False,
         mask_duplicates: bool = False,
@@ -70,10 +66,7 @@ class ContrastiveCollator:
         pool_prompt: bool = True,
         keep_keys: bool = False,
     ) -> None:
-        self.tokenise = Tokeniser(tokenizer, data_format, max_length=max_length, prompts=prompts)
-        self.data_format = data_format
-        self.max_length = max_length
-        self.prompts = self.tokenise.prompts
+        self.tokenise = tokenise
         self.classes = dict(classes or {})
         self.deduplicate = deduplicate
         self.mask_duplicates = mask_duplicates
@@ -83,6 +76,8 @@ class ContrastiveCollator:
         self.process_index = process_index
         self.pool_prompt = pool_prompt
         self.keep_keys = keep_keys
+        if tokenise.raw:
+            _ = tokenise.special_tokens  # found here, so that no worker has to call the tokenizer
         # in memory that the workers of a data loader share, which may live longer than an epoch
         self._epoch: torch.Tensor = torch.zeros((), dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
 
@@ -109,6 +104,8 @@ class ContrastiveCollator:
         batch |= _relations(columns, given.data_format) | self._numbers(given, columns)
         if given.rows is not None:
             batch["rows"] = given.rows
+        if given.dataset:
+            batch["dataset"] = given.dataset
         skipped = self._prompt_lengths(given, columns)
         if self.deduplicate:
             first: dict[tuple[bytes, int], int] = {}
@@ -191,11 +188,15 @@ def _number(content: bytes) -> int:
 
 
 class FollowEpochs(TrainerCallback):
-    """Tell the collator the epoch, so that every epoch sees other views."""
+    """Tell collator and sampler the epoch, so that every epoch has its own views and its own order."""
 
     def __init__(self, collator: ContrastiveCollator) -> None:
         self.collator = collator
+        self.sampler: EpochSampler | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Count from the state, which a restart restores."""
         self.collator.epoch = int(state.epoch or 0)
+        if self.sampler is not None:
+            # the loader of a resumed run in several processes would not reach it
+            self.sampler.set_epoch(self.collator.epoch)

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Engine:
         budget: of the graphs that a step keeps.
         gather: whether the candidates of all processes are negatives.
         width_multiple: widths are rounded up to a multiple of it.
+        objectives: the loss of each dataset by name, where there are several.
     """
 
     pooling: Pooling
@@ -53,6 +54,7 @@ class Engine:
     budget: GraphBudget
     gather: bool = True
     width_multiple: int = 1
+    objectives: Mapping[str, Objective] = field(default_factory=dict)
 
     def write(self, checkpoint: Path) -> None:
         """Keep in a checkpoint how sums are ordered: a resumed run then computes the same bits."""
@@ -80,6 +82,10 @@ class Engine:
             logger.warning(text, plan["threads"], torch.get_num_threads())
             torch.set_num_threads(int(plan["threads"]))
 
+    def objective_of(self, inputs: Mapping[str, Any]) -> Objective:
+        """Return the loss of the dataset that a batch is of."""
+        return self.objectives.get(inputs.get("dataset", ""), self.objective)
+
     def plan(self, lengths: Any) -> ChunkPlan:
         """Return the chunks of a pool of texts of these lengths."""
         return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple)
@@ -91,7 +97,7 @@ class Engine:
                 self._embed(model), self._pool(inputs), self.plan(inputs["lengths"]), GraphBudget(0.0)
             )
             pool = _spread(embedded.embeddings, inputs)
-            loss = loss_only(self.objective, pool, inputs["sizes"], loss_inputs(inputs))
+            loss = loss_only(self.objective_of(inputs), pool, inputs["sizes"], loss_inputs(inputs))
         return loss, torch.split(pool, list(inputs["sizes"]))
 
     def step(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, LossStage, ChunkPlan]:
@@ -108,8 +114,9 @@ class Engine:
         pool, plan = self._pool(inputs), self.plan(inputs["lengths"])
         embedded = embed_pool(embed, pool, plan, self.budget, keep_last=not wrapped)
         exchange = ProcessExchange() if wrapped and self.gather else None
+        objective = self.objective_of(inputs)
         stage = run_loss_stage(
-            self.objective,
+            objective,
             _spread(embedded.embeddings, inputs),
             inputs["sizes"],
             loss_inputs(inputs),
@@ -122,13 +129,13 @@ class Engine:
 
         def go_back(scale: Tensor) -> None:
             embedded.backward(scale * gradient, pool, embed, last=last)
-            self._add_own_gradients(stage, scale, average=wrapped and exchange is None)
+            self._add_own_gradients(objective, stage, scale, average=wrapped and exchange is None)
 
         apply: Callable[..., Tensor] = _WithWayBack.apply
         return apply(_trigger(stage.loss), stage.loss, go_back), stage, plan
 
-    def _add_own_gradients(self, stage: LossStage, scale: Tensor, *, average: bool) -> None:
-        parameters = [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+    def _add_own_gradients(self, objective: Objective, stage: LossStage, scale: Tensor, *, average: bool) -> None:
+        parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         for parameter, found in zip(parameters, stage.parameter_gradients, strict=True):
             if found is None:
                 continue

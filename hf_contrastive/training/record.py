@@ -15,9 +15,9 @@ import torch
 
 from audits.findings import Measurement
 from hf_contrastive.training.encoding import EncodingSpec
-from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.history import History
 from hf_contrastive.training.lora import adapter_record
+from hf_contrastive.training.plans import Plans
 from model_cards.evidence import BaseModel, Environment, TrainingRecord
 
 FLOPS_METHOD = (
@@ -76,7 +76,7 @@ def training_record(
     spec: EncodingSpec,
     base: BaseModel,
     objective: str,
-    data_format: DataFormat,
+    plans: Plans,
     history: History,
     metrics: Mapping[int, Mapping[str, float]],
 ) -> TrainingRecord:
@@ -90,7 +90,7 @@ def training_record(
         spec: how it encodes.
         base: where it came from.
         objective: name of the loss.
-        data_format: recognised columns.
+        plans: how the datasets are read.
         history: data and steps of all runs.
         metrics: of the trainer's own evaluation data, by step.
     """
@@ -104,8 +104,8 @@ def training_record(
         base=base,
         adapter=adapter_record(model),
         objective=objective,
-        data_format=data_format.description,
-        text_columns=data_format.texts,
+        data_format=plans.described(lambda plan: plan.data_format.description),
+        text_columns=plans.text_columns(),
         temperature=args.temperature,
         pooling=spec.pooling if spec.pool_prompt else f"{spec.pooling} without the prompt",
         normalize=spec.normalize,

@@ -1,11 +1,10 @@
-"""What a trainer settles before it starts: formats, encoding, prompts, classes."""
+"""What a trainer settles before it starts: encoding, prompts, dropout."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ import torch
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
-from hf_contrastive.training.formats import DataFormat, check_rows, recognise
+from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.gradient_cache import RandomState
 from hf_contrastive.training.views import add_embedding_dropout, set_dropout
 
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def as_dataset(dataset: Any, name: str) -> Any:
     """Return ``dataset`` if it is a ``datasets.Dataset``-like table; ``name`` is what an error calls it."""
-    if isinstance(dataset, Mapping) or not hasattr(dataset, "column_names") or not hasattr(dataset, "__len__"):
+    if isinstance(dataset, Mapping) or not hasattr(dataset, "features") or not hasattr(dataset, "__len__"):
         msg = (
             f"`{name}` is a {type(dataset).__name__}; a `datasets.Dataset` is needed, e.g. one split of "
             "`datasets.load_dataset(...)` or `Dataset.from_dict({'anchor': [...], 'positive': [...]})`."
@@ -45,69 +44,9 @@ def refuse_transform(dataset: Any, name: str) -> None:
         raise DataFormatError(msg)
 
 
-def recognise_dataset(dataset: Any, args: ContrastiveConfig) -> DataFormat:
-    """Return the format of ``dataset`` by its columns, their types, and what ``args`` says of them."""
-    if dataset is None:
-        msg = "Pass a `train_dataset` or an `eval_dataset`: the columns tell what is trained."
-        raise DataFormatError(msg)
-    types = as_dataset(dataset, "train_dataset").features
-    found = recognise(types, label_column=args.label_column, id_column=args.id_column)
-    return replace(found, views=_views(args)) if found.kind == "text" else found
-
-
-def _views(args: ContrastiveConfig) -> str:
-    if args.view == "deletion":
-        return f"deletion of {args.view_deletion:g} of the tokens"
-    if args.view == "dropout":
-        return "the model's dropout" if args.view_dropout is None else f"dropout of {args.view_dropout:g}"
-    return ""
-
-
-def check_datasets(train_dataset: Any, eval_dataset: Any, args: ContrastiveConfig) -> DataFormat:
-    """Return the format of the datasets, of which one may be None.
-
-    Raises:
-        DataFormatError: they have no accepted format, or not the same one, too few rows, or cells that can not be read.
-    """
-    expected = recognise_dataset(train_dataset if train_dataset is not None else eval_dataset, args)
-    for name, dataset, rows in (
-        ("train_dataset", train_dataset, args.train_batch_size * args.world_size if args.dataloader_drop_last else 2),
-        ("eval_dataset", eval_dataset, 1),
-    ):
-        if dataset is not None:
-            refuse_transform(dataset, name)
-            check_rows(as_dataset(dataset, name), same_format(dataset, expected, args), name=name, minimum=rows)
-    if train_dataset is not None:
-        _refuse_lonely_row(len(train_dataset), expected, args)
-    return expected
-
-
-def _refuse_lonely_row(rows: int, data_format: DataFormat, args: ContrastiveConfig) -> None:
-    """Refuse a last batch of one row, whose loss would be 0 whatever the model says: it has no negative."""
-    if args.dataloader_drop_last or args.world_size > 1 or data_format.negatives or rows % args.train_batch_size != 1:
-        return
-    msg = (
-        f"`train_dataset` has {rows} rows: in batches of {args.train_batch_size} the last holds a single row, which "
-        "has no negative. Set `dataloader_drop_last=True`, or another `per_device_train_batch_size`."
-    )
-    raise DataFormatError(msg)
-
-
-def same_format(dataset: Any, expected: DataFormat, args: ContrastiveConfig) -> DataFormat:
-    """Return the format of ``dataset``, which must be the ``expected`` one."""
-    found = recognise_dataset(dataset, args)
-    if found != expected:
-        msg = (
-            f"`eval_dataset` has the format {found.description}, `train_dataset` {expected.description}; "
-            "they must be the same."
-        )
-        raise DataFormatError(msg)
-    return found
-
-
-def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig) -> EncodingSpec:
-    """Return the model's encoding with the settings of ``args`` over it."""
-    prompts = dict(spec.prompts)
+def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig, more_prompts: Mapping[str, str]) -> EncodingSpec:
+    """Return the model's encoding with the settings of ``args`` and ``more_prompts`` over it."""
+    prompts = {**spec.prompts, **more_prompts}
     prompts |= {
         key: value
         for key, value in (("query", args.query_prompt), ("document", args.document_prompt))
@@ -125,26 +64,23 @@ def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig) -> EncodingSpec:
     )
 
 
-def column_prompts(spec: EncodingSpec, data_format: DataFormat) -> dict[str, str]:
-    """Return the prompt of each text column: the query's for anchors, the document's for the others."""
-    if data_format.kind in ("text", "labelled"):
-        return {}
-    anchor, *others = data_format.texts
-    prompts = {anchor: spec.prompts.get("query", "")}
-    return prompts | {name: spec.prompts.get("document", "") for name in others}
-
-
-def prepare_dropout(model: Any, tokenizer: Any, data_format: DataFormat, args: ContrastiveConfig) -> bool:
+def prepare_dropout(model: Any, tokenizer: Any, formats: Sequence[DataFormat], args: ContrastiveConfig) -> bool:
     """Set the dropouts that make two views of a text; return whether training draws random numbers.
 
+    Args:
+        model: a PreTrainedModel or PeftModel.
+        tokenizer: its tokenizer.
+        formats: of the datasets.
+        args: of the trainer.
+
     Raises:
-        ConfigurationError: the views are to differ by dropout, and the model has none; or a view is named and the
-            data is no raw text.
+        ConfigurationError: the views are to differ by dropout, and the model has none; or a view is named and no
+            data is raw text.
     """
-    if data_format.kind != "text":
+    if all(data_format.kind != "text" for data_format in formats):
         if args.view != "crop":
             msg = (
-                f"`view` is {args.view!r}, but the training data has the format {data_format.description}; views are "
+                f"`view` is {args.view!r}, but the training data has the format {formats[0].description}; views are "
                 "made of raw text, (text,). Leave `view` out."
             )
             raise ConfigurationError(msg)
@@ -185,16 +121,3 @@ def every_row(args: ContrastiveConfig) -> Iterator[None]:
         yield
     finally:
         args.dataloader_drop_last = drop_last
-
-
-def class_indices(train_dataset: Any, eval_dataset: Any, data_format: DataFormat) -> dict[Any, int]:
-    """Return an index for each label value of the datasets, in a stable order."""
-    if data_format.label is None:
-        return {}
-    values = {
-        value
-        for dataset in (train_dataset, eval_dataset)
-        if dataset is not None
-        for value in dataset.unique(data_format.label)
-    }
-    return {value: i for i, value in enumerate(sorted(values, key=str))}

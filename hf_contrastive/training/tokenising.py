@@ -85,6 +85,7 @@ class RowBatch:
         cells: what stands in the columns that hold no texts, by column.
         rows: numbers of the rows in the dataset, or None.
         prompt_lengths: tokens of the prompt before each text of a column.
+        dataset: name of the dataset, where the training has several.
     """
 
     data_format: DataFormat
@@ -92,6 +93,7 @@ class RowBatch:
     cells: Mapping[str, list[Any]] = field(default_factory=dict)
     rows: list[int] | None = None
     prompt_lengths: Mapping[str, int] = field(default_factory=dict)
+    dataset: str = ""
 
 
 class Tokeniser:
@@ -236,10 +238,12 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
         tokens: made by :func:`tokenised`.
         source: the dataset that it was made of, row by row.
         tokeniser: by which it was made.
+        name: of the dataset, where the training has several.
     """
 
-    def __init__(self, tokens: Any, source: Any, tokeniser: Tokeniser) -> None:
+    def __init__(self, tokens: Any, source: Any, tokeniser: Tokeniser, *, name: str = "") -> None:
         self.source = source
+        self.name = name
         self.data_format = tokeniser.data_format
         self.prompt_lengths = tokeniser.prompt_lengths
         self._tokens = tokens.with_format("arrow")
@@ -256,7 +260,19 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
         texts = [_column(plain(table.column(name)), name in form.lists) for name in form.texts]
         others = (name for name in form.columns if name not in form.texts)
         cells = {name: table.column(name).to_pylist() for name in others}
-        return RowBatch(data_format=form, texts=texts, cells=cells, rows=list(rows), prompt_lengths=self.prompt_lengths)
+        return RowBatch(
+            data_format=form,
+            texts=texts,
+            cells=cells,
+            rows=list(rows),
+            prompt_lengths=self.prompt_lengths,
+            dataset=self.name,
+        )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Rows of each dataset: there is one."""
+        return (len(self),)
 
     @cached_property
     def texts(self) -> dict[str, int]:
@@ -294,7 +310,7 @@ def _column(cells: pa.Array, listed: bool) -> TokenColumn:
     return TokenColumn(input_ids=ids, lengths=list_counts(texts), counts=counts)
 
 
-def tokenised(dataset: Any, tokeniser: Tokeniser, *, quiet: bool = False) -> TokenisedRows:
+def tokenised(dataset: Any, tokeniser: Tokeniser, *, name: str = "", quiet: bool = False) -> TokenisedRows:
     """Return ``dataset`` with token ids, from the cache where they are known.
 
     Without a cache (``datasets.disable_caching()``, or a folder that can not be written) they are kept in memory.
@@ -302,6 +318,7 @@ def tokenised(dataset: Any, tokeniser: Tokeniser, *, quiet: bool = False) -> Tok
     Args:
         dataset: a ``datasets.Dataset``, in memory or on disk; it is not changed.
         tokeniser: for its format.
+        name: of the dataset, where the training has several.
         quiet: without a progress bar.
     """
     (reference,) = references(data=dataset)
@@ -326,7 +343,7 @@ def tokenised(dataset: Any, tokeniser: Tokeniser, *, quiet: bool = False) -> Tok
             logger.warning("%s is damaged and is made anew.", path)
             path.unlink()
             tokens = dataset.with_format(None).map(tokeniser, **options)
-    return TokenisedRows(tokens, dataset, tokeniser)
+    return TokenisedRows(tokens, dataset, tokeniser, name=name)
 
 
 def _cache_file(key: str) -> Path | None:
