@@ -22,9 +22,12 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Names that are recognised without being named by the user; the first that is there counts."""
 
-ACCEPTED = "(anchor, positive), (anchor, positive, negative, negative_2, …), (text,) or (text, label)"
+ACCEPTED = (
+    "(anchor, positive), (anchor, positive, negative, negative_2, …), (anchor, positive, negatives), (text,) or "
+    "(text, label)"
+)
 
-_NEGATIVE = re.compile(r"negative(_?\d+)?")
+_NEGATIVE = re.compile(r"negative(_?\d+)?|negatives")
 
 
 def recognise_columns(
@@ -39,7 +42,7 @@ def recognise_columns(
 
     Named columns win: one text column is a text, two are anchor and positive, more are negatives.
     Else an anchor and a positive of :data:`COLUMN_NAMES` are a pair, with every column named
-    ``negative``, ``negative_1``, ``negative2`` … by number; else ``text`` or ``sentence`` is a text.
+    ``negative``, ``negative_1``, ``negative2`` … by number, and ``negatives``; else ``text`` or ``sentence`` is a text.
     Labels, licenses and groups are recognised by the same table.
 
     Raises:
@@ -64,12 +67,29 @@ def recognise_columns(
     )
 
 
+def common_columns(every: Sequence[Columns]) -> Columns:
+    """Return one name for each role that several datasets have: theirs where it is the same, else the role's own.
+
+    Args:
+        every: the columns of each dataset; not all have all roles.
+    """
+    found: dict[str, str | None] = {}
+    for role in ("anchor", "positive", "text", "label", "license", "group"):
+        names = [name for columns in every if (name := getattr(columns, role)) is not None]
+        own = COLUMN_NAMES[role][0] if role != "group" else role
+        found[role] = None if not names else names[0] if len(set(names)) == 1 else own
+    negatives = max((columns.negatives for columns in every), key=len, default=())
+    if any(columns.negatives != negatives[: len(columns.negatives)] for columns in every):
+        negatives = tuple("negative" if i == 0 else f"negative_{i + 1}" for i in range(len(negatives)))
+    return Columns(negatives=negatives, **found)
+
+
 def check_columns(tables: Mapping[str, pa.Table], columns: Columns, *, named: Iterable[str | None] = ()) -> Columns:
     """Return ``columns`` when every split has them with a usable type.
 
-    Texts must be strings. A label must be a string, an integer or a boolean, licenses and groups strings;
-    where such a column was not ``named`` by the user but recognised, an unfit one (a float ``label``
-    is a score) is left alone instead.
+    Texts must be strings, positives and negatives may be lists of strings. A label must be a string, an integer or a
+    boolean, licenses and groups strings; where such a column was not ``named`` by the user but recognised, an unfit
+    one (a float ``label`` is a score) is left alone instead.
 
     Raises:
         ColumnError: a split lacks a column that the first one has.
@@ -81,7 +101,9 @@ def check_columns(tables: Mapping[str, pa.Table], columns: Columns, *, named: It
         for name in (*columns.texts, *(value for value in roles.values() if value is not None)):
             _expect_column(name, table.column_names, split)
         for name in columns.texts:
-            if not _is_string(table.schema.field(name).type):
+            kind = table.schema.field(name).type
+            listed = name in (columns.positive, *columns.negatives) and _is_text_list(kind)
+            if not _is_string(kind) and not listed:
                 raise SourceError(_wrong_type(split, name, table, "a text column must hold strings"))
         for role, role_name in roles.items():
             if role_name is None or _fits(role, table.schema.field(role_name).type):
@@ -134,9 +156,9 @@ def _first(role: str, names: Sequence[str]) -> str | None:
     return next((name for name in COLUMN_NAMES[role] if name in names), None)
 
 
-def _number(name: str) -> tuple[int, str]:
+def _number(name: str) -> tuple[bool, int, str]:
     digits = re.sub(r"\D", "", name)
-    return (int(digits) if digits else 0, name)
+    return (name == "negatives", int(digits) if digits else 0, name)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -146,6 +168,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _is_string(kind: pa.DataType) -> bool:
     kind = _plain(kind)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_text_list(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(lists) and (_is_string(kind.value_type) or bool(pa.types.is_null(kind.value_type)))
 
 
 def _fits(role: str, kind: pa.DataType) -> bool:

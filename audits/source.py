@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from audits.columns import check_columns, recognise_columns
+from audits.columns import check_columns, common_columns, recognise_columns
 from audits.errors import SourceError
 from audits.findings import Columns, DatasetRef
 from audits.fingerprint import fingerprint_table
@@ -40,6 +40,10 @@ class AuditSource:
     def column(self, split: str, name: str) -> pa.ChunkedArray:
         """Return one column of one split."""
         return self.tables[split].column(name)
+
+    def texts(self, split: str) -> tuple[str, ...]:
+        """Return the text columns of one split; datasets that are audited together need not all have the same."""
+        return tuple(name for name in self.columns.texts if name in self.tables[split].column_names)
 
     def num_rows(self, split: str) -> int:
         """Return the number of rows of one split."""
@@ -111,6 +115,40 @@ def open_source(
     )
 
 
+def join_sources(sources: Sequence[AuditSource]) -> AuditSource:
+    """Return several datasets as the splits of one source, so that what stands in two of them is seen.
+
+    Columns of one role that have different names get the role's own; the references stay those of the data as it was.
+    A split without licenses among others that have them has rows of unknown license.
+
+    Args:
+        sources: whose splits have different names.
+    """
+    columns = common_columns([source.columns for source in sources])
+    tables = {}
+    for source in sources:
+        own, names = [], []
+        for role in ("anchor", "positive", "text", "label", "license", "group"):
+            if getattr(source.columns, role) is not None:
+                own.append(getattr(source.columns, role))
+                names.append(getattr(columns, role))
+        own += source.columns.negatives
+        names += columns.negatives[: len(source.columns.negatives)]
+        for split, table in source.tables.items():
+            chosen = table.select(own).rename_columns(names)
+            if columns.license is not None and columns.license not in names:
+                chosen = chosen.append_column(columns.license, pa.nulls(len(chosen), pa.large_string()))
+            tables[split] = chosen
+    licenses = [source.declared_license for source in sources]
+    return AuditSource(
+        tables=tables,
+        columns=columns,
+        refs=tuple(ref for source in sources for ref in source.refs),
+        declared_license=", ".join(sorted({text for text in licenses if text})) if all(licenses) else None,
+        name=sources[0].name if len({source.name for source in sources}) == 1 else "",
+    )
+
+
 def references(data: Any) -> tuple[DatasetRef, ...]:
     """Return what identifies each split of ``data``, without looking for text columns.
 
@@ -171,7 +209,7 @@ def _plain_texts(table: pa.Table, columns: Columns) -> pa.Table:
         if name is None:
             continue
         kind = table.schema.field(name).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_nested(kind)):
             index = table.column_names.index(name)
             table = table.set_column(index, name, table.column(name).cast(pa.large_string()))
     return table

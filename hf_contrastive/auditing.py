@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import audits
+from audits.columns import common_columns
 from audits.findings import AuditReport, DatasetRef
 from audits.source import references as _references
 
 if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
+
+__all__ = ["audit", "common_columns", "references"]
 
 
 def audit(source: Any, *, model: str | TextEncoder | None = None, **options: Any) -> AuditReport:

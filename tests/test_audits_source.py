@@ -10,12 +10,15 @@ import datasets
 import huggingface_hub
 import pyarrow as pa
 import pytest
+from datasets import Dataset
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import audits.loading
-from audits import ColumnError, SourceError, SourceNotFoundError, dataset_of, open_source
-from audits.columns import COLUMN_NAMES, recognise_columns
-from audits.source import references, select_rows
+from audits import CheckContext, ColumnError, SourceError, SourceNotFoundError, dataset_of, open_source, run_audit
+from audits.columns import COLUMN_NAMES, common_columns, recognise_columns
+from audits.findings import Columns
+from audits.source import join_sources, references, select_rows
+from audits.text.cells import texts_of
 
 PAIRS = {
     "anchor": ["one", "two", None, ""],
@@ -380,3 +383,99 @@ def test_public_names_are_sorted_and_there():
     assert dir(audits) == audits.__all__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = audits.nothing
+
+
+# ---- several datasets, and lists of texts ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        ([Columns(anchor="query", positive="answer")] * 2, ("query", "answer")),
+        ([Columns(anchor="query", positive="answer"), Columns(anchor="query", positive="text")], ("query", "positive")),
+        ([Columns(text="sentence"), Columns(anchor="a", positive="b")], ("a", "b", "sentence")),
+        ([Columns(anchor="a", positive="b", negatives=("n",)), Columns(anchor="a", positive="b")], ("a", "b", "n")),
+        (
+            [
+                Columns(anchor="a", positive="b", negatives=("n", "m")),
+                Columns(anchor="a", positive="b", negatives=("o",)),
+            ],
+            ("a", "b", "negative", "negative_2"),
+        ),
+    ],
+)
+def test_roles_of_several_datasets_have_one_name(every, expected):
+    assert common_columns(every).texts == expected
+
+
+def test_datasets_with_other_columns_are_joined():
+    first = open_source(
+        Dataset.from_dict(
+            {
+                "query": ["a text that two datasets share in full", "c d"],
+                "answer": ["e f", "g h"],
+                "license": ["MIT", "MIT"],
+                "more": [1, 2],
+            }
+        ),
+        split="train/first",
+    )
+    second = open_source(
+        Dataset.from_dict({"anchor": ["i j"], "answer": ["k l"], "negatives": [["m n", "o p"]]}), split="train/second"
+    )
+    third = open_source(
+        Dataset.from_dict({"text": ["a text that two datasets share in full"], "label": [1]}), split="test/third"
+    )
+    joined = join_sources([first, second, third])
+    assert joined.columns.texts == ("anchor", "answer", "negatives", "text")
+    assert [joined.texts(split) for split in joined.splits] == [
+        ("anchor", "answer"),
+        ("anchor", "answer", "negatives"),
+        ("text",),
+    ]
+    assert joined.refs == (*first.refs, *second.refs, *third.refs)
+    assert joined.column("train/second", "license").to_pylist() == [None]  # unknown, not permissive
+    assert "license" in joined.tables["test/third"].column_names
+    assert texts_of(joined, "train/second", "negatives") == ["m n\no p"]
+    report = run_audit(joined)
+    assert {result.status for result in report.results} <= {"ran", "skipped"}
+    leaks = [row for finding in report.findings if finding.code == "LEAK001" for row in finding.rows]
+    assert [(row[0], row[1], row[2], row[3]) for row in leaks] == [("train/first", 0, "test/third", 0)]
+
+
+def test_checks_read_every_text_of_a_list():
+    data = Dataset.from_dict(
+        {
+            "anchor": ["what is this", "who is that", "where is it"],
+            "positives": [
+                ["good text here", "What is  THIS"],
+                ["x", "a text that two rows share in full"],
+                ["a text that two rows share in full", "one two three four"],
+            ],
+            "negatives": [[], ["no no"], ["y"]],
+        }
+    )
+    source = open_source({"train": data, "test": data.select([1])})
+    report = run_audit(
+        source, context=CheckContext(count_tokens=lambda texts: [len(t.split()) for t in texts], max_length=3)
+    )
+
+    def rows(code, column=None, split="train"):
+        findings = [f for f in report.findings if f.code == code and any(r[0] == split for r in f.rows)]
+        return sorted(
+            {r[1] for f in findings if column in (None, f.evidence[0].column) for r in f.rows if r[0] == split}
+        )
+
+    assert rows("PAIR001") == [0]  # one of its positives is the anchor
+    assert rows("PAIR002") == [1, 2]  # they share a positive
+    assert rows("PAIR003", "positives") == [1]
+    assert rows("PAIR003", "negatives") == [2]  # no hard negative at all is no defect
+    assert rows("PAIR004", "positives") == [1, 2]
+    assert rows("LEAK001") == [1, 2]
+
+
+@pytest.mark.parametrize("cells", [[[1, 2]], [{"a": "b"}]])
+def test_lists_of_other_things_are_no_texts(cells):
+    data = Dataset.from_dict({"anchor": ["a"], "positive": ["b"], "negatives": cells})
+    with pytest.raises(SourceError, match="Column `negatives` of split `train` has the type"):
+        open_source(data)

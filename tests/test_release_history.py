@@ -20,7 +20,8 @@ from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.release.gate import check, decide
 from hf_contrastive.release.plan import contents
 from hf_contrastive.release.publish import prepare
-from hf_contrastive.release.training_run import collect_evidence
+from hf_contrastive.release.training_run import audit_training_data, collect_evidence
+from hf_contrastive.training.plans import plan_datasets
 from model_cards.evidence import BaseModel, Statement
 
 POLICY = load_policy("standard")
@@ -211,3 +212,73 @@ def test_the_collator_can_not_be_replaced(tiny_bert: Path, clean: Dataset, tmp_p
         ContrastiveTrainer(
             str(tiny_bert), ContrastiveConfig(output_dir=str(tmp_path)), train_dataset=clean, data_collator=list
         )
+
+
+# ---- several datasets, and lists of texts ---------------------------------------------------------------
+
+
+@pytest.fixture
+def mixture(clean: Dataset) -> dict[str, Dataset]:
+    """Pairs, the same with lists under other names, and raw texts; all under MIT."""
+    rows = list(clean)
+    lists = [
+        {
+            "query": f"say {row['anchor']}",
+            "positives": [f"{row['positive']} as {i} said", f"house {i} {row['anchor']}"][: 1 + i % 2],
+            "negatives": [f"no {rows[(i + 7) % 40]['positive']}"] * (i % 3),
+            "license": "MIT",
+        }
+        for i, row in enumerate(rows)
+    ]
+    texts = [{"text": f"about {row['positive']} again", "license": "MIT"} for row in rows]
+    return {"pairs": clean, "lists": Dataset.from_list(lists), "texts": Dataset.from_list(texts)}
+
+
+def test_several_datasets_pass_together(start: Any, mixture: dict[str, Dataset], tmp_path: Path):
+    trainer = start(mixture, max_steps=6)
+    trainer.train()
+    evidence = through_the_gate(trainer, tmp_path / "model")
+    assert evidence.training.text_columns == ("anchor", "positive", "negatives", "text")
+    assert evidence.audit.columns.texts == evidence.training.text_columns
+    assert [ref.split for ref in evidence.audit.datasets] == ["train/pairs", "train/lists", "train/texts"]
+    assert evidence.audit.datasets == evidence.training.datasets
+    ran = {result.code for result in evidence.audit.results if result.status == "ran"}
+    assert {"DUP001", "DUP002", "PAIR001", "PAIR003", "LIC001", "PII001"} <= ran
+
+
+def test_lists_of_texts_pass(start: Any, mixture: dict[str, Dataset], tmp_path: Path):
+    trainer = start(mixture["lists"])
+    trainer.train()
+    evidence = through_the_gate(trainer, tmp_path / "model")
+    assert evidence.training.text_columns == ("query", "positives", "negatives")
+    assert evidence.audit.columns.texts == ("query", "positives", "negatives")
+
+
+def test_leakage_between_datasets_is_found(start: Any, mixture: dict[str, Dataset]):
+    trainer = start(mixture)
+    trainer.eval_dataset = {"lists": mixture["lists"].select(range(3)), "pairs": mixture["pairs"].select([0])}
+    report = audit_training_data(trainer)
+    found = {(row[0], row[1], row[2], row[3]) for f in report.findings if f.code == "LEAK001" for row in f.rows}
+    expected = {("train/lists", i, "validation/lists", i) for i in range(3)}
+    assert found == expected | {("train/pairs", 0, "validation/pairs", 0)}
+    # what two training datasets share is no leakage
+    trainer.train_dataset = {"lists": mixture["lists"], "pairs": mixture["lists"].select(range(9))}
+    trainer.plans = plan_datasets(trainer.train_dataset, None, trainer.args)
+    trainer.eval_dataset = None
+    assert not [f for f in audit_training_data(trainer).findings if f.code.startswith("LEAK") and f.total_rows]
+
+
+def test_a_dataset_without_licenses_is_of_unknown_license(start: Any, mixture: dict[str, Dataset], tmp_path: Path):
+    mixture["lists"] = mixture["lists"].remove_columns("license")
+    trainer = start(mixture)
+    trainer.train()
+    assert "LIC002" in refused(trainer, tmp_path / "model")
+
+
+def test_data_of_another_mixture_is_foreign(start: Any, mixture: dict[str, Dataset], other: Dataset, tmp_path: Path):
+    trainer = start(mixture)
+    trainer.train()
+    trainer.add_evidence(audit_training_data(trainer))
+    trainer.train_dataset = {**mixture, "pairs": other}
+    trainer.train()
+    assert "train/pairs" in refused(trainer, tmp_path / "model")

@@ -76,7 +76,7 @@ class LabelNoise:
             f"cleanlab find_label_issues (prune_by_noise_rate) on {FOLDS}-fold out-of-sample probabilities of "
             f"a softmax regression over {encoder.name}, {len(names)} classes, {len(judged)} rows judged"
         )
-        for split in source.splits:
+        for split in _labelled(source):
             here = {judged[i].row: issue for i, issue in issues.items() if judged[i].split == split}
             count = sum(row.split == split for row in judged)
             found = [FindingRow(split, row, None, None, issue.quality) for row, issue in sorted(here.items())]
@@ -95,11 +95,16 @@ class LabelNoise:
             )
 
 
+def _labelled(source: AuditSource) -> list[str]:
+    """Return the splits that have labels; datasets that are audited together need not all have them."""
+    return [split for split in source.splits if source.columns.label in source.tables[split].column_names]
+
+
 def _rows(source: AuditSource) -> list[_Row]:
     """Return the rows that have a label and a text."""
     column = source.columns.label
     rows: list[_Row] = []
-    for split in source.splits if column is not None else ():
+    for split in _labelled(source):
         labels, texts = texts_of(source, split, column or ""), joined_texts(source, split)
         rows.extend(
             _Row(split, i, label, text[:_MAX_CHARACTERS])

@@ -138,7 +138,7 @@ def _group_table(source: AuditSource) -> Iterator[Table]:
     if column is None:
         return
     counts: Counter[tuple[str, str, str]] = Counter()
-    for split in source.splits:
+    for split in (split for split in source.splits if column in source.tables[split].column_names):
         stated = _stated(source, split)
         groups = texts_of(source, split, column)
         names = ((_name(text), item.category) for text, item in zip(stated.texts, stated.resolved, strict=True))

@@ -10,7 +10,7 @@ from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import chunks, texts_of
+from audits.text.cells import chunks, text_lists, texts_of
 from audits.text.excerpts import excerpt
 from audits.text.normalise import count_words, normalise
 
@@ -38,8 +38,8 @@ class EqualSides:
             anchors, positives = _sides(source, split)
             rows = [
                 FindingRow(split, i, None, None, 1.0)
-                for i, (anchor, positive) in enumerate(zip(anchors, positives, strict=True))
-                if (key := normalise(anchor)) and key == normalise(positive)
+                for i, (anchor, texts) in enumerate(zip(anchors, positives, strict=True))
+                if (key := normalise(anchor)) and key in map(normalise, texts)
             ]
             yield report(
                 self,
@@ -72,11 +72,8 @@ class SharedPositives:
         for split in source.splits:
             anchors, positives = _sides(source, split)
             groups = sorted(_shared(anchors, positives), key=lambda group: (-len(group), group[0].row))
-            rows = sorted(
-                FindingRow(split, member.row, split, _other_anchor(group, member), None)
-                for group in groups
-                for member in group
-            )
+            others = {m.row: _other_anchor(group, m) for group in reversed(groups) for m in group}
+            rows = [FindingRow(split, row, split, other, None) for row, other in sorted(others.items())]
             yield rows_count(
                 f"rows that share one positive, largest group {place(split)}",
                 max(map(len, groups), default=0),
@@ -103,9 +100,11 @@ class SharedPositives:
                     source=source,
                     anchors=anchors,
                     positives=positives,
-                    groups={group[0].row: group for group in groups},
+                    groups={group[0].row: group for group in reversed(groups)},
                 ),
-                sample=[FindingRow(split, group[0].row, None, None, None) for group in groups],
+                sample=[
+                    FindingRow(split, row, None, None, None) for row in dict.fromkeys(group[0].row for group in groups)
+                ],
             )
 
 
@@ -123,12 +122,14 @@ class DegenerateTexts:
         counts as a word. The score is the number of words.
         """
         for split in source.splits:
-            for column in source.columns.texts:
+            for column in source.texts(split):
                 texts = texts_of(source, split, column)
+                # a list of hard negatives may be empty, one of positives may not
+                least = _MIN_WORDS if column in source.columns.negatives else 0
                 rows = [
                     FindingRow(split, i, None, None, float(words))
-                    for i, text in enumerate(texts)
-                    if (words := count_words(text or "", _MIN_WORDS)) < _MIN_WORDS
+                    for i, cell in enumerate(text_lists(source, split, column))
+                    if (words := min((count_words(t or "", _MIN_WORDS) for t in cell), default=least)) < _MIN_WORDS
                 ]
 
                 yield report(
@@ -161,16 +162,17 @@ class TruncatedTexts:
         if context.count_tokens is None or context.max_length is None:
             return
         for split in source.splits:
-            for column in source.columns.texts:
-                texts = texts_of(source, split, column)
-                counts = [
-                    int(count)
-                    for part in chunks(len(texts), _TOKEN_BATCH)
-                    for count in context.count_tokens([text or "" for text in texts[part]])
-                ]
+            for column in source.texts(split):
+                texts, cells = texts_of(source, split, column), text_lists(source, split, column)
+                each = [(i, text or "") for i, cell in enumerate(cells) for text in cell]
+                longest = [0] * len(texts)
+                for part in chunks(len(each), _TOKEN_BATCH):
+                    counts = context.count_tokens([text for _, text in each[part]])
+                    for (i, _), count in zip(each[part], counts, strict=True):
+                        longest[i] = max(longest[i], int(count))
                 rows = [
                     FindingRow(split, i, None, None, float(count))
-                    for i, count in enumerate(counts)
+                    for i, count in enumerate(longest)
                     if count > context.max_length
                 ]
 
@@ -191,20 +193,26 @@ class TruncatedTexts:
                 )
 
 
-def _sides(source: AuditSource, split: str) -> tuple[list[str | None], list[str | None]]:
+def _sides(source: AuditSource, split: str) -> tuple[list[str | None], list[list[str | None]]]:
+    """Return the anchor and the positives of each row; nothing where the split has no pairs."""
     anchor, positive = source.columns.anchor, source.columns.positive
-    if anchor is None or positive is None:
+    if anchor is None or positive is None or not {anchor, positive} <= set(source.texts(split)):
         return [], []
-    return texts_of(source, split, anchor), texts_of(source, split, positive)
+    return texts_of(source, split, anchor), text_lists(source, split, positive)
 
 
-def _shared(anchors: Sequence[str | None], positives: Sequence[str | None]) -> list[list[_Member]]:
+def _joined(texts: Sequence[str | None]) -> str | None:
+    return "\n".join(filter(None, texts)) if any(text is not None for text in texts) else None
+
+
+def _shared(anchors: Sequence[str | None], positives: Sequence[Sequence[str | None]]) -> list[list[_Member]]:
     """Return the groups of rows with one positive and several anchors; empty sides are left out."""
     groups: dict[str, list[_Member]] = {}
-    for i, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
-        key, side = normalise(positive), normalise(anchor)
-        if key and side:
-            groups.setdefault(key, []).append(_Member(i, side))
+    for i, (anchor, texts) in enumerate(zip(anchors, positives, strict=True)):
+        side = normalise(anchor)
+        for key in dict.fromkeys(map(normalise, texts)):
+            if key and side:
+                groups.setdefault(key, []).append(_Member(i, side))
     return [group for group in groups.values() if any(m.anchor != group[0].anchor for m in group)]
 
 
@@ -213,10 +221,10 @@ def _other_anchor(group: Sequence[_Member], member: _Member) -> int:
 
 
 def _equal(
-    row: FindingRow, source: AuditSource, anchors: Sequence[str | None], positives: Sequence[str | None]
+    row: FindingRow, source: AuditSource, anchors: Sequence[str | None], positives: Sequence[Sequence[str | None]]
 ) -> RowEvidence:
     positive = RowReference(
-        split=row.split, row=row.row, column=source.columns.positive, excerpt=excerpt(positives[row.row])
+        split=row.split, row=row.row, column=source.columns.positive, excerpt=excerpt(_joined(positives[row.row]))
     )
     return RowEvidence(
         split=row.split,
@@ -232,7 +240,7 @@ def _group(
     row: FindingRow,
     source: AuditSource,
     anchors: Sequence[str | None],
-    positives: Sequence[str | None],
+    positives: Sequence[Sequence[str | None]],
     groups: Mapping[int, Sequence[_Member]],
 ) -> RowEvidence:
     distinct = {member.anchor: member.row for member in reversed(groups[row.row])}
@@ -240,7 +248,7 @@ def _group(
         split=row.split,
         row=row.row,
         column=source.columns.positive,
-        excerpt=excerpt(positives[row.row]),
+        excerpt=excerpt(_joined(positives[row.row])),
         score=float(len(distinct)),
         related=tuple(
             RowReference(split=row.split, row=i, column=source.columns.anchor, excerpt=excerpt(anchors[i]))

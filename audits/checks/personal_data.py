@@ -32,7 +32,7 @@ class EmailAddresses:
         found means no match of this pattern, not that there is no personal data.
         """
         for split in source.splits:
-            for column in source.columns.texts:
+            for column in source.texts(split):
                 texts = texts_of(source, split, column)
                 counts = [len(find_addresses(text)) if text else 0 for text in texts]
                 rows = [FindingRow(split, i, None, None, float(count)) for i, count in enumerate(counts) if count]

@@ -11,7 +11,7 @@ from audits.checks._reporting import place as place_of
 from audits.checks._reporting import report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import cell, row_keys, texts_of
+from audits.text.cells import cell, row_keys, text_lists
 from audits.text.excerpts import excerpt
 from audits.text.minhash import THRESHOLD, near_matches
 from audits.text.normalise import count_words, normalise
@@ -98,25 +98,32 @@ def _earlier_and_later(source: AuditSource) -> Iterator[tuple[str, tuple[str, ..
 
     ordered = sorted(source.splits, key=position)
     for i, split in enumerate(ordered[:-1]):
-        yield split, tuple(ordered[i + 1 :])
+        later = tuple(other for other in ordered[i + 1 :] if not _same_part(split, other))
+        if later:
+            yield split, later
 
 
-def _columns(source: AuditSource) -> tuple[str, ...]:
+def _same_part(split: str, other: str) -> bool:
+    """Whether two datasets that are audited together are both trained on, or both evaluated on: ``train/a``."""
+    return "/" in split and split.partition("/")[0] == other.partition("/")[0]
+
+
+def _columns(source: AuditSource, split: str) -> tuple[str, ...]:
     """Return the sides that are compared; negatives may well repeat other texts."""
     columns = source.columns
-    return tuple(name for name in (columns.anchor, columns.positive, columns.text) if name is not None)
+    return tuple(name for name in (columns.anchor, columns.positive, columns.text) if name in source.texts(split))
 
 
 def _units(source: AuditSource, splits: Sequence[str]) -> Units:
     """Return where each normalised text of ``splits`` stands; too short ones are left out."""
-    columns = _columns(source)
     units: Units = {}
     for split in splits:
+        columns = _columns(source, split)
         for column in columns:
-            for row, text in enumerate(texts_of(source, split, column)):
-                key = normalise(text)
-                if key and (len(columns) == 1 or count_words(key, _MIN_WORDS) == _MIN_WORDS):
-                    units.setdefault(key, []).append(_Place(split, row, column))
+            for row, texts in enumerate(text_lists(source, split, column)):
+                for key in dict.fromkeys(map(normalise, texts)):
+                    if key and (len(columns) == 1 or count_words(key, _MIN_WORDS) == _MIN_WORDS):
+                        units.setdefault(key, []).append(_Place(split, row, column))
     return units
 
 
@@ -126,7 +133,7 @@ def _whole_rows(source: AuditSource, splits: Sequence[str]) -> Units:
     for split in splits:
         for row, key in enumerate(row_keys(source, split)):
             if key:
-                units.setdefault(key, []).extend(_Place(split, row, c) for c in _columns(source))
+                units.setdefault(key, []).extend(_Place(split, row, c) for c in _columns(source, split))
     return units
 
 
@@ -137,7 +144,7 @@ def _exact(source: AuditSource, split: str, later: Sequence[str]) -> _Leaks:
         _add(leaks, own[key], theirs[key], 1.0)
     own, theirs = _whole_rows(source, [split]), _whole_rows(source, later)
     for key in own.keys() & theirs.keys():
-        for column in _columns(source):
+        for column in _columns(source, split):
             same = [place for place in theirs[key] if place.column == column]
             _add(leaks, [place for place in own[key] if place.column == column], same, 1.0)
     return leaks
@@ -177,7 +184,7 @@ def _report(
     check: Check, source: AuditSource, split: str, later: Sequence[str], leaks: _Leaks, method: str
 ) -> Iterator[Observation]:
     total = sum(source.num_rows(other) for other in later)
-    for column in _columns(source):
+    for column in _columns(source, split):
         targets = {(own.row, other): target for (own, other), target in leaks.best.items() if own.column == column}
         rows = sorted(
             FindingRow(split, row, other, target.place.row, target.score) for (row, other), target in targets.items()

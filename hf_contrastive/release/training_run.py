@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audits.findings import AuditReport, RemedyRecord
+from audits.findings import AuditReport, Columns, RemedyRecord
 from audits.policy import Policy, load_policy
+from audits.source import join_sources, open_source
 from hf_contrastive.auditing import audit
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import payload, payload_digest
 from hf_contrastive.release.publish import publish, write_files
+from hf_contrastive.training.plans import named_splits
 from hf_contrastive.training.record import versions
 from model_cards.evidence import EvaluationReport, Evidence, Statement
 from model_cards.render import render
@@ -57,9 +59,25 @@ def write_evidence(trainer: ContrastiveTrainer, folder: Path) -> None:
 
 
 def audit_training_data(trainer: ContrastiveTrainer) -> AuditReport:
-    """Audit exactly what the trainer was given."""
-    given = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
-    return audit({name: dataset for name, dataset in given.items() if dataset is not None}, model=trainer.encoder)
+    """Audit exactly what the trainer was given; several datasets together, so that leakage between them is seen."""
+    splits = named_splits(trainer.train_dataset, trainer.eval_dataset)
+    columns = {split: _columns(trainer, split, part) for split, part in splits.items()}
+    if set(splits) <= {"train", "validation"}:
+        return audit(splits, model=trainer.encoder, label_column=next(iter(columns.values())).label)
+    source = join_sources(
+        [
+            open_source(part, split=split, text_columns=columns[split].texts, label_column=columns[split].label)
+            for split, part in splits.items()
+        ]
+    )
+    return audit(source, model=trainer.encoder)
+
+
+def _columns(trainer: ContrastiveTrainer, split: str, dataset: Any) -> Columns:
+    """Return what was trained on; a label of floats is a class to the trainer and none to an audit."""
+    columns = trainer.plans.of(dataset, split.partition("/")[2], called=f"{split} data").columns
+    kind = str(getattr(dataset.features.get(columns.label), "dtype", ""))
+    return replace(columns, label=None) if kind.startswith("float") else columns
 
 
 def push_training_run(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from audits.findings import Columns
+from hf_contrastive.auditing import common_columns
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
@@ -37,6 +39,14 @@ class DatasetPlan:
     data_format: DataFormat
     settings: Mapping[str, Any]
     trained: bool = False
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are read, by the roles of an audit."""
+        form = self.data_format
+        if form.kind in ("text", "labelled"):
+            return Columns(text=form.texts[0], label=form.label)
+        return Columns(anchor=form.texts[0], positive=form.texts[1], negatives=form.negatives, label=form.label)
 
     def prompts(self, spec: EncodingSpec) -> dict[str, str]:
         """Return the prefix of each text column: the query's for anchors, the document's for the others."""
@@ -110,8 +120,8 @@ class Plans:
         return "; ".join(f"{name}: {text}" for name, text in told.items())
 
     def text_columns(self) -> tuple[str, ...]:
-        """Return the text columns of all datasets that are trained on."""
-        return tuple(dict.fromkeys(name for plan in self.trained for name in plan.data_format.texts))
+        """Return the text columns of all datasets, named as an audit of them names its columns."""
+        return common_columns([plan.columns for plan in self]).texts
 
     def losses(self, loss: str | Loss, make: Callable[[str | Loss, DataFormat], Made]) -> dict[str, Made]:
         """Return what ``make`` gives for the loss of each dataset, by name; equal losses are made once.
