@@ -106,6 +106,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
             raise ConfigurationError(_OWN_COLLATOR)
         self.plans = plan_datasets(train_dataset, eval_dataset, args, dataset_settings)
         self.data_format = self.plans.first.data_format
+        classes = class_indices((train_dataset, eval_dataset), self.plans)
         loaded = load_model(model, tokenizer=processing_class, base_model_id=args.base_model_id)
         self._tokenizer = loaded.tokenizer
         self.spec = resolve_spec(loaded.spec, args, self.plans.prompts())
@@ -131,7 +132,6 @@ class ContrastiveTrainer(DataLoadingTrainer):
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config)
         drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
         self.data_views = TokenisedDatasets(loaded.tokenizer, self.plans, self.spec, args)
-        classes = class_indices((train_dataset, eval_dataset), self.plans)
         collator = self.data_views.collator(classes, deduplicate=args.deduplicate and not drawn)
         self.epochs = FollowEpochs(collator)
         super().__init__(

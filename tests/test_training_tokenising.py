@@ -250,6 +250,7 @@ def test_the_trainer_tells_once_what_it_cuts(make_trainer, topic_pairs, caplog):
     with caplog.at_level(logging.WARNING):
         trainer.train()
     told = [record.message for record in caplog.records if "max_length=6" in record.message]
+    assert trainer.truncated_fraction == 0.5
     assert told == [
         "Training data: 40 of 40 texts (100.0%) in `positive` are longer than max_length=6 tokens; "
         "what stands behind is not read."

@@ -36,6 +36,15 @@ class MixedRows(torch.utils.data.Dataset[RowBatch]):
         """Rows of each dataset."""
         return tuple(len(part) for part in self.parts.values())
 
+    @property
+    def truncated_fraction(self) -> float:
+        """Share of all texts that are longer than what is read."""
+        cut, texts = (
+            sum(sum(getattr(part, figure).values()) for part in self.parts.values())
+            for figure in ("truncated", "texts")
+        )
+        return cut / max(1, texts)
+
     def __len__(self) -> int:
         return int(self._ends[-1])
 

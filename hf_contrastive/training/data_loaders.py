@@ -22,6 +22,11 @@ class DataLoadingTrainer(CheckpointingTrainer):
     data_views: TokenisedDatasets
     epochs: FollowEpochs
 
+    @property
+    def truncated_fraction(self) -> float:
+        """Share of the texts that are trained on, of which ``max_length`` cuts the end."""
+        return self.data_views.of(self.train_dataset, "training").truncated_fraction
+
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> DataLoader[Any]:
         # what is audited and recorded stays the dataset of texts
         view: Any = self.data_views.of(dataset, description.lower(), self.train_dataset, self.eval_dataset)
