@@ -51,6 +51,7 @@ def loss_inputs(batch: Mapping[str, Any]) -> LossInputs:
     one_each = torch.arange(size + 1, device=ids.device)
     indptr, indices = batch.get("positives") or (one_each, one_each[:-1])
     negative_indptr, negative_indices = batch.get("negatives") or (None, None)
+    groups: Tensor | None = batch.get("groups")
     return LossInputs(
         anchor_ids=ids[:size],
         candidate_ids=ids[size:],
@@ -58,6 +59,8 @@ def loss_inputs(batch: Mapping[str, Any]) -> LossInputs:
         positive_indices=indices,
         negative_indptr=negative_indptr,
         negative_indices=negative_indices,
+        anchor_groups=groups[:size] if groups is not None else None,
+        candidate_groups=groups[size:] if groups is not None else None,
         labels=batch.get("label"),
         scores=batch.get("scores"),
         guide=batch.get("guide"),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 
 RUN = """
 import json, os, sys
@@ -105,6 +106,28 @@ def test_two_processes_train_as_one_on_the_union_of_their_batches(tmp_path, tiny
         assert not list(out.glob(".*"))
     ranks = sorted(path.name for path in (tmp_path / "out-2" / "checkpoint-1").glob("rng_state*"))
     assert ranks == ["rng_state_0.pth", "rng_state_1.pth"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"id_column": "page"}, {"mask_duplicates": False}], ids=["ids", "no-masks"])
+def test_ragged_rows_in_two_processes_are_those_of_one(tmp_path, tiny_bert, topic_pairs, settings):
+    texts = topic_pairs["positive"][:]
+    data = Dataset.from_dict(
+        {
+            "anchor": topic_pairs["anchor"],
+            "positive": [texts[i : i + 1 + i % 3] for i in range(40)],
+            "negatives": [texts[(i * 7) % 37 : (i * 7) % 37 + i % 4] for i in range(40)],
+            "page": [i // 3 for i in range(40)],
+        }
+    )
+    (single,) = run(tmp_path, tiny_bert, data, 1, 8, **settings)
+    first, second = run(tmp_path, tiny_bert, data, 2, 4, **settings)
+    assert first["gradients"] == second["gradients"]
+    for mine, theirs in zip(first["gradients"], single["gradients"], strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-6)
+    assert first["losses"] == pytest.approx(single["losses"], abs=1e-4)
+    for mine, theirs in zip(first["metrics"], single["metrics"], strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -40,9 +40,10 @@ infonce.chunkable = True  # type: ignore[attr-defined]  # a sum over anchors: ro
 
 
 def copies_of_positives(batch: LossInputs) -> Tensor:
-    """Return whether candidate j is the text of a positive of anchor i, ``[span, candidates]``.
+    """Return which candidates are no negatives of an anchor of the span, ``[span, candidates]``.
 
-    Equal anchors share their positives: the answer to the same question in another row is no negative.
+    They are the texts of its positives, and what other rows of the same id bring. Equal anchors share their
+    positives: the answer to the same question in another row is no negative.
     """
     start, stop = batch.span
     texts, text = torch.unique(batch.candidate_ids, return_inverse=True)
@@ -53,4 +54,10 @@ def copies_of_positives(batch: LossInputs) -> Tensor:
     known = asked[place] == anchors if len(asked) else torch.zeros_like(anchors, dtype=torch.bool)
     relevant = torch.zeros(len(asked), len(texts), dtype=torch.bool, device=text.device)
     relevant[place[known], text[batch.positive_indices[known]]] = True
-    return relevant[query][:, text]
+    copies = relevant[query][:, text]
+    if batch.anchor_groups is not None and batch.candidate_groups is not None:
+        grouped = batch.anchor_groups[start:stop, None] == batch.candidate_groups
+        # what was given as a hard negative of the anchor stays one
+        grouped[batch.negatives_of_span()] = False
+        copies |= grouped
+    return copies
