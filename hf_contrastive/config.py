@@ -105,6 +105,13 @@ class ContrastiveConfig(TrainingArguments):
     gather_negatives: bool = field(
         default=True, metadata={"help": "The other rows of all processes are negatives, not only of the own one."}
     )
+    lora_layers: str = field(
+        default="all", metadata={"help": "Layers that carry the adapter: all, or top-K; the layers below stay frozen."}
+    )
+    trunk_cache: str | None = field(
+        default=None,
+        metadata={"help": "Folder that keeps what leaves the frozen layers of top-K, so that later epochs skip them."},
+    )
     mask_duplicates: bool = field(
         default=True, metadata={"help": "A copy of a positive of the same anchor is no negative."}
     )
@@ -141,6 +148,14 @@ class ContrastiveConfig(TrainingArguments):
             _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual on CPUs")
         if self.max_memory is not None and not self.max_memory >= 0:
             msg = f"`max_memory` must be >= 0 (GB of kept graphs; 0 keeps none), got {self.max_memory}."
+            raise ConfigurationError(msg)
+        if self.trunk_cache is not None and (self.lora_layers == "all" or self.world_size > 1):
+            found = (
+                "lora_layers='all' trains every layer"
+                if self.lora_layers == "all"
+                else "several processes would share it"
+            )
+            msg = f"`trunk_cache` needs `lora_layers='top-K'` and one process, but {found}; leave it out."
             raise ConfigurationError(msg)
         if self.max_length is not None:
             _positive("max_length", self.max_length, "e.g. 256")

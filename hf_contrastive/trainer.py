@@ -44,6 +44,7 @@ from hf_contrastive.training.setup import (
     refuse_transform,
     resolve_spec,
 )
+from hf_contrastive.training.trunk import frozen_trunk
 from model_cards.evidence import EvaluationReport, Statement, TrainingRecord
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
         self.push_receipt: PushReceipt | None = None
         # the adapter's weights are drawn before Trainer sets the seed
         set_seed(args.seed)
-        encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config)
+        encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config, layers=args.lora_layers)
         drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
         self.data_views = TokenisedDatasets(loaded.tokenizer, self.plans, self.spec, args)
         collator = self.data_views.collator(classes, deduplicate=args.deduplicate and not drawn)
@@ -142,6 +143,14 @@ class ContrastiveTrainer(DataLoadingTrainer):
             eval_dataset=eval_dataset,
             processing_class=loaded.tokenizer,
             **kwargs,
+        )
+        self._engine.trunk = frozen_trunk(
+            self._plain_model,
+            loaded.tokenizer,
+            layers=args.lora_layers,
+            folder=args.trunk_cache,
+            weights=str(self.base.weights_sha256),
+            dtype=torch.float32,
         )
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True

@@ -76,12 +76,13 @@ def encoders(tiny_encoder):
 def pool_of(encoder, pooling, texts, budget):
     lengths = [len(text) for text in texts]
     ids = torch.tensor([token for text in texts for token in text], dtype=torch.long)
+    pool = Pool(ids, lengths, encoder.config.pad_token_id)
     with torch.no_grad():
         embedded = embed_pool(
-            lambda ids, mask: embed(encoder, POOLINGS[pooling], ids, mask),
-            Pool(ids, lengths, encoder.config.pad_token_id),
+            lambda rows, width: embed(encoder, POOLINGS[pooling], *pool.take(rows, width)),
             plan_chunks(lengths, budget),
             GraphBudget(0.0),
+            device=torch.device("cpu"),
         )
     return embedded.embeddings
 

@@ -97,6 +97,48 @@ def test_triplets_train(make_trainer, triplets):
     assert losses_of(trainer)[0] > np.log(8)
 
 
+def test_ragged_rows_train_and_every_positive_is_looked_for(make_trainer, topic_pairs):
+    texts = topic_pairs["positive"][:]
+    ragged = Dataset.from_dict(
+        {
+            "anchor": topic_pairs["anchor"],
+            "positive": [[text, f"{text} too"][: 1 + i % 2] for i, text in enumerate(texts)],
+            "negatives": [texts[i + 1 : i + 1 + i % 3] for i in range(len(texts))],
+        }
+    )
+    trainer = make_trainer(train_dataset=ragged, eval_dataset=ragged.select(range(13)), max_steps=20)
+    before = trainer.evaluate()
+    trainer.train()
+    after = trainer.evaluate()
+    assert after["eval_loss"] < before["eval_loss"]
+    # each pair stands for itself in the measure
+    flat = [(row["anchor"], text) for row in ragged.select(range(13)) for text in row["positive"]]
+    pairs = Dataset.from_dict({"anchor": [anchor for anchor, _ in flat], "positive": [text for _, text in flat]})
+    (ndcg,) = (item.after.value for item in evaluate(trainer.encoder, pairs).metrics if item.after.name == "ndcg@10")
+    assert after["eval_ndcg@10"] == pytest.approx(ndcg, abs=1e-6)
+    assert trainer.training_record().data_format == "(anchor, positive: list, negatives: list)"
+
+
+def test_graded_pairs_come_into_the_order_of_their_grades(make_trainer, topic_pairs):
+    words = [text.split()[-1] for text in topic_pairs["anchor"]]
+    pairs = [
+        (f"what is a {a}", f"what is a {b}", i // 10 == j // 10)
+        for i, a in enumerate(words)
+        for j, b in enumerate(words)
+    ]
+    pairs = [(a, b, 0.9 if same else 0.1) for a, b, same in pairs[::9]]
+    graded = Dataset.from_dict(dict(zip(("sentence1", "sentence2", "score"), zip(*pairs, strict=True), strict=True)))
+    trainer = make_trainer(
+        train_dataset=graded, eval_dataset=graded, max_steps=30, per_device_train_batch_size=16, learning_rate=2e-3
+    )
+    before = trainer.evaluate()
+    trainer.train()
+    after = trainer.evaluate()
+    assert after["eval_spearman"] > before["eval_spearman"] + 0.1
+    assert after["eval_loss"] < before["eval_loss"]
+    assert trainer.training_record().objective == "cosent"
+
+
 def test_a_loss_may_be_a_function(make_trainer):
     seen = []
 
@@ -217,6 +259,34 @@ def test_prompts_are_trained_with_kept_and_used(make_trainer, tmp_path):
     assert np.abs(by_prompt[None] - by_prompt["query"]).max() > 1e-3
     assert np.abs(by_prompt["query"] - by_prompt["document"]).max() > 1e-3
     assert np.array_equal(trainer.encoder.encode(["query : what is a cat"]), by_prompt["query"])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "weightedmean", "cls"])
+def test_a_step_pools_as_the_encoder_does(make_trainer, topic_pairs, pooling):
+    """Prompts left out of the pooling, in training and in what is published, equal texts embedded once or not."""
+    data = topic_pairs.select(range(8)).map(lambda row: {"positive": "query : " + row["anchor"]})
+    trainer = make_trainer(
+        train_dataset=data, query_prompt="query : ", document_prompt="what ", pooling=pooling, pool_prompt=False
+    )
+    batch = trainer.data_collator([data[row] for row in range(8)])
+    loss, columns = trainer._engine.evaluate(trainer.model.eval(), batch)
+    for name, prompt, column in zip(("anchor", "positive"), ("query", "document"), columns, strict=True):
+        unit = torch.nn.functional.normalize(column, dim=-1).numpy()
+        np.testing.assert_allclose(unit, trainer.encoder.encode(data[name], prompt=prompt), rtol=0, atol=1e-5)
+    trainer.data_collator.deduplicate = False
+    again, _ = trainer._engine.evaluate(trainer.model.eval(), trainer.data_collator([data[row] for row in range(8)]))
+    assert loss.item() == pytest.approx(again.item(), abs=1e-6)
+    trainer.train()
+    assert trainer.training_record().pooling == f"{pooling} without the prompt"
+
+
+def test_equal_tokens_are_two_texts_where_only_one_has_a_prompt(make_trainer):
+    data = Dataset.from_dict({"anchor": ["a cat"] * 8, "positive": ["query : a cat"] * 8})
+    options = {"train_dataset": data, "query_prompt": "query : "}
+    for pool_prompt, texts in ((True, 1), (False, 2)):
+        trainer = make_trainer(**options, pool_prompt=pool_prompt)
+        batch = trainer.data_collator([data[row] for row in range(8)])
+        assert len(batch["lengths"]) == texts
 
 
 def test_settings_override_what_the_model_brings(make_trainer, caplog):

@@ -102,6 +102,7 @@ class TokenisedDatasets:
             seed=args.seed,
             process_index=args.process_index,
             pool_prompt=self._spec.pool_prompt,
+            keep_keys=args.trunk_cache is not None,
         )
 
     def of(self, dataset: Any, role: str, *among: Any) -> TokenisedRows | MixedRows:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor, distributed
@@ -18,10 +20,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hf_contrastive.training.batching import ChunkPlan, Pool, plan_chunks
 from hf_contrastive.training.gathering import ProcessExchange
-from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
+from hf_contrastive.training.gradient_cache import EmbedRows, GraphBudget, embed_pool
 from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
 from hf_contrastive.training.objectives import Objective, loss_inputs
 from hf_contrastive.training.pooling import Pooling
+from hf_contrastive.training.trunk import FrozenTrunk, text_keys
 
 CHUNK_TOKENS = {"cpu": 1024}
 """Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
@@ -44,6 +47,7 @@ class Engine:
         budget: of the graphs that a step keeps.
         gather: whether the candidates of all processes are negatives.
         width_multiple: widths are rounded up to a multiple of it.
+        trunk: computes the frozen layers, where only the last ones are trained.
         objectives: the loss of each dataset by name, where there are several.
     """
 
@@ -54,6 +58,7 @@ class Engine:
     budget: GraphBudget
     gather: bool = True
     width_multiple: int = 1
+    trunk: FrozenTrunk | None = None
     objectives: Mapping[str, Objective] = field(default_factory=dict)
 
     def write(self, checkpoint: Path) -> None:
@@ -94,7 +99,10 @@ class Engine:
         """Return loss and unnormalised columns ``[n, dim]`` without a graph; every process has its own negatives."""
         with torch.no_grad() if not torch.is_inference_mode_enabled() else contextlib.nullcontext():
             embedded = embed_pool(
-                self._embed(model), self._pool(inputs), self.plan(inputs["lengths"]), GraphBudget(0.0)
+                self._embed(model, inputs),
+                self.plan(inputs["lengths"]),
+                GraphBudget(0.0),
+                device=inputs["input_ids"].device,
             )
             pool = _spread(embedded.embeddings, inputs)
             loss = loss_only(self.objective_of(inputs), pool, inputs["sizes"], loss_inputs(inputs))
@@ -108,11 +116,11 @@ class Engine:
             inputs: a batch; tensors on the model's device.
         """
         wrapped = isinstance(model, DistributedDataParallel)
-        embed = self._embed(model.module if wrapped else model)
+        embed = self._embed(model.module if wrapped else model, inputs)
         # the gradients of all processes are exchanged when the wrapped model goes back: once, with the last chunk
-        last = self._embed(model) if wrapped else None
-        pool, plan = self._pool(inputs), self.plan(inputs["lengths"])
-        embedded = embed_pool(embed, pool, plan, self.budget, keep_last=not wrapped)
+        last = self._embed(model, inputs) if wrapped else None
+        plan, device = self.plan(inputs["lengths"]), inputs["input_ids"].device
+        embedded = embed_pool(embed, plan, self.budget, device=device, keep_last=not wrapped)
         exchange = ProcessExchange() if wrapped and self.gather else None
         objective = self.objective_of(inputs)
         stage = run_loss_stage(
@@ -128,7 +136,7 @@ class Engine:
             gradient = gradient * exchange.world_size
 
         def go_back(scale: Tensor) -> None:
-            embedded.backward(scale * gradient, pool, embed, last=last)
+            embedded.backward(scale * gradient, embed, last=last)
             self._add_own_gradients(objective, stage, scale, average=wrapped and exchange is None)
 
         apply: Callable[..., Tensor] = _WithWayBack.apply
@@ -145,13 +153,21 @@ class Engine:
                 gradient = gradient / distributed.get_world_size()
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
-    def _pool(self, inputs: Mapping[str, Any]) -> Pool:
-        return Pool(inputs["input_ids"], inputs["lengths"], self.pad_token_id)
+    def _embed(self, model: Any, inputs: Mapping[str, Any]) -> EmbedRows:
+        pool = Pool(inputs["input_ids"], inputs["lengths"], self.pad_token_id)
+        caches = self.trunk is not None and self.trunk.cache is not None
+        keys = text_keys(inputs["input_ids"], inputs["lengths"]) if caches else None
 
-    def _embed(self, model: Any) -> Callable[[Tensor, Tensor], Tensor]:
-        def embed(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-            hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            return self.pooling(hidden, attention_mask)
+        def embed(rows: npt.NDArray[np.int64], width: int) -> Tensor:
+            input_ids, attention_mask = pool.take(rows, width)
+            if self.trunk is None:
+                hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            else:
+                asked = [keys[row] for row in rows] if keys is not None else None
+                hidden = self.trunk(model, input_ids, attention_mask, keys=asked, lengths=pool.lengths[rows])
+            skipped = inputs.get("prompt_lengths")
+            left_out = torch.from_numpy(skipped[rows]).to(hidden.device) if skipped is not None else None
+            return self.pooling(hidden, attention_mask, left_out)
 
         return embed
 

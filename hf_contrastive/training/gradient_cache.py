@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hf_contrastive.training.batching import ChunkPlan, Pool
+from hf_contrastive.training.batching import ChunkPlan
 
-Embed = Callable[[Tensor, Tensor], Tensor]
-"""``(input_ids [n, length], attention_mask [n, length]) -> embeddings [n, dim]``"""
+EmbedRows = Callable[[npt.NDArray[np.int64], int], Tensor]
+"""``(rows of the pool [n], width in tokens) -> embeddings [n, dim]``"""
 
 
 @dataclass(slots=True)
@@ -59,12 +61,11 @@ class Embedded:
     kept: dict[int, Tensor] = field(default_factory=dict)
     _random: dict[int, RandomState] = field(default_factory=dict)
 
-    def backward(self, gradient: Tensor, pool: Pool, embed: Embed, *, last: Embed | None = None) -> None:
+    def backward(self, gradient: Tensor, embed: EmbedRows, *, last: EmbedRows | None = None) -> None:
         """Add the weights' gradients, chunk by chunk.
 
         Args:
             gradient: of the embeddings, ``[n, dim]``.
-            pool: the texts.
             embed: embeds the chunks whose graph was not kept.
             last: embeds the last chunk; a distributed model exchanges gradients when that one goes back.
         """
@@ -74,19 +75,21 @@ class Embedded:
                 final = last is not None and number == len(self.plan.chunks) - 1
                 again = last if final and last is not None else embed
                 with torch.enable_grad(), replayed(self._random.pop(number, None)):
-                    embeddings = again(*pool.take(rows, self.plan.widths[number]))
+                    embeddings = again(rows, self.plan.widths[number])
             part = gradient[torch.from_numpy(rows).to(gradient.device)]
             embeddings.backward(part.to(embeddings.dtype))  # type: ignore[no-untyped-call]
 
 
-def embed_pool(embed: Embed, pool: Pool, plan: ChunkPlan, budget: GraphBudget, *, keep_last: bool = True) -> Embedded:
+def embed_pool(
+    embed: EmbedRows, plan: ChunkPlan, budget: GraphBudget, *, device: torch.device, keep_last: bool = True
+) -> Embedded:
     """Embed a pool chunk by chunk, keeping graphs while the budget lasts.
 
     Args:
         embed: the encoder with its pooling.
-        pool: the texts.
-        plan: which of them are computed together.
+        plan: which texts are computed together.
         budget: of kept graphs; what a token costs is measured and noted in it.
+        device: of the embeddings.
         keep_last: whether the last chunk's graph may be kept.
     """
     outputs: list[Tensor] = []
@@ -97,9 +100,9 @@ def embed_pool(embed: Embed, pool: Pool, plan: ChunkPlan, budget: GraphBudget, *
         measure = budget.limit > 0 and width > budget.width
         keep = measure or budget.allows(used, tokens)
         keep = keep and torch.is_grad_enabled() and (keep_last or number < len(plan.chunks) - 1)
-        before = RandomState.now(pool.input_ids.device) if torch.is_grad_enabled() else None
+        before = RandomState.now(device) if torch.is_grad_enabled() else None
         with torch.set_grad_enabled(keep), _bytes_held(measure and keep) as held:
-            embeddings = embed(*pool.take(rows, width))
+            embeddings = embed(rows, width)
         if measure and keep:
             budget.bytes_per_token, budget.width = held.total / max(1, tokens), width
             keep = budget.allows(used, tokens)
@@ -109,7 +112,7 @@ def embed_pool(embed: Embed, pool: Pool, plan: ChunkPlan, budget: GraphBudget, *
         elif before is not None and before.was_drawn_from():
             result._random[number] = before
         outputs.append(embeddings.detach())
-    order = torch.cat([torch.from_numpy(rows) for rows in plan.chunks]).to(pool.input_ids.device)
+    order = torch.cat([torch.from_numpy(rows) for rows in plan.chunks]).to(device)
     embedded = torch.cat(outputs)
     result.embeddings = torch.empty_like(embedded).index_copy_(0, order, embedded)
     return result

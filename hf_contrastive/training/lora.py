@@ -14,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.training.trunk import layer_list, trained_layers
 from model_cards.evidence import Adapter
 
 PeftArgument: TypeAlias = Literal["auto"] | LoraConfig | None
@@ -64,18 +65,23 @@ def reachable_linears(model: nn.Module, tokenizer: Any) -> tuple[list[str], list
     return [n for n in names if n in reached], [n for n in names if n not in reached]
 
 
-def add_adapter(model: Any, tokenizer: Any, peft_config: Any) -> Any:
+def add_adapter(model: Any, tokenizer: Any, peft_config: Any, *, layers: str = "all") -> Any:
     """Wrap ``model`` with an adapter, or prepare it for training all weights when ``peft_config`` is None.
 
     Args:
         model: a plain encoder, or a PeftModel, which is returned as it is.
         tokenizer: its tokenizer.
         peft_config: ``"auto"`` (rank 16, alpha 32, every reachable linear layer), a LoraConfig, or None.
+        layers: ``all``, or ``top-K``: only the last K layers carry an adapter, the others stay frozen.
 
     Raises:
         ConfigurationError: the value is none of these, no layer would carry an adapter, or the given adapter
             is frozen.
     """
+    if layers != "all" and (isinstance(model, PeftModel) or peft_config is None):
+        given = "`model` brings an adapter of its own" if isinstance(model, PeftModel) else "`peft_config` is None"
+        msg = f"`lora_layers` {layers!r} says where a new adapter goes, but {given}; leave `lora_layers` at 'all'."
+        raise ConfigurationError(msg)
     if isinstance(model, PeftModel):
         if not any(parameter.requires_grad for parameter in model.parameters()):
             msg = (
@@ -102,6 +108,8 @@ def add_adapter(model: Any, tokenizer: Any, peft_config: Any) -> Any:
     reached, unreached = reachable_linears(model, tokenizer)
     if config.target_modules in (None, "all-linear"):
         config.target_modules = _suffixes(reached)
+    if layers != "all":
+        config.target_modules = _within_last_layers(model, layers, config.target_modules, reached)
     config.exclude_modules = _excluding(
         config.exclude_modules, [name for name in unreached if _targets(config.target_modules, name)]
     )
@@ -143,6 +151,21 @@ def _excluding(given: Any, names: list[str]) -> Any:
     if isinstance(given, str):
         return "|".join([f"(?:{given})", *map(re.escape, names)])
     return [*(given or ()), *names] or None
+
+
+def _within_last_layers(model: nn.Module, setting: str, targets: Any, reached: list[str]) -> list[str]:
+    """Return the full names of the targeted linear layers within the layers that ``setting`` trains."""
+    name, stack = layer_list(model)
+    first = len(stack) - trained_layers(setting, len(stack))
+    inside = re.compile(rf"{re.escape(name)}\.(\d+)\.")
+    places = [(layer, inside.match(layer)) for layer in reached]
+    found = [layer for layer, place in places if place and int(place.group(1)) >= first and _targets(targets, layer)]
+    if not found:
+        msg = (
+            f"`lora_layers` {setting!r}: none of the last layers holds a layer that `target_modules` {targets!r} names."
+        )
+        raise ConfigurationError(msg)
+    return found
 
 
 def _suffixes(names: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 ``embeddings`` are L2-normalised columns ``[n, dim]`` (anchor first); :class:`LossInputs` says by ids
 which candidate is a positive of which anchor; ``scale`` is 1 / temperature. To add a loss, put a file with a
 function of the file's name here; it is found by :func:`losses` and can be named in ``ContrastiveConfig.loss``.
+Keyword arguments after ``scale``, numbers or truth values with a default, are its options: ``triplet(margin=0.2)``.
 
 A loss that is a sum over anchors declares ``chunkable = True`` and returns the part of ``batch.span``: the parts
 of all spans add up to the loss, so that no matrix of all similarities is held, and each process of a distributed
@@ -12,14 +13,13 @@ run computes its own rows against the candidates of all.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from hf_contrastive.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,13 @@ def is_chunkable(loss: Loss) -> bool:
     return bool(getattr(loss, "chunkable", False))
 
 
+def options_of(loss: Loss) -> dict[str, float | bool]:
+    """Return the options of ``loss`` with their defaults."""
+    known = ("embeddings", "batch", "scale")
+    parameters = inspect.signature(loss).parameters
+    return {name: parameter.default for name, parameter in parameters.items() if name not in known}
+
+
 def losses() -> dict[str, Loss]:
     """Return every loss of this package by name."""
     found: dict[str, Loss] = {}
@@ -100,18 +107,3 @@ def losses() -> dict[str, Loss]:
         if callable(function):
             found[info.name] = function
     return found
-
-
-def loss_function(name: str | Loss) -> Loss:
-    """Return the loss called ``name``, or ``name`` itself when it is a function.
-
-    Raises:
-        ConfigurationError: there is none of that name.
-    """
-    if callable(name):
-        return name
-    known = losses()
-    if name not in known:
-        msg = f"`loss` must be one of {', '.join(sorted(known))} or a function, got {name!r}."
-        raise ConfigurationError(msg)
-    return known[name]

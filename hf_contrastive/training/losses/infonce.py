@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from hf_contrastive.training.losses import LossInputs
+from hf_contrastive.training.relations import candidates_of, copies_of_positives, log_sum, mean_over_positives
 
 
 def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | Tensor) -> Tensor:
@@ -23,41 +23,17 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float |
 
     Returns:
         A scalar: the part of ``batch.span``.
+
+    Raises:
+        DataFormatError: there is no column of positives.
     """
+    candidates = candidates_of(embeddings, "infonce")
     start, stop = batch.span
-    candidates = torch.cat(embeddings[1:])
     logits = scale * embeddings[0][start:stop] @ candidates.T
     rows, positives = batch.positives_of_span()
-    counts = batch.positive_indptr[start : stop + 1].diff()
-    copies = copies_of_positives(batch)
-    copies[rows, positives] = False  # the positives themselves stay
-    log_denominator = logits.masked_fill(copies, -torch.inf).logsumexp(dim=1)
-    terms = (log_denominator[rows] - logits[rows, positives]) / counts[rows]
-    return terms.sum() / len(batch.anchor_ids)
+    log_denominator = log_sum(logits, copies_of_positives(batch))
+    terms = log_denominator[rows] - logits[rows, positives]
+    return mean_over_positives(terms, batch)
 
 
 infonce.chunkable = True  # type: ignore[attr-defined]  # a sum over anchors: rows can be computed apart
-
-
-def copies_of_positives(batch: LossInputs) -> Tensor:
-    """Return which candidates are no negatives of an anchor of the span, ``[span, candidates]``.
-
-    They are the texts of its positives, and what other rows of the same id bring. Equal anchors share their
-    positives: the answer to the same question in another row is no negative.
-    """
-    start, stop = batch.span
-    texts, text = torch.unique(batch.candidate_ids, return_inverse=True)
-    asked, query = torch.unique(batch.anchor_ids[start:stop], return_inverse=True)
-    counts = batch.positive_indptr.diff()
-    anchors = torch.repeat_interleave(batch.anchor_ids, counts)
-    place = torch.searchsorted(asked, anchors).clamp(max=max(0, len(asked) - 1))
-    known = asked[place] == anchors if len(asked) else torch.zeros_like(anchors, dtype=torch.bool)
-    relevant = torch.zeros(len(asked), len(texts), dtype=torch.bool, device=text.device)
-    relevant[place[known], text[batch.positive_indices[known]]] = True
-    copies = relevant[query][:, text]
-    if batch.anchor_groups is not None and batch.candidate_groups is not None:
-        grouped = batch.anchor_groups[start:stop, None] == batch.candidate_groups
-        # what was given as a hard negative of the anchor stays one
-        grouped[batch.negatives_of_span()] = False
-        copies |= grouped
-    return copies

@@ -16,7 +16,7 @@ def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | 
     the rows that have another row of their class in the batch (Khosla et al., 2020, eq. 2, "L_out").
 
     Args:
-        embeddings: one column ``[batch, dim]``.
+        embeddings: columns ``[batch, dim]``, of which the first is read.
         batch: ``labels`` ``[batch]`` are read.
         scale: 1 / temperature.
 
@@ -27,9 +27,9 @@ def supcon(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float | 
         DataFormatError: the batch has no labels.
     """
     if batch.labels is None:
-        msg = "The supervised contrastive loss needs a `label` column; the batch has none."
+        msg = "`supcon` needs a `label` column; the batch has none. Give the columns (text, label)."
         raise DataFormatError(msg)
-    (texts,) = embeddings
+    texts = embeddings[0]
     start, stop = batch.span
     own = torch.arange(start, stop, device=texts.device)[:, None] == torch.arange(len(texts), device=texts.device)
     logits = (scale * texts[start:stop] @ texts.T).masked_fill(own, -torch.inf)
