@@ -116,7 +116,7 @@ def test_the_source_may_stand_anywhere_as_a_flag():
         (["data", "--model", "m", "--lora-alpha", "-1"], ["`--lora-alpha`"]),
         (["data", "--model", "m", "--temperature", "0"], ["`temperature` must be > 0"]),
         (["data", "--model", "m", "--temperature", "nan"], ["`temperature` must be > 0"]),
-        (["data", "--model", "m", "--loss", "triplet"], ["`loss`", "infonce", "'triplet'"]),
+        (["data", "--model", "m", "--loss", "triplex"], ["`loss`", "infonce", "'triplex'"]),
         (["data", "--model", "m", "--save_strategy", "often"], ["often"]),
         (["data", "--model", "m", "--load_best_model_at_end", "true"], ["settings can not be used"]),
         (["data", "--model", "m", "--per_device_train_batch_size", "1"], [">= 2, got 1"]),

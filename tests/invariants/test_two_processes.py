@@ -59,8 +59,10 @@ if dist.is_initialized():
 """
 
 # accelerate starts several CPU processes only by the launcher that it names after GPUs
-LAUNCH = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2",
-          "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+LAUNCH = [
+    *("-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"),
+    *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
+]
 
 
 def run(tmp_path, tiny_bert, data, processes, batch, **settings):
