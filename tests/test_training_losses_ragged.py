@@ -30,8 +30,16 @@ class Ragged:
     labels: list
     grades: list
     teacher: list
+    groups: list | None
     split: int
     seed: int
+
+    @property
+    def candidate_groups(self):
+        """The highest number of a row that each was given with."""
+        rows = sorted(zip(self.groups, self.positives, self.negatives, strict=True))
+        owners = {j: group for group, positives, negatives in rows for j in (*positives, *negatives)}
+        return [owners[j] for j in range(len(self.candidate_ids))]
 
     def columns(self, dim=4):
         generator = torch.Generator().manual_seed(self.seed)
@@ -54,6 +62,8 @@ class Ragged:
             positive_indices=positive_indices,
             negative_indptr=negative_indptr,
             negative_indices=negative_indices,
+            anchor_groups=torch.tensor(self.groups) if self.groups else None,
+            candidate_groups=torch.tensor(self.candidate_groups) if self.groups else None,
             labels=torch.tensor(self.labels),
             scores=torch.tensor(self.grades if name == "cosent" else self.teacher, dtype=torch.float64),
             guide=self.guide(),
@@ -75,6 +85,7 @@ class Ragged:
             labels=[self.labels[i] for i in anchors],
             grades=[self.grades[i] for i in anchors],
             teacher=[self.teacher[j] for j in candidates],
+            groups=[self.groups[i] for i in anchors] if self.groups else None,
         )
 
 
@@ -94,6 +105,7 @@ def batches(draw, fewest=1):
     # a positive may be shared with another anchor
     if anchors > 1 and draw(st.booleans()):
         positives[0] = [*positives[0], positives[1][0]]
+    groups = draw(st.none() | st.lists(st.integers(0, 3), min_size=anchors, max_size=anchors))
     numbers = st.floats(-3, 3, allow_nan=False, width=16)
     return Ragged(
         anchor_ids=draw(st.lists(st.integers(100, 102), min_size=anchors, max_size=anchors)),
@@ -103,6 +115,7 @@ def batches(draw, fewest=1):
         labels=draw(st.lists(st.integers(0, 2), min_size=anchors, max_size=anchors)),
         grades=draw(st.lists(st.integers(0, 2), min_size=anchors, max_size=anchors)),
         teacher=draw(st.lists(numbers, min_size=total, max_size=total)),
+        groups=groups,
         split=draw(st.integers(1, total)),
         seed=draw(st.integers(0, 2**20)),
     )
@@ -116,6 +129,7 @@ EXAMPLE = Ragged(
     labels=[0, 1, 0, 1],
     grades=[2, 0, 1, 1],
     teacher=[0.5, 1.0, -1.0, 2.0, 0.25, 3.0, -2.0, 0.0, 1.5, 0.75],
+    groups=[0, 1, 2, 1],
     split=4,
     seed=3,
 )
@@ -143,11 +157,24 @@ class Loops:
         return self.listed(self.batch.positives, i, self.batch.candidate_ids[j])
 
     def given(self, i, j):
-        return self.relevant(i, j) or self.listed(self.batch.negatives, i, self.batch.candidate_ids[j])
+        listed = self.listed(self.batch.negatives, i, self.batch.candidate_ids[j])
+        return self.relevant(i, j) or listed or self.grouped(i, j)
+
+    def grouped(self, i, j):
+        """Whether candidate j was given with a row of the same id as anchor i's."""
+        return self.batch.groups is not None and self.batch.groups[i] == self.batch.candidate_groups[j]
+
+    def no_negative(self, i, j):
+        """Whether candidate j leaves the negatives of anchor i, of which it is no positive."""
+        return self.relevant(i, j) or (self.grouped(i, j) and j not in self.batch.negatives[i])
+
+    def found_by(self, k, p):
+        """Whether positive p is no negative of anchor k."""
+        return self.relevant(k, p) or self.grouped(k, p)
 
     def related(self, i, k):
         ids = self.batch.anchor_ids
-        return ids[i] == ids[k] or any(self.relevant(k, p) for p in self.batch.positives[i])
+        return ids[i] == ids[k] or any(self.found_by(k, p) for p in self.batch.positives[i])
 
     def mean(self, term):
         """Average ``term(i, p)`` over positives, then over anchors."""
@@ -158,11 +185,11 @@ class Loops:
         return torch.exp(SCALE * a @ b)
 
     def to_candidates(self, i):
-        kept = [j for j in self.m if j in self.batch.positives[i] or not self.relevant(i, j)]
+        kept = [j for j in self.m if j in self.batch.positives[i] or not self.no_negative(i, j)]
         return sum(self.e(self.anchors[i], self.candidates[j]) for j in kept)
 
     def to_anchors(self, i, p):
-        kept = [k for k in self.n if k == i or not self.relevant(k, p)]
+        kept = [k for k in self.n if k == i or not self.found_by(k, p)]
         return sum(self.e(self.anchors[k], self.candidates[p]) for k in kept)
 
     def of_pair(self, i, p):
@@ -193,14 +220,14 @@ class Loops:
             limit = pair - margin - relative_margin * abs(pair)
             z = self.of_pair(i, p)
             for j in self.m:
-                allowed = j in self.batch.positives[i] or not self.relevant(i, j)
+                allowed = j in self.batch.positives[i] or not self.no_negative(i, j)
                 if j != p and allowed and queries[i] @ texts[j] <= limit:
                     z = z + self.e(self.anchors[i], self.candidates[j])
             for k in self.n:
                 if contrast_anchors and not self.related(i, k) and queries[i] @ queries[k] <= limit:
                     z = z + self.e(self.anchors[i], self.anchors[k])
             for j in known:
-                if contrast_positives and not self.relevant(i, j) and texts[p] @ texts[j] <= limit:
+                if contrast_positives and not self.found_by(i, j) and texts[p] @ texts[j] <= limit:
                     z = z + self.e(self.candidates[p], self.candidates[j])
             return -torch.log(self.of_pair(i, p) / z)
 
@@ -397,6 +424,7 @@ def test_a_span_computes_nothing_of_the_size_of_all_anchors_by_all_candidates(na
         labels=[i % 7 for i in range(anchors)],
         grades=[i % 5 for i in range(anchors)],
         teacher=[float(j % 3) for j in range(total)],
+        groups=[i // 2 for i in range(anchors)],
         split=anchors,
         seed=0,
     )

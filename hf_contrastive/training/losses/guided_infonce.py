@@ -36,7 +36,7 @@ def guided_infonce(
     of the batch. A text leaves Z where the guide's similarity of the same pair of texts exceeds
     ``g - margin - relative_margin * |g|`` with ``g`` its similarity of q_i and d_p (Solatorio, 2024). The
     pair itself stays. Whatever the guide finds, copies of i's positives, anchors that share a positive with i, and
-    positives of i among the d_l leave too.
+    positives of i among the d_l leave too, and so do rows with the same id.
 
     Args:
         embeddings: anchors ``[anchors, dim]``, then columns of positives and hard negatives ``[n, dim]``.

@@ -14,7 +14,7 @@ def infonce(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: float |
     ``-log(exp(scale * s_ip) / sum_j exp(scale * s_ij))`` averaged over anchors (van den Oord et al., 2018,
     eq. 4, on cosine similarities with temperature 1 / scale). With several positives the terms are averaged.
     Candidates that are the same text as a positive of the anchor, or of an equal anchor in another row, leave
-    the denominator.
+    the denominator, and so do those of other rows with the same id.
 
     Args:
         embeddings: anchors ``[anchors, dim]``, then columns of positives and hard negatives ``[n, dim]``.

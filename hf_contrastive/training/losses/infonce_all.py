@@ -26,7 +26,7 @@ def infonce_all(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scale: flo
     ``e = exp(scale * s)`` (Li et al., 2023, "improved contrastive loss"). The pair itself stands in the first and the
     third sum, as there; j runs over hard negatives too, but the last sum leaves out all texts that were given for
     anchor i, since they are of one matter. Also left out: copies of i's positives (first sum), anchors that share a
-    positive with i (second), or that have the text of p among their positives (third).
+    positive with i (second), or that have the text of p among their positives (third), and rows with the same id (all).
 
     Args:
         embeddings: anchors ``[anchors, dim]``, then columns of positives and hard negatives ``[n, dim]``.

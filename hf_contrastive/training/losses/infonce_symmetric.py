@@ -16,7 +16,7 @@ def infonce_symmetric(embeddings: tuple[Tensor, ...], batch: LossInputs, *, scal
     The second is ``-log(exp(scale * s_ip) / sum_k exp(scale * s_kp))`` over the anchors k of the batch, averaged
     over the positives p of an anchor i, then over anchors (Radford et al., 2021, figure 3). Hard negatives stand in
     the first denominator alone: they have no anchor to find. An anchor that is equal to i, or that has the text of p
-    among its positives, leaves the second, as copies of positives leave the first.
+    among its positives, leaves the second, as copies of positives leave the first; so do rows with the same id.
 
     Args:
         embeddings: anchors ``[anchors, dim]``, then columns of positives and hard negatives ``[n, dim]``.

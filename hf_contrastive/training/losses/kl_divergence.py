@@ -34,9 +34,7 @@ def kl_divergence(
         DataFormatError: there is no column of positives, or no hard negatives or no scores were given.
     """
     if not teacher_temperature > 0:
-        msg = (
-            f"`teacher_temperature` must be > 0, got {teacher_temperature}; 1 leaves the teacher's scores as they are."
-        )
+        msg = f"`teacher_temperature` must be > 0, got {teacher_temperature}; 1 leaves its scores as they are."
         raise ConfigurationError(msg)
     candidates_of(embeddings, "kl_divergence")
     rows, candidates = given_candidates(batch, "kl_divergence")
