@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from transformers import TrainingArguments
 from audits.errors import PolicyError
 from audits.policy import LEVELS, load_policy
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.training.losses import losses
+from hf_contrastive.training.objective_terms import parse_loss
 from hf_contrastive.training.pooling import POOLINGS
 from hf_contrastive.training.sampling import SAMPLINGS
 from hf_contrastive.training.views import VIEWS
@@ -54,6 +55,15 @@ class ContrastiveConfig(TrainingArguments):
     loss: str = field(
         default="auto",
         metadata={"help": "auto (supcon for labelled text, infonce otherwise) or the name of a loss."},
+    )
+    learn_temperature: bool = field(
+        default=False, metadata={"help": "Learn the temperature, from `temperature` on; 1 / temperature stays <= 100."}
+    )
+    matryoshka_dims: list[int] | None = field(
+        default=None, metadata={"help": "Add up the loss of embeddings cut to these dimensions, e.g. 384 128 64."}
+    )
+    guide_model: str | None = field(
+        default=None, metadata={"help": "Hub id or folder of the model that guided_infonce asks what is no negative."}
     )
     pooling: str | None = field(
         default=None, metadata={"help": "mean, weightedmean, cls or lasttoken; default: the model's own, else mean."}
@@ -141,6 +151,14 @@ class ContrastiveConfig(TrainingArguments):
             # nn.DataParallel would split every chunk and gather nothing
             logger.warning("One of %d GPUs is used; start the script with `accelerate launch` to use all.", self.n_gpu)
             self._n_gpu = 1
+        for name, active in (("fsdp", self.fsdp), ("deepspeed", self.deepspeed)):
+            if active or os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false") == "true":
+                msg = (
+                    f"`{name}` can not be used: chunks that are kept and computed again have not been tested with "
+                    "sharded weights. Use DistributedDataParallel (`accelerate launch --multi_gpu`); `max_memory`, "
+                    "`chunk_tokens` and LoRA bound the memory."
+                )
+                raise ConfigurationError(msg)
         _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
         if str(self.chunk_tokens) == "auto":
             self.chunk_tokens = None
@@ -168,7 +186,7 @@ class ContrastiveConfig(TrainingArguments):
         if self.remove_unused_columns:
             msg = "`remove_unused_columns` must be False: the text columns are no arguments of the model."
             raise ConfigurationError(msg)
-        _one_of("loss", self.loss, ["auto", *losses()])
+        parse_loss(self.loss)
         if self.pooling is not None:
             _one_of("pooling", self.pooling, list(POOLINGS))
         _one_of("multi_dataset_sampling", self.multi_dataset_sampling, list(SAMPLINGS))

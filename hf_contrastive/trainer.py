@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from transformers import set_seed
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 
-from audits.findings import AuditReport, DatasetRef, RemedyRecord
+from audits.findings import DatasetRef
 from hf_contrastive.auditing import references
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.encoder import TextEncoder, evaluating
@@ -23,10 +22,10 @@ from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.checkpoints import complete_checkpoint, last_complete_checkpoint
 from hf_contrastive.training.collator import FollowEpochs
 from hf_contrastive.training.data import TokenisedDatasets
-from hf_contrastive.training.data_loaders import DataLoadingTrainer
 from hf_contrastive.training.encoding import write_spec
 from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
 from hf_contrastive.training.faults import memory_named, refuse_no_number
+from hf_contrastive.training.guide import guide_of
 from hf_contrastive.training.held_out import HeldOut
 from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
@@ -34,9 +33,19 @@ from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
 from hf_contrastive.training.merged_lora import merged_lora
 from hf_contrastive.training.meter import Meter
-from hf_contrastive.training.objectives import loss_inputs, objective
+from hf_contrastive.training.objective_state import (
+    ForgetGradients,
+    learned_parameters,
+    learned_temperatures,
+    make_objectives,
+    read_objectives,
+    with_parameters,
+    write_objectives,
+)
+from hf_contrastive.training.objectives import loss_inputs
 from hf_contrastive.training.plans import Settings, class_indices, name_of, named_splits, parts_of, plan_datasets
 from hf_contrastive.training.pooling import pooling
+from hf_contrastive.training.publishing import PublishingTrainer
 from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
 from hf_contrastive.training.setup import (
@@ -45,19 +54,14 @@ from hf_contrastive.training.setup import (
     resolve_spec,
 )
 from hf_contrastive.training.trunk import frozen_trunk
-from model_cards.evidence import EvaluationReport, Statement, TrainingRecord
-
-if TYPE_CHECKING:
-    from huggingface_hub import CommitInfo
-
-    from hf_contrastive.release.hub import PushReceipt
+from model_cards.evidence import TrainingRecord
 
 logger = logging.getLogger(__name__)
 
 _OWN_COLLATOR = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
 
 
-class ContrastiveTrainer(DataLoadingTrainer):
+class ContrastiveTrainer(PublishingTrainer):
     """Train an encoder so that texts that belong together are near each other.
 
     Args:
@@ -72,6 +76,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
             ``peft.LoraConfig``, or None to train all weights.
         processing_class: the tokenizer; needed where ``model`` does not bring one.
         loss: a function of the losses' signature that replaces ``args.loss``.
+        guide: the model that the loss ``guided_infonce`` asks; default: ``args.guide_model``.
         dataset_settings: of single datasets by name: ``query_prompt``, ``document_prompt``, ``loss``,
             ``label_column``, ``id_column``.
         **kwargs: Trainer's others (callbacks, optimizers, …).
@@ -97,6 +102,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
         processing_class: Any = None,
         loss: Loss | None = None,
         dataset_settings: Settings | None = None,
+        guide: Any = None,
         **kwargs: Any,
     ) -> None:
         args = args if args is not None else ContrastiveConfig(output_dir="contrastive-model")
@@ -112,7 +118,11 @@ class ContrastiveTrainer(DataLoadingTrainer):
         self._tokenizer = loaded.tokenizer
         self.spec = resolve_spec(loaded.spec, args, self.plans.prompts())
         self.base, self.base_card = loaded.base, loaded.base_card
-        objectives = self.plans.losses(loss or args.loss, partial(objective, temperature=args.temperature))
+        # heads and adapter are drawn before Trainer sets the seed
+        set_seed(args.seed)
+        dimension = int(loaded.model.config.hidden_size)
+        objectives = make_objectives(self.plans, loss or args.loss, args, classes=len(classes), dimension=dimension)
+        self._guide = guide_of(guide, objectives.values(), args)
         self._engine = Engine(
             pooling=pooling(self.spec.pooling),
             objective=objectives[self.plans.first.name],
@@ -126,13 +136,13 @@ class ContrastiveTrainer(DataLoadingTrainer):
         self._meter = Meter()
         self._history = History()
         self._own_metrics: dict[int, dict[str, float]] = {}
-        self.evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement] = []
-        self.push_receipt: PushReceipt | None = None
-        # the adapter's weights are drawn before Trainer sets the seed
+        self.evidence_items, self.push_receipt = [], None
         set_seed(args.seed)
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config, layers=args.lora_layers)
         drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
-        self.data_views = TokenisedDatasets(loaded.tokenizer, self.plans, self.spec, args)
+        self.data_views = TokenisedDatasets(
+            loaded.tokenizer, self.plans, self.spec, args, keep_texts=self._guide is not None
+        )
         collator = self.data_views.collator(classes, deduplicate=args.deduplicate and not drawn)
         self.epochs = FollowEpochs(collator)
         super().__init__(
@@ -155,6 +165,8 @@ class ContrastiveTrainer(DataLoadingTrainer):
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True
         self.add_callback(self.epochs)
+        self._learned = learned_parameters(objectives.values())
+        self.add_callback(ForgetGradients(self._learned))
 
     @property
     def encoder(self) -> TextEncoder:
@@ -184,6 +196,8 @@ class ContrastiveTrainer(DataLoadingTrainer):
     ) -> Any:
         """Embed all texts of the step in one pool and return the loss (with the columns if asked)."""
         del num_items_in_batch  # the loss is a mean over anchors
+        if self._guide is not None:
+            inputs = self._guide.beside(inputs)
         if not (model.training and torch.is_grad_enabled()):
             loss, columns = self._engine.evaluate(model, inputs)
         else:
@@ -211,7 +225,13 @@ class ContrastiveTrainer(DataLoadingTrainer):
         """Log speed, padding, memory, alignment and uniformity beside the training loss."""
         if "loss" in logs:
             logs |= self._meter.read(self.accelerator)
+            logs |= learned_temperatures(self._engine.objectives)
         super().log(logs, start_time)
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Make the optimizer as Trainer does; what the objective learns gets a group of its own, without decay."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*args, **kwargs)
+        return with_parameters(optimizer, self._learned)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
@@ -261,6 +281,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
             checkpoint = complete_checkpoint(Path(resume_from_checkpoint))
             self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
             self._engine.read(checkpoint, chosen=self.args.chunk_tokens)
+            read_objectives(self._engine.objectives, checkpoint)
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
         self._meter.start()
@@ -278,6 +299,7 @@ class ContrastiveTrainer(DataLoadingTrainer):
             totals.write(checkpoint)
             self._history.write(checkpoint)
             self._engine.write(checkpoint)
+            write_objectives(self._engine.objectives, checkpoint)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # PEFT's own layout; no training_args.bin, a pickle that may hold the Hub token
@@ -314,10 +336,6 @@ class ContrastiveTrainer(DataLoadingTrainer):
             )
             write_evidence(self, folder)
 
-    def add_evidence(self, *items: AuditReport | RemedyRecord | EvaluationReport | Statement) -> None:
-        """Keep reports, remedies, evaluations and statements for the documents of a push."""
-        self.evidence_items.extend(items)
-
     def dataset_references(self) -> tuple[DatasetRef, ...]:
         """Return the fingerprints of the data as it is now, all columns included."""
         return references(**named_splits(self.train_dataset, self.eval_dataset))
@@ -340,54 +358,3 @@ class ContrastiveTrainer(DataLoadingTrainer):
             history=self._history,
             metrics=self._own_metrics,
         )
-
-    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Note the repository's name; it is made by the push, behind the gate."""
-        del token, private
-        self.hub_model_id = self.args.hub_model_id or self.output_folder.absolute().name  # type: ignore[assignment]
-        self.push_in_progress = None
-
-    def push_to_hub(
-        self,
-        commit_message: str | None = "End of training",
-        blocking: bool = True,
-        token: str | None = None,
-        revision: str | None = None,
-        private: bool | None = None,
-        **kwargs: Any,
-    ) -> CommitInfo:
-        """Audit the data that was trained on, write the documents, pass the gate, push one commit.
-
-        Args:
-            commit_message: of the commit.
-            blocking: must be True: a gate that closes in the background would be missed.
-            token: Hub token; default: ``args.hub_token``, else the one logged in.
-            revision: branch; default: main.
-            private: make a new repository private.
-            **kwargs: passed to :func:`hf_contrastive.release.publish`.
-
-        Returns:
-            The commit; ``trainer.push_receipt`` holds it with tag and digests.
-
-        Raises:
-            PushBlocked: the policy, or what would be published, forbids it. Nothing left the machine.
-            HubError: the Hub refused or could not be reached.
-        """
-        from hf_contrastive.release.training_run import push_training_run
-
-        if not blocking:
-            msg = "`blocking` must be True: the gate's decision is an exception, which a background push would lose."
-            raise ConfigurationError(msg)
-        self.push_receipt = push_training_run(
-            self,
-            commit_message=commit_message or "End of training",
-            token=token or self.args.hub_token,
-            revision=revision or self.args.hub_revision,
-            private=private if private is not None else self.args.hub_private_repo,
-            **kwargs,
-        )
-        return self.push_receipt.commit_info()
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        text = "%s is not pushed: it has not passed the gate; call `trainer.push_to_hub()` after training."
-        logger.warning(text, Path(checkpoint_folder).name)

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.sampling import EpochSampler
 from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
+from hf_contrastive.training.trunk import KEY_BYTES
 from hf_contrastive.training.views import view_of
 
 RowLists = tuple[torch.Tensor, torch.Tensor]
@@ -106,6 +107,9 @@ class ContrastiveCollator:
             batch["rows"] = given.rows
         if given.dataset:
             batch["dataset"] = given.dataset
+        if given.raw is not None:
+            # both views of a raw text are that text
+            batch["texts"] = given.raw * (2 if given.data_format.kind == "text" else 1)
         skipped = self._prompt_lengths(given, columns)
         if self.deduplicate:
             first: dict[tuple[bytes, int], int] = {}
@@ -120,7 +124,7 @@ class ContrastiveCollator:
         batch["input_ids"] = torch.from_numpy(np.concatenate(texts) if texts else np.empty(0, np.int64))
         batch["lengths"] = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
         if self.keep_keys:
-            batch["keys"] = [hashlib.blake2b(ids.tobytes(), digest_size=16).digest() for ids in texts]
+            batch["keys"] = [hashlib.blake2b(ids.tobytes(), digest_size=KEY_BYTES).digest() for ids in texts]
         return batch
 
     def _views(self, column: TokenColumn, view: int) -> TokenColumn:

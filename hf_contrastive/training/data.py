@@ -69,13 +69,17 @@ class TokenisedDatasets:
         plans: how each dataset is read.
         spec: of the model.
         args: of the trainer.
+        keep_texts: batches hold the texts themselves too, as a guide model reads them.
     """
 
-    def __init__(self, tokenizer: Any, plans: Plans, spec: EncodingSpec, args: ContrastiveConfig) -> None:
+    def __init__(
+        self, tokenizer: Any, plans: Plans, spec: EncodingSpec, args: ContrastiveConfig, *, keep_texts: bool = False
+    ) -> None:
         self._tokenizer = tokenizer
         self._plans = plans
         self._spec = spec
         self._args = args
+        self._keep_texts = keep_texts
         # the dataset is kept too, so that no other one gets its number
         self._made: dict[tuple[int, str], tuple[Any, TokenisedRows]] = {}
 
@@ -126,6 +130,7 @@ class TokenisedDatasets:
             # the others find what the first process of a machine has written
             with self._args.main_process_first(desc="tokenising"):
                 rows = tokenised(dataset, self.tokeniser(plan), name=name, quiet=bool(self._args.disable_tqdm))
+            rows.keep_texts = self._keep_texts
             self._made[key] = dataset, rows
             _tell_truncated(rows, called, self._spec.max_length)
         return self._made[key][1]

@@ -24,7 +24,7 @@ from hf_contrastive.training.gradient_cache import EmbedRows, GraphBudget, embed
 from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
 from hf_contrastive.training.objectives import Objective, loss_inputs
 from hf_contrastive.training.pooling import Pooling
-from hf_contrastive.training.trunk import FrozenTrunk, text_keys
+from hf_contrastive.training.trunk import FrozenTrunk
 
 CHUNK_TOKENS = {"cpu": 1024}
 """Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
@@ -155,8 +155,7 @@ class Engine:
 
     def _embed(self, model: Any, inputs: Mapping[str, Any]) -> EmbedRows:
         pool = Pool(inputs["input_ids"], inputs["lengths"], self.pad_token_id)
-        caches = self.trunk is not None and self.trunk.cache is not None
-        keys = text_keys(inputs["input_ids"], inputs["lengths"]) if caches else None
+        keys = inputs.get("keys")
 
         def embed(rows: npt.NDArray[np.int64], width: int) -> Tensor:
             input_ids, attention_mask = pool.take(rows, width)

@@ -86,6 +86,7 @@ class RowBatch:
         rows: numbers of the rows in the dataset, or None.
         prompt_lengths: tokens of the prompt before each text of a column.
         dataset: name of the dataset, where the training has several.
+        raw: the texts themselves by column, in the order of a batch, where they are asked for.
     """
 
     data_format: DataFormat
@@ -94,6 +95,7 @@ class RowBatch:
     rows: list[int] | None = None
     prompt_lengths: Mapping[str, int] = field(default_factory=dict)
     dataset: str = ""
+    raw: list[list[str]] | None = None
 
 
 class Tokeniser:
@@ -244,6 +246,7 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
     def __init__(self, tokens: Any, source: Any, tokeniser: Tokeniser, *, name: str = "") -> None:
         self.source = source
         self.name = name
+        self.keep_texts = False
         self.data_format = tokeniser.data_format
         self.prompt_lengths = tokeniser.prompt_lengths
         self._tokens = tokens.with_format("arrow")
@@ -267,6 +270,7 @@ class TokenisedRows(torch.utils.data.Dataset[RowBatch]):
             rows=list(rows),
             prompt_lengths=self.prompt_lengths,
             dataset=self.name,
+            raw=self.raw_texts(rows) if self.keep_texts else None,
         )
 
     @property

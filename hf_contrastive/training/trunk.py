@@ -304,19 +304,3 @@ def frozen_trunk(
     except OSError as error:
         msg = f"`trunk_cache` {folder!r} can not be used: {error.strerror}. Name a folder that can be written."
         raise ConfigurationError(msg) from error
-
-
-def text_keys(input_ids: Tensor, lengths: Sequence[int] | npt.NDArray[np.int64]) -> list[bytes]:
-    """Return 16 bytes a text that stand for its token ids.
-
-    Args:
-        input_ids: of all texts, one after the other, ``[sum(lengths)]``.
-        lengths: tokens of each text.
-    """
-    tokens = input_ids.cpu().numpy()
-    ends = np.cumsum(np.asarray(lengths, dtype=np.int64))
-    starts = np.concatenate([[0], ends[:-1]])
-    return [
-        hashlib.blake2b(tokens[start:end].tobytes(), digest_size=KEY_BYTES).digest()
-        for start, end in zip(starts, ends, strict=True)
-    ]
