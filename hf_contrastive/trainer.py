@@ -54,6 +54,7 @@ from hf_contrastive.training.setup import (
     resolve_spec,
 )
 from hf_contrastive.training.trunk import frozen_trunk
+from hf_contrastive.training.workers import Workers
 from model_cards.evidence import TrainingRecord
 
 logger = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ class ContrastiveTrainer(PublishingTrainer):
             chunk_tokens=args.chunk_tokens or default_chunk_tokens(args.device),
             budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
             gather=args.gather_negatives,
+            workers=Workers.for_device(args.device),
         )
         self._totals, self._counted = Totals(), Totals()
         self._meter = Meter()
@@ -140,6 +142,7 @@ class ContrastiveTrainer(PublishingTrainer):
         set_seed(args.seed)
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config, layers=args.lora_layers)
         drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
+        self._engine.draws = drawn
         self.data_views = TokenisedDatasets(
             loaded.tokenizer, self.plans, self.spec, args, keep_texts=self._guide is not None
         )

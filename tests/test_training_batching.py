@@ -11,6 +11,7 @@ from hf_contrastive.encoder import embed
 from hf_contrastive.training.batching import Pool, plan_chunks
 from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
 from hf_contrastive.training.pooling import POOLINGS
+from hf_contrastive.training.workers import Workers
 
 lengths_of_texts = st.lists(st.integers(0, 300), max_size=60)
 
@@ -82,6 +83,7 @@ def pool_of(encoder, pooling, texts, budget):
             lambda rows, width: embed(encoder, POOLINGS[pooling], *pool.take(rows, width)),
             plan_chunks(lengths, budget),
             GraphBudget(0.0),
+            Workers(2),
             device=torch.device("cpu"),
         )
     return embedded.embeddings

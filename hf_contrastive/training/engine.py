@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import torch
+from peft import PeftModel
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
+from transformers import PreTrainedModel
 
 from hf_contrastive.training.batching import ChunkPlan, Pool, plan_chunks
 from hf_contrastive.training.gathering import ProcessExchange
@@ -25,12 +27,15 @@ from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_st
 from hf_contrastive.training.objectives import Objective, loss_inputs
 from hf_contrastive.training.pooling import Pooling
 from hf_contrastive.training.trunk import FrozenTrunk
+from hf_contrastive.training.workers import Workers
 
 CHUNK_TOKENS = {"cpu": 1024}
 """Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
 ACCELERATOR_CHUNK_TOKENS = 32_768
 SHARE_OF_FREE_MEMORY = 0.5
 PLAN_FILE = "engine.json"
+
+_ONE = Workers(1)
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +54,8 @@ class Engine:
         width_multiple: widths are rounded up to a multiple of it.
         trunk: computes the frozen layers, where only the last ones are trained.
         objectives: the loss of each dataset by name, where there are several.
+        workers: compute chunks side by side.
+        draws: whether the model draws random numbers in training.
     """
 
     pooling: Pooling
@@ -60,6 +67,8 @@ class Engine:
     width_multiple: int = 1
     trunk: FrozenTrunk | None = None
     objectives: Mapping[str, Objective] = field(default_factory=dict)
+    workers: Workers = field(default_factory=Workers)
+    draws: bool = True
 
     def write(self, checkpoint: Path) -> None:
         """Keep in a checkpoint how sums are ordered: a resumed run then computes the same bits."""
@@ -102,6 +111,7 @@ class Engine:
                 self._embed(model, inputs),
                 self.plan(inputs["lengths"]),
                 GraphBudget(0.0),
+                self._workers_of(model),
                 device=inputs["input_ids"].device,
             )
             pool = _spread(embedded.embeddings, inputs)
@@ -116,11 +126,14 @@ class Engine:
             inputs: a batch; tensors on the model's device.
         """
         wrapped = isinstance(model, DistributedDataParallel)
-        embed = self._embed(model.module if wrapped else model, inputs)
+        plain = model.module if wrapped else model
+        embed = self._embed(plain, inputs)
         # the gradients of all processes are exchanged when the wrapped model goes back: once, with the last chunk
         last = self._embed(model, inputs) if wrapped else None
         plan, device = self.plan(inputs["lengths"]), inputs["input_ids"].device
-        embedded = embed_pool(embed, plan, self.budget, device=device, keep_last=not wrapped)
+        workers = self._workers_of(plain)
+        embedded = embed_pool(embed, plan, self.budget, workers, device=device, keep_last=not wrapped)
+        trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
         exchange = ProcessExchange() if wrapped and self.gather else None
         objective = self.objective_of(inputs)
         stage = run_loss_stage(
@@ -136,11 +149,21 @@ class Engine:
             gradient = gradient * exchange.world_size
 
         def go_back(scale: Tensor) -> None:
-            embedded.backward(scale * gradient, embed, last=last)
+            embedded.backward(scale * gradient, embed, trained, workers, last=last)
             self._add_own_gradients(objective, stage, scale, average=wrapped and exchange is None)
 
         apply: Callable[..., Tensor] = _WithWayBack.apply
         return apply(_trigger(stage.loss), stage.loss, go_back), stage, plan
+
+    def _workers_of(self, model: Any) -> Workers:
+        """Return one worker where chunks can not be computed side by side."""
+        alone = (
+            (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
+            or self.trunk is not None  # the model is changed while it computes
+            or getattr(model, "is_gradient_checkpointing", False)
+            or not isinstance(model, PreTrainedModel | PeftModel)  # a compiled model
+        )
+        return _ONE if alone else self.workers
 
     def _add_own_gradients(self, objective: Objective, stage: LossStage, scale: Tensor, *, average: bool) -> None:
         parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]

@@ -11,16 +11,17 @@ the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hf_contrastive.training.batching import ChunkPlan
+from hf_contrastive.training.workers import Workers
 
 EmbedRows = Callable[[npt.NDArray[np.int64], int], Tensor]
 """``(rows of the pool [n], width in tokens) -> embeddings [n, dim]``"""
@@ -61,27 +62,63 @@ class Embedded:
     kept: dict[int, Tensor] = field(default_factory=dict)
     _random: dict[int, RandomState] = field(default_factory=dict)
 
-    def backward(self, gradient: Tensor, embed: EmbedRows, *, last: EmbedRows | None = None) -> None:
-        """Add the weights' gradients, chunk by chunk.
+    def backward(
+        self,
+        gradient: Tensor,
+        embed: EmbedRows,
+        parameters: Sequence[nn.Parameter],
+        workers: Workers,
+        *,
+        last: EmbedRows | None = None,
+    ) -> None:
+        """Add the weights' gradients, in the order of the chunks.
 
         Args:
             gradient: of the embeddings, ``[n, dim]``.
             embed: embeds the chunks whose graph was not kept.
+            parameters: those that are trained.
+            workers: compute the chunks.
             last: embeds the last chunk; a distributed model exchanges gradients when that one goes back.
         """
-        for number, rows in enumerate(self.plan.chunks):
-            embeddings = self.kept.pop(number, None)
-            if embeddings is None:
-                final = last is not None and number == len(self.plan.chunks) - 1
-                again = last if final and last is not None else embed
-                with torch.enable_grad(), replayed(self._random.pop(number, None)):
-                    embeddings = again(rows, self.plan.widths[number])
-            part = gradient[torch.from_numpy(rows).to(gradient.device)]
-            embeddings.backward(part.to(embeddings.dtype))  # type: ignore[no-untyped-call]
+        chunks = list(enumerate(self.plan.chunks))
+        final = chunks.pop() if last is not None else None
+
+        def go_back(chunk: tuple[int, npt.NDArray[np.int64]]) -> tuple[Tensor | None, ...]:
+            embeddings, part = self._again(*chunk, gradient, embed)
+            return torch.autograd.grad(embeddings, parameters, part, allow_unused=True)
+
+        for found in workers.map(go_back, chunks):
+            for parameter, addend in zip(parameters, found, strict=True):
+                if addend is None:
+                    continue
+                if parameter.grad is None:
+                    parameter.grad = addend
+                else:
+                    parameter.grad += addend
+        if final is not None and last is not None:
+            embeddings, part = self._again(*final, gradient, last)
+            embeddings.backward(part)  # type: ignore[no-untyped-call]
+
+    def _again(
+        self, number: int, rows: npt.NDArray[np.int64], gradient: Tensor, embed: EmbedRows
+    ) -> tuple[Tensor, Tensor]:
+        """Return a chunk's embeddings with their graph, kept or made again, and their gradient."""
+        embeddings = self.kept.pop(number, None)
+        if embeddings is None:
+            with torch.enable_grad(), replayed(self._random.pop(number, None)):
+                embeddings = embed(rows, self.plan.widths[number])
+        part = gradient[torch.from_numpy(rows).to(gradient.device)]
+        return embeddings, part.to(embeddings.dtype)
 
 
 def embed_pool(
-    embed: EmbedRows, plan: ChunkPlan, budget: GraphBudget, *, device: torch.device, keep_last: bool = True
+    embed: EmbedRows,
+    plan: ChunkPlan,
+    budget: GraphBudget,
+    workers: Workers,
+    *,
+    device: torch.device,
+    keep_last: bool = True,
 ) -> Embedded:
     """Embed a pool chunk by chunk, keeping graphs while the budget lasts.
 
@@ -89,31 +126,52 @@ def embed_pool(
         embed: the encoder with its pooling.
         plan: which texts are computed together.
         budget: of kept graphs; what a token costs is measured and noted in it.
+        workers: compute the chunks; several of them only where no random numbers are drawn.
         device: of the embeddings.
         keep_last: whether the last chunk's graph may be kept.
     """
-    outputs: list[Tensor] = []
+    trains = torch.is_grad_enabled()
     result = Embedded(torch.empty(0), plan)
     used = 0.0
-    for number, (rows, width) in enumerate(zip(plan.chunks, plan.widths, strict=True)):
-        tokens = len(rows) * width
-        measure = budget.limit > 0 and width > budget.width
-        keep = measure or budget.allows(used, tokens)
-        keep = keep and torch.is_grad_enabled() and (keep_last or number < len(plan.chunks) - 1)
-        before = RandomState.now(device) if torch.is_grad_enabled() else None
-        with torch.set_grad_enabled(keep), _bytes_held(measure and keep) as held:
-            embeddings = embed(rows, width)
-        if measure and keep:
-            budget.bytes_per_token, budget.width = held.total / max(1, tokens), width
-            keep = budget.allows(used, tokens)
+
+    def compute(chunk: tuple[int, bool]) -> Tensor:
+        number, keep = chunk
+        before = RandomState.now(device) if trains and workers.count == 1 else None
+        with torch.set_grad_enabled(keep):
+            embeddings = embed(plan.chunks[number], plan.widths[number])
         if keep:
-            used += budget.bytes_per_token * tokens
             result.kept[number] = embeddings
-        elif before is not None and before.was_drawn_from():
+        if before is not None and before.was_drawn_from():
             result._random[number] = before
-        outputs.append(embeddings.detach())
+        return embeddings.detach()
+
+    def measure(chunk: tuple[int, bool]) -> Tensor:
+        number, _ = chunk
+        with _bytes_held() as held:
+            embeddings = compute(chunk)
+        width = plan.widths[number]
+        budget.bytes_per_token, budget.width = held.total / max(1, len(plan.chunks[number]) * width), width
+        return embeddings
+
+    def decided(start: int) -> Iterator[tuple[int, bool]]:
+        nonlocal used
+        for number in range(start, len(plan.chunks)):
+            tokens = len(plan.chunks[number]) * plan.widths[number]
+            keep = trains and budget.allows(used, tokens) and (keep_last or number < len(plan.chunks) - 1)
+            used += budget.bytes_per_token * tokens if keep else 0.0
+            yield number, keep
+
+    first: list[Tensor] = []
+    if trains and budget.limit > 0 and plan.widths and plan.widths[0] > budget.width and len(plan.chunks) > 1:
+        # the first chunk is the widest
+        tokens = len(plan.chunks[0]) * plan.widths[0]
+        first = list(workers.map(measure, [(0, True)]))
+        if budget.allows(used, tokens):
+            used += budget.bytes_per_token * tokens
+        else:
+            del result.kept[0]
+    embedded = torch.cat([*first, *workers.map(compute, decided(len(first)))])
     order = torch.cat([torch.from_numpy(rows) for rows in plan.chunks]).to(device)
-    embedded = torch.cat(outputs)
     result.embeddings = torch.empty_like(embedded).index_copy_(0, order, embedded)
     return result
 
@@ -124,12 +182,9 @@ class _Held:
 
 
 @contextmanager
-def _bytes_held(active: bool) -> Iterator[_Held]:
-    """Count the bytes that graphs made meanwhile hold, each storage once."""
+def _bytes_held() -> Iterator[_Held]:
+    """Count the bytes that graphs made meanwhile in this thread hold, each storage once."""
     held = _Held()
-    if not active:
-        yield held
-        return
     seen: set[int] = set()
 
     def note(tensor: Tensor) -> Tensor:

@@ -112,11 +112,12 @@ class _QuickForward:
         key = (dtype, *((t.data_ptr(), t._version) for t in (weight, a, b)), scaling, self._steps.taken)
         with torch.autocast(kind, enabled=False):
             if dtype in (torch.float32, torch.float64):
-                if self._formed[0] != key:
+                formed, merged = self._formed
+                if formed != key:
                     with torch.no_grad():
                         merged = torch.addmm(weight.to(dtype), b.to(dtype), a.to(dtype), alpha=scaling)
                     self._formed = (key, merged)
-                return _apply(_Merged, x.to(dtype), self._formed[1], bias, a, b, scaling)
+                return _apply(_Merged, x.to(dtype), merged, bias, a, b, scaling)
             if self._formed[0] != key:
                 with torch.no_grad():
                     cast = self._formed[1][0] if self._formed[0] and self._same_base(key) else weight.to(dtype)
