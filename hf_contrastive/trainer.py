@@ -288,7 +288,7 @@ class ContrastiveTrainer(PublishingTrainer):
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
         self._meter.start()
-        with merged_lora(self._plain_model):
+        with merged_lora(self._plain_model, remake=not self.args.activation_checkpointing):
             output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
         self._history.weights = weights_digest(self._plain_model)

@@ -16,6 +16,7 @@ KEYS = {
     "arms",
     "ratio_to_best_peer",
     "ratio_to_cached_default",
+    "memory_ratio_to_best_peer",
     "roofline_fraction",
     "gradient_relative_error",
     "machine",
@@ -24,6 +25,7 @@ KEYS = {
     "gemm_gflops",
 }
 ARM_KEYS = {"name", "pairs_per_second", "peak_memory_gb", "losses"}
+PEERS = ["st-plain", "st-cached", "st-cached-best"]
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_all_arms_train_alike(tiny_bert, topic_pairs, tmp_path):
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert set(result) >= KEYS
-    assert [arm["name"] for arm in result["arms"]] == ["ours", "ours-cached", "st-plain", "st-cached", "st-cached-best"]
+    assert [arm["name"] for arm in result["arms"]] == ["ours", "ours-lean", "ours-cached", *PEERS]
     assert all(set(arm) >= ARM_KEYS and arm["status"] == "ran" for arm in result["arms"])
     first = result["arms"][0]["losses"]
     assert len(first) == 3

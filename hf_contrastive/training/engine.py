@@ -26,10 +26,11 @@ from hf_contrastive.training.gradient_cache import EmbedRows, GraphBudget, embed
 from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
 from hf_contrastive.training.objectives import Objective, loss_inputs
 from hf_contrastive.training.pooling import Pooling
+from hf_contrastive.training.remade import checkpoints_activations
 from hf_contrastive.training.trunk import FrozenTrunk
 from hf_contrastive.training.workers import Workers
 
-CHUNK_TOKENS = {"cpu": 1024}
+CHUNK_TOKENS = {"cpu": 512}
 """Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
 ACCELERATOR_CHUNK_TOKENS = 32_768
 SHARE_OF_FREE_MEMORY = 0.5
@@ -160,7 +161,7 @@ class Engine:
         alone = (
             (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
             or self.trunk is not None  # the model is changed while it computes
-            or getattr(model, "is_gradient_checkpointing", False)
+            or checkpoints_activations(model)
             or not isinstance(model, PreTrainedModel | PeftModel)  # a compiled model
         )
         return _ONE if alone else self.workers

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from hf_contrastive.training.remade import EpsilonOf, Remade, checkpoints_activations, norm_epsilons, remade
+
 logger = logging.getLogger(__name__)
 
 
@@ -50,8 +52,13 @@ def _uncovered_setting(layer: Any) -> str | None:
 
 
 @contextmanager
-def merged_lora(model: nn.Module) -> Iterator[int]:
+def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[int]:
     """Compute the LoRA layers of ``model`` the quick way meanwhile; yields how many.
+
+    Args:
+        model: with its adapter.
+        remake: whether inputs that are cheap to make again are not kept; False where the model is about to be told
+            to compute its layers again by itself.
 
     Layers with settings that it does not cover (dropout, DoRA, quantised weights, several adapters) keep PEFT's own
     forward; the log says so once.
@@ -59,11 +66,12 @@ def merged_lora(model: nn.Module) -> Iterator[int]:
     layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     quick: list[Any] = []
     steps = _Steps()
+    epsilons = norm_epsilons(model) if remake and not checkpoints_activations(model) else None
     reasons: dict[str, int] = {}
     for layer in layers:
         reason = uncovered_because(layer)
         if reason is None:
-            layer.forward = _QuickForward(layer, steps)
+            layer.forward = _QuickForward(layer, steps, epsilons)
             quick.append(layer)
         else:
             reasons[reason] = reasons.get(reason, 0) + 1
@@ -93,9 +101,10 @@ class _Steps:
 class _QuickForward:
     """Stands in for a layer's forward; holds what is formed once a step."""
 
-    def __init__(self, layer: Any, steps: _Steps) -> None:
+    def __init__(self, layer: Any, steps: _Steps, epsilons: EpsilonOf | None) -> None:
         self._layer = layer
         self._steps = steps
+        self._epsilons = epsilons
         self._original: Callable[..., Tensor] = layer.forward
         self._formed: tuple[object, Any] = (None, None)
 
@@ -117,7 +126,10 @@ class _QuickForward:
                     with torch.no_grad():
                         merged = torch.addmm(weight.to(dtype), b.to(dtype), a.to(dtype), alpha=scaling)
                     self._formed = (key, merged)
-                return _apply(_Merged, x.to(dtype), merged, bias, a, b, scaling)
+                again = None
+                if self._epsilons is not None and x.dtype == dtype and torch.is_grad_enabled():
+                    again = remade(x, self._epsilons)
+                return _apply(_Merged, x.to(dtype), merged, bias, a, b, scaling, again)
             if self._formed[0] != key:
                 with torch.no_grad():
                     cast = self._formed[1][0] if self._formed[0] and self._same_base(key) else weight.to(dtype)
@@ -140,16 +152,26 @@ class _Merged(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, merged: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float
+        ctx: Any,
+        x: Tensor,
+        merged: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        scaling: float,
+        again: Remade | None,
     ) -> Tensor:
         # the merged weight is a constant of this step: no copy of it belongs to a graph
         ctx.merged, ctx.scaling = merged, scaling
-        ctx.save_for_backward(x, a, b)
+        ctx.again = again.function if again is not None else None
+        ctx.save_for_backward(x if again is None else again.source, a, b)
         return linear(x, merged, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, a, b = ctx.saved_tensors
+        if ctx.again is not None:
+            x = ctx.again(x.detach())
         (gradient,) = gradients
         rows, outer = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
         below = (outer @ ctx.merged).view(x.shape) if ctx.needs_input_grad[0] else None
@@ -159,7 +181,7 @@ class _Merged(torch.autograd.Function):
             of_a = (outer @ (ctx.scaling * b).to(outer.dtype)).T @ rows
         if ctx.needs_input_grad[4]:
             of_b = ctx.scaling * (outer.T @ (rows @ a.T.to(rows.dtype)))
-        return below, None, of_bias, of_a, of_b, None
+        return below, None, of_bias, of_a, of_b, None, None
 
 
 class _LowRank(torch.autograd.Function):

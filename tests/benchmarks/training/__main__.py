@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.training.machine import cores
-from tests.benchmarks.training.plan import ARMS, TOLERANCE, Plan, Prepared
+from tests.benchmarks.training.plan import ARMS, TOLERANCE, WARM_UP, Plan, Prepared
 from tests.benchmarks.training.report import Document, append, document, markdown
 from tests.benchmarks.training.runs import ArmResult, Runner, compare_arms, run_loss_stage, run_top_k, say
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=("fp32", "bf16"), default="fp32")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--lora-rank", type=int, default=16)
-    add("--steps", type=int, default=3, help="timed steps of a round; one more warms up")
+    add("--steps", type=int, default=3, help=f"timed steps of a round; {WARM_UP} more warm up")
     add("--rounds", type=int, default=3)
     add("--threads", type=int, default=cores(), help="torch threads of every arm; default: all cores")
     add("--arms", nargs="*", choices=list(ARMS), help="default: all of the device; without a name: none")

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 from tests.benchmarks.training.memory import GB, current_rss, limit_memory, peak_rss
-from tests.benchmarks.training.plan import ARMS, SEED, Plan, Prepared, Skipped
+from tests.benchmarks.training.plan import ARMS, SEED, WARM_UP, Plan, Prepared, Skipped
 from tests.benchmarks.training.preparation import adapted_model, tokenizer_of
 from tests.benchmarks.training.roofline import synchronize
 
@@ -44,8 +44,8 @@ class StepClock(TrainerCallback):
 
 
 def run_arm(plan: Plan, *, name: str, steps: int | None = None, **settings: Any) -> dict[str, Any]:
-    """Train one warm-up step and ``steps`` timed ones; ``settings`` override the arm's."""
-    trainer = build(plan, name, steps=1 + (steps or plan.steps), **settings)
+    """Train the steps that warm up and ``steps`` timed ones; ``settings`` override the arm's."""
+    trainer = build(plan, name, steps=WARM_UP + (steps or plan.steps), **settings)
     record = watch(trainer, plan.device)
     before = current_rss()
     if plan.device == "cpu":
@@ -53,8 +53,8 @@ def run_arm(plan: Plan, *, name: str, steps: int | None = None, **settings: Any)
     trainer.train()
     return {
         "losses": [float(loss) for loss in record.losses],
-        "seconds": record.seconds[1:],
-        "warm_up_seconds": record.seconds[0],
+        "seconds": record.seconds[WARM_UP:],
+        "warm_up_seconds": record.seconds[:WARM_UP],
         "peak_memory_gb": _peak(plan.device) / GB,
         "memory_before_gb": before / GB,
         "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),

@@ -10,6 +10,7 @@ from typing import Any
 
 SEED = 0
 TOLERANCE = 1e-4
+WARM_UP = 2  # steps before the timed ones: the first ones of any arm wait for the system to hand out memory
 EPOCHS = 3  # of --top-k; the first one fills the cache
 LOSS_STAGE_SIZES = (4096, 8192, 16384)
 LOSS_STAGE_DIM = 384
@@ -62,6 +63,11 @@ ARMS = {
     arm.name: arm
     for arm in (
         Arm(name="ours", meaning="ContrastiveTrainer, default settings"),
+        Arm(
+            name="ours-lean",
+            meaning="ContrastiveTrainer, max_memory 0.9: graphs of up to 0.9 GB kept, the other chunks computed twice",
+            settings={"max_memory": 0.9},
+        ),
         Arm(
             name="ours-cached",
             meaning="ContrastiveTrainer, no graph kept: every chunk computed twice",
@@ -134,8 +140,8 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Rows of the warm-up step, the timed steps, and one batch more, which the data loader fetches ahead."""
-        return self.batch_size * (self.steps + 2)
+        """Rows of the steps, and one batch more, which the data loader fetches ahead."""
+        return self.batch_size * (WARM_UP + self.steps + 1)
 
     def write(self) -> None:
         """Write the plan where the workers look for it."""
@@ -152,7 +158,7 @@ class Plan:
 class Prepared:
     """What the preparation found: the length that texts are cut to, and what each batch costs.
 
-    ``flops`` are the necessary operations of each batch (the first one is the warm-up), ``linears`` the distinct
+    ``flops`` are the necessary operations of each batch (the first ones warm up), ``linears`` the distinct
     ``(in, out)`` of its layers.
     """
 

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import reachable_linears, without_peft_deprecation
-from tests.benchmarks.training.plan import SEED, Plan, Prepared
+from tests.benchmarks.training.plan import SEED, WARM_UP, Plan, Prepared
 from tests.benchmarks.training.roofline import linear_layers, necessary_flops
 
 Pair = tuple[str, str]
@@ -33,7 +33,7 @@ def prepare(plan: Plan) -> dict[str, Any]:
     pq.write_table(pa.table({"anchor": [a for a, _ in pairs], "positive": [p for _, p in pairs]}), plan.pairs_file)
     adapted = write_adapter(plan, loaded.model, loaded.tokenizer)
     layers = linear_layers(adapted, loaded.tokenizer)
-    batches = list(_parts(lengths, plan.batch_size))[: plan.steps + 1]
+    batches = list(_parts(lengths, plan.batch_size))[: WARM_UP + plan.steps]
     Prepared(
         max_length=max_length,
         left_out=left_out,
@@ -107,7 +107,8 @@ def choose_pairs(
             passed += 1
         if len(chosen) == rows:
             return chosen, lengths, passed
-    msg = f"{rows} pairs without a common text are needed (batch size × (steps + 2)), there are {len(chosen)}."
+    formula = f"batch size × (steps + {WARM_UP + 1})"
+    msg = f"{rows} pairs without a common text are needed ({formula}), there are {len(chosen)}."
     raise SystemExit(msg)
 
 

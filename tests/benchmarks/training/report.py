@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.training.machine import describe_machine, versions
-from tests.benchmarks.training.plan import ARMS, FORMULA, LOSS_STAGE_DIM, Plan, Prepared
+from tests.benchmarks.training.plan import ARMS, FORMULA, LOSS_STAGE_DIM, WARM_UP, Plan, Prepared
 from tests.benchmarks.training.runs import ArmResult
 
 Document = dict[str, Any]
@@ -29,20 +29,22 @@ def document(
     gflops = max(gemm, default=None)
     rows = [_arm(plan, prepared, arm, gflops) for arm in arms]
     speeds = {row["name"]: row["pairs_per_second"] for row in rows if row["pairs_per_second"]}
-    peers = [speed for name, speed in speeds.items() if not ARMS[name].is_ours]
     ours = next((row for row in rows if row["name"] == "ours"), {})
+    peers = [row for row in rows if row["name"] in speeds and not ARMS[row["name"]].is_ours]
+    best = max(peers, key=lambda row: row["pairs_per_second"], default={})
     return {
         "arms": rows,
-        "ratio_to_best_peer": _ratio(speeds.get("ours"), max(peers, default=None)),
+        "ratio_to_best_peer": _ratio(speeds.get("ours"), best.get("pairs_per_second")),
         "ratio_to_cached_default": _ratio(speeds.get("ours"), speeds.get("st-cached")),
+        "memory_ratio_to_best_peer": _ratio(ours.get("peak_memory_gb"), best.get("peak_memory_gb")),
         "roofline_fraction": ours.get("roofline_fraction"),
         "gradient_relative_error": max((c["gradient"] for n, c in checks.items() if n.endswith("fp32")), default=None),
         "loss_relative_error": max((c["loss"] for n, c in checks.items() if n.endswith("fp32")), default=None),
         "checks": checks,
         "largest_loss_difference": largest_loss_difference(arms),
         "gemm_gflops": gflops,
-        "gflop_per_step": [flops / 1e9 for flops in prepared.flops[1:]],
-        "tokens_per_step": prepared.tokens[1:],
+        "gflop_per_step": [flops / 1e9 for flops in prepared.flops[WARM_UP:]],
+        "tokens_per_step": prepared.tokens[WARM_UP:],
         "tuning": list(notes),
         "machine": describe_machine(prepared.device_name),
         "date": datetime.now(UTC).date().isoformat(),
@@ -63,7 +65,7 @@ def document(
 
 
 def _arm(plan: Plan, prepared: Prepared, arm: ArmResult, gflops: float | None) -> Document:
-    steps = range(1, plan.steps + 1)
+    steps = range(WARM_UP, WARM_UP + plan.steps)
     least = {step: prepared.flops[step] / (gflops * 1e9) for step in steps} if gflops else {}
     return {
         "name": arm.name,
@@ -139,9 +141,11 @@ def conclusions(result: Document) -> str:
     lines = [
         f"Batch {settings['batch_size']}, up to {settings['max_length']} tokens, LoRA of rank {settings['lora_rank']} "
         f"on every linear layer that gets a gradient, no dropout; {settings['threads']} threads; medians over "
-        f"{settings['steps']} steps after one to warm up and {settings['rounds']} rounds, the arms in alternation.",
+        f"{settings['steps']} steps after {WARM_UP} to warm up and {settings['rounds']} rounds, the arms in "
+        "alternation.",
         f"Ours to the best peer: {_number(result['ratio_to_best_peer'], '.2f', '×')}; to sentence-transformers' cached "
-        f"loss at its defaults: {_number(result['ratio_to_cached_default'], '.2f', '×')}.",
+        f"loss at its defaults: {_number(result['ratio_to_cached_default'], '.2f', '×')}. Peak memory to the best "
+        f"peer: {_number(result['memory_ratio_to_best_peer'], '.2f', '×')}.",
         f"Peak memory is that of the whole process, of which {_before(result)} GB stand before the first step.",
         "First step of ours against a plain float64 reference: "
         + "; ".join(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.training.plan import ARMS, LOSS_STAGE_ARMS, LOSS_STAGE_SIZES, TOP_K_ARMS, Plan
+from tests.benchmarks.training.plan import ARMS, LOSS_STAGE_ARMS, LOSS_STAGE_SIZES, TOP_K_ARMS, WARM_UP, Plan
 
 ROOT = Path(__file__).parents[3]
 _LOG_LINES = 15
@@ -57,11 +57,13 @@ class ArmResult:
         return max(item["peak_memory_gb"] for item in self.rounds) if self.usable else None
 
     def median_over_steps(self, of_step: Mapping[int, float]) -> float | None:
-        """Return the median over rounds and steps of ``of_step[step] / seconds``; step 0 was the warm-up."""
+        """Return the median over rounds and timed steps of ``of_step[step] / seconds``."""
         if not self.usable:
             return None
         return statistics.median(
-            of_step[step] / seconds for item in self.rounds for step, seconds in enumerate(item["seconds"], start=1)
+            of_step[step] / seconds
+            for item in self.rounds
+            for step, seconds in enumerate(item["seconds"], start=WARM_UP)
         )
 
 
