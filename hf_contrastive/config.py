@@ -54,7 +54,10 @@ class ContrastiveConfig(TrainingArguments):
     temperature: float = field(default=0.05, metadata={"help": "Softmax temperature of the loss, > 0."})
     loss: str = field(
         default="auto",
-        metadata={"help": "auto (supcon for labelled text, infonce otherwise) or the name of a loss."},
+        metadata={
+            "help": "auto (supcon for labelled text, cosent for graded pairs, infonce otherwise), the name of a loss, "
+            "or a weighted sum such as 'infonce + 0.5 * cross_entropy'."
+        },
     )
     learn_temperature: bool = field(
         default=False, metadata={"help": "Learn the temperature, from `temperature` on; 1 / temperature stays <= 100."}
@@ -143,14 +146,7 @@ class ContrastiveConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         """Check the values that can be wrong."""
-        super().__post_init__()  # type: ignore[no-untyped-call]
-        if self.device.type == "cpu":
-            # there is nothing to pin memory for, and torch would warn at every loader
-            self.dataloader_pin_memory = False
-        if self.n_gpu > 1:
-            # nn.DataParallel would split every chunk and gather nothing
-            logger.warning("One of %d GPUs is used; start the script with `accelerate launch` to use all.", self.n_gpu)
-            self._n_gpu = 1
+        # TrainingArguments would ask for the library first
         for name, active in (("fsdp", self.fsdp), ("deepspeed", self.deepspeed)):
             if active or os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false") == "true":
                 msg = (
@@ -159,6 +155,15 @@ class ContrastiveConfig(TrainingArguments):
                     "`chunk_tokens` and LoRA bound the memory."
                 )
                 raise ConfigurationError(msg)
+        super().__post_init__()  # type: ignore[no-untyped-call]
+        if self.device.type == "cpu":
+            # there is nothing to pin memory for, and torch would warn at every loader
+            self.dataloader_pin_memory = False
+        if self.n_gpu > 1:
+            # nn.DataParallel would split every chunk and gather nothing
+            logger.warning("One of %d GPUs is used; start the script with `accelerate launch` to use all.", self.n_gpu)
+            self._n_gpu = 1
+        self._refuse_what_a_step_can_not_do()
         _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
         if str(self.chunk_tokens) == "auto":
             self.chunk_tokens = None
@@ -210,6 +215,49 @@ class ContrastiveConfig(TrainingArguments):
                 raise ConfigurationError(msg) from error
         if self.license is not None:
             _hub_license(self.license)
+
+    @property
+    def checkpoints_activations(self) -> bool:
+        """Whether the model computes its layers again on the way back, under the name of any transformers release."""
+        names = ("activation_checkpointing", "gradient_checkpointing")
+        return any(bool(getattr(self, name, False)) for name in names)
+
+    def _refuse_what_a_step_can_not_do(self) -> None:
+        if self.torch_compile and self.world_size > 1:
+            msg = (
+                "`torch_compile` can not be used with several processes: each chunk of a step is a pass of its own, "
+                "and a compiled DistributedDataParallel would exchange gradients with every one. Leave it out."
+            )
+            raise ConfigurationError(msg)
+        if self.trunk_cache is not None and (self.torch_compile or self.checkpoints_activations):
+            found = "torch_compile" if self.torch_compile else "activation_checkpointing"
+            msg = (
+                f"`trunk_cache` lets a text enter the model in the middle, which `{found}` does not notice; leave one "
+                "of the two out."
+            )
+            raise ConfigurationError(msg)
+        if self.lora_layers != "all" and self.view == "dropout":
+            msg = (
+                f"`view='dropout'` needs dropout in every layer, but `lora_layers` {self.lora_layers!r} keeps the "
+                "lower ones frozen and without it; use another `view`, or `lora_layers='all'`."
+            )
+            raise ConfigurationError(msg)
+        optimizer = str(getattr(self.optim, "value", self.optim))
+        if "layerwise" in optimizer or optimizer in ("lomo", "adalomo"):
+            msg = (
+                f"`optim` {optimizer!r} updates weights while gradients are computed, but those of a step are "
+                "complete only after its last chunk; choose another, e.g. adamw_torch."
+            )
+            raise ConfigurationError(msg)
+        names = ("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs")
+        given = {name: getattr(self, name, None) for name in names}
+        for name, options in given.items():
+            if isinstance(options, dict) and options.get("use_reentrant"):
+                msg = (
+                    f"`{name}` can not have use_reentrant=True: gradients of single chunks are asked for, which "
+                    "reentrant checkpoints do not allow. Set it to False, the default."
+                )
+                raise ConfigurationError(msg)
 
 
 def _positive(name: str, value: float, hint: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ from hf_contrastive.training.checkpoints import complete_checkpoint, last_comple
 from hf_contrastive.training.collator import FollowEpochs
 from hf_contrastive.training.data import TokenisedDatasets
 from hf_contrastive.training.encoding import write_spec
-from hf_contrastive.training.engine import Engine, default_chunk_tokens, graph_budget, local_processes
+from hf_contrastive.training.engine import (
+    COMPILED_WIDTH_MULTIPLE,
+    Engine,
+    default_chunk_tokens,
+    graph_budget,
+    local_processes,
+)
 from hf_contrastive.training.faults import memory_named, refuse_no_number
 from hf_contrastive.training.guide import guide_of
 from hf_contrastive.training.held_out import HeldOut
@@ -31,7 +38,7 @@ from hf_contrastive.training.history import History, weights_digest
 from hf_contrastive.training.loading import load_model
 from hf_contrastive.training.lora import PeftArgument, add_adapter
 from hf_contrastive.training.losses import Loss
-from hf_contrastive.training.merged_lora import merged_lora
+from hf_contrastive.training.merged_lora import QuickLora, merged_lora
 from hf_contrastive.training.meter import Meter
 from hf_contrastive.training.objective_state import (
     ForgetGradients,
@@ -39,6 +46,7 @@ from hf_contrastive.training.objective_state import (
     learned_temperatures,
     make_objectives,
     read_objectives,
+    refuse_late_group,
     with_parameters,
     write_objectives,
 )
@@ -50,12 +58,15 @@ from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
 from hf_contrastive.training.setup import (
     prepare_dropout,
+    refuse_cache_of_views,
     refuse_transform,
     resolve_spec,
 )
 from hf_contrastive.training.trunk import frozen_trunk
 from hf_contrastive.training.workers import Workers
 from model_cards.evidence import TrainingRecord
+
+AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +80,8 @@ class ContrastiveTrainer(PublishingTrainer):
         model: a Hub id, a folder, a PreTrainedModel, a PeftModel or a SentenceTransformer.
         args: a ContrastiveConfig.
         train_dataset: ``datasets.Dataset`` with the columns (anchor, positive), (anchor, positive,
-            negative, …), (sentence1, sentence2, score), (text,) or (text, label); see
+            negative, …), lists of positives and ``negatives``, either with a teacher's ``scores``, (sentence1,
+            sentence2, score), (text,) or (text, label); see
             :func:`~hf_contrastive.training.formats.recognise`. Several by name are mixed, one of them a step.
         eval_dataset: of the same format; pairs give ``eval_ndcg@10``, ``eval_mrr@10``, ``eval_recall@10``, graded
             pairs ``eval_spearman``.
@@ -129,9 +141,14 @@ class ContrastiveTrainer(PublishingTrainer):
             objective=objectives[self.plans.first.name],
             objectives=objectives,
             pad_token_id=loaded.tokenizer.pad_token_id or 0,
-            chunk_tokens=args.chunk_tokens or default_chunk_tokens(args.device),
+            chunk_tokens=args.chunk_tokens
+            or default_chunk_tokens(
+                args.device, adapter=peft_config is not None or isinstance(loaded.model, PeftModel)
+            ),
+            max_length=self.spec.max_length,
             budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
             gather=args.gather_negatives,
+            width_multiple=COMPILED_WIDTH_MULTIPLE if args.torch_compile else 1,
             workers=Workers.for_device(args.device),
         )
         self._totals, self._counted = Totals(), Totals()
@@ -141,7 +158,9 @@ class ContrastiveTrainer(PublishingTrainer):
         self.evidence_items, self.push_receipt = [], None
         set_seed(args.seed)
         encoder = add_adapter(loaded.model, loaded.tokenizer, peft_config, layers=args.lora_layers)
-        drawn = prepare_dropout(encoder, loaded.tokenizer, [plan.data_format for plan in self.plans], args)
+        formats = [plan.data_format for plan in self.plans]
+        refuse_cache_of_views(formats, args)
+        drawn = prepare_dropout(encoder, loaded.tokenizer, formats, args)
         self._engine.draws = drawn
         self.data_views = TokenisedDatasets(
             loaded.tokenizer, self.plans, self.spec, args, keep_texts=self._guide is not None
@@ -163,7 +182,8 @@ class ContrastiveTrainer(PublishingTrainer):
             layers=args.lora_layers,
             folder=args.trunk_cache,
             weights=str(self.base.weights_sha256),
-            dtype=torch.float32,
+            max_length=self.spec.max_length,
+            autocast=AUTOCAST_TYPES.get(self.accelerator.mixed_precision),
         )
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True
@@ -220,7 +240,7 @@ class ContrastiveTrainer(PublishingTrainer):
             TrainingDivergedError: the loss is no finite number.
             TrainingMemoryError: memory does not suffice.
         """
-        with memory_named(self.args):
+        with memory_named(self.args, chunk_tokens=self._engine.chunk_tokens):
             loss: Tensor = super().training_step(*args, **kwargs)
         return loss
 
@@ -234,6 +254,8 @@ class ContrastiveTrainer(PublishingTrainer):
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Make the optimizer as Trainer does; what the objective learns gets a group of its own, without decay."""
         optimizer: torch.optim.Optimizer = super().create_optimizer(*args, **kwargs)
+        # a scheduler that the user made knows the groups that were there
+        refuse_late_group(optimizer, self._learned, scheduled=self.lr_scheduler is not None)
         return with_parameters(optimizer, self._learned)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
@@ -288,12 +310,23 @@ class ContrastiveTrainer(PublishingTrainer):
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()
         self._meter.start()
-        with merged_lora(self._plain_model, remake=not self.args.activation_checkpointing):
+        with self._quick_adapter() as self._engine.quick:
             output = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
         self._history.weights = weights_digest(self._plain_model)
         self._counted = self._totals.over_processes(self.accelerator)
         return output
+
+    def _quick_adapter(self) -> AbstractContextManager[QuickLora | None]:
+        if self.args.torch_compile:
+            # the compiler fuses what PEFT's forward does; the quick way would break its graph at every layer
+            return nullcontext()
+        return merged_lora(self._plain_model, remake=not self.args.checkpoints_activations)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.state.best_model_checkpoint is not None:
+            read_objectives(self._engine.objectives, Path(self.state.best_model_checkpoint))
 
     def write_run_state(self, checkpoint: Path) -> None:
         """Keep beside a checkpoint what a resumed run goes on from: counters, data seen, how steps are computed."""
@@ -360,4 +393,5 @@ class ContrastiveTrainer(PublishingTrainer):
             plans=self.plans,
             history=self._history,
             metrics=self._own_metrics,
+            temperature=self._engine.objective.temperature,
         )

@@ -254,7 +254,8 @@ def make_trainer(tmp_path: Path, tiny_bert: Path, topic_pairs: Any) -> Callable[
     """``make_trainer(train_dataset=…, max_steps=…)`` is a ContrastiveTrainer of a tiny BERT on the CPU."""
     from hf_contrastive import ContrastiveConfig, ContrastiveTrainer
 
-    names = ("eval_dataset", "peft_config", "loss", "guide", "callbacks", "processing_class", "dataset_settings")
+    names = ("eval_dataset", "peft_config", "loss", "guide", "callbacks", "processing_class", "dataset_settings",
+             "optimizers")  # fmt: skip
 
     def make(*, model: Any = tiny_bert, train_dataset: Any = topic_pairs, output: str = "out", **settings: Any) -> Any:
         passed = {name: settings.pop(name) for name in names if name in settings}

@@ -95,7 +95,7 @@ def test_all_arms_train_alike(tiny_bert, topic_pairs, tmp_path):
     assert [arm["name"] for arm in result["arms"]] == ["ours", "ours-lean", "ours-cached", *PEERS]
     assert all(set(arm) >= ARM_KEYS and arm["status"] == "ran" for arm in result["arms"])
     first = result["arms"][0]["losses"]
-    assert len(first) == 3
+    assert len(first) == 4
     for arm in result["arms"]:
         assert arm["losses"] == pytest.approx(first, rel=1e-4)
         assert arm["pairs_per_second"] > 0

@@ -52,6 +52,15 @@ def test_rounded_widths_keep_the_budget_and_hold_every_text(lengths, budget, mul
         assert width * len(chunk) <= budget or len(chunk) == 1
 
 
+@given(lengths_of_texts, st.integers(1, 600), st.integers(1, 300))
+def test_no_width_is_rounded_up_beyond_what_the_model_reads(lengths, budget, longest):
+    lengths = [min(length, longest) for length in lengths]
+    plan = plan_chunks(lengths, budget, width_multiple=32, max_width=longest)
+    assert all(width <= longest for width in plan.widths)
+    for chunk, width in zip(plan.chunks, plan.widths, strict=True):
+        assert max(lengths[i] for i in chunk) <= width
+
+
 def test_padding_is_on_the_right_and_masked():
     pool = Pool(torch.tensor([5, 6, 7, 8, 1, 2]), [3, 1, 2], 9)
     ids, mask = pool.take(np.array([0, 1]), 3)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from torch.nn.functional import normalize
 from transformers import TrainerCallback
 
@@ -90,7 +91,9 @@ def test_a_loss_that_is_no_number_stops_with_its_rows_and_keeps_the_checkpoint(m
         callbacks=[Break(3, word)], save_strategy="steps", save_steps=1, max_steps=10, per_device_train_batch_size=40
     )
     before = {}
-    with pytest.raises(TrainingDivergedError, match="The loss of step 4 is nan: the embeddings of row") as e:
+    with pytest.raises(
+        TrainingDivergedError, match=r"The loss of step 4 is nan: the embeddings of row 30 are no numbers"
+    ) as e:
         trainer.train()
     assert "learning_rate" in str(e.value)
     assert sorted(p.name for p in trainer.output_folder.glob("checkpoint-*"))[-1] == "checkpoint-3"
@@ -101,6 +104,28 @@ def test_a_loss_that_is_no_number_stops_with_its_rows_and_keeps_the_checkpoint(m
     resumed = make_trainer(max_steps=5, per_device_train_batch_size=40)
     resumed.train(resume_from_checkpoint=True)
     assert len(losses_of(resumed)) == 5
+
+
+def test_a_row_with_lists_of_texts_is_named_too(make_trainer, topic_pairs):
+    rows = topic_pairs.to_dict()
+    # as many positives as anchors, but not one each
+    counts = [2, 0, 1] * 13 + [1]
+    counts = [max(1, count) for count in counts]
+    texts = iter(rows["positive"] * 2)
+    data = Dataset.from_dict(
+        {"anchor": rows["anchor"], "positive": [[next(texts) for _ in range(count)] for count in counts]}
+    )
+    word = "hammer"
+    (row,) = [
+        i for i, (a, p) in enumerate(zip(data["anchor"], data["positive"], strict=True)) if word in " ".join([*p])
+    ]
+    data = data.select([i for i in range(40) if word not in data["anchor"][i] or i == row])
+    (row,) = [i for i, p in enumerate(data["positive"]) if word in " ".join(p)]
+    trainer = make_trainer(train_dataset=data, per_device_train_batch_size=len(data), max_steps=4)
+    token = trainer.processing_class.convert_tokens_to_ids(word)
+    trainer.add_callback(Break(1, token))
+    with pytest.raises(TrainingDivergedError, match=f"the embeddings of row {row} are no numbers"):
+        trainer.train()
 
 
 def test_a_loss_that_overflows_alone_says_so(make_trainer):
@@ -164,6 +189,7 @@ def test_a_resumed_run_computes_with_the_plan_of_its_checkpoint(make_trainer, mo
     assert json.loads((folder / "engine.json").read_text()) == {
         "chunk_tokens": 40,
         "threads": torch.get_num_threads(),
+        "workers": 1,
     }
     resumed = make_trainer(output="resumed", max_steps=4)
     resumed.train(resume_from_checkpoint=str(folder))
@@ -181,12 +207,14 @@ def test_a_resumed_run_takes_as_many_threads(make_trainer, caplog):
     first.train()
     path = first.output_folder / "checkpoint-2" / "engine.json"
     threads = torch.get_num_threads()
-    path.write_text(json.dumps({**json.loads(path.read_text()), "threads": threads + 1}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "threads": threads + 1, "workers": 5}))
     try:
         with caplog.at_level(logging.WARNING):
-            make_trainer(max_steps=3).train(resume_from_checkpoint=True)
+            resumed = make_trainer(max_steps=3)
+            resumed.train(resume_from_checkpoint=True)
         assert torch.get_num_threads() == threads + 1
         assert f"with {threads + 1} threads" in caplog.text
+        assert resumed._engine.workers.count == 5
     finally:
         torch.set_num_threads(threads)
 

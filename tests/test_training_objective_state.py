@@ -101,9 +101,42 @@ def test_a_learned_temperature_moves_and_is_logged(make_trainer):
     assert abs(logged[-1] - 0.2) > 1e-3
     assert logged[-1] == pytest.approx(trainer._engine.objective.temperature, abs=1e-6)
     assert "learned temperature" in trainer.training_record().objective
+    assert trainer.training_record().temperature == pytest.approx(logged[-1], abs=1e-6)
     fixed = make_trainer(max_steps=1, output="fixed")
     fixed.train()
     assert "temperature" not in fixed.state.log_history[0]
+
+
+def test_the_best_checkpoint_brings_what_the_loss_had_learned(make_trainer, topic_pairs):
+    settings = {"save_strategy": "steps", "save_steps": 2, "eval_strategy": "steps", "eval_steps": 2, "max_steps": 8}
+    trainer = make_trainer(
+        learn_temperature=True, temperature=0.2, lr_scheduler_type="constant", warmup_steps=0,
+        load_best_model_at_end=True,
+        metric_for_best_model="loss", greater_is_better=True, eval_dataset=topic_pairs,  # the first is the best
+        **settings,
+    )  # fmt: skip
+    trainer.train()
+    evaluated = {entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry}
+    best = trainer.state.best_global_step
+    assert best < 8, evaluated
+    temperatures = {e["step"]: e["temperature"] for e in trainer.state.log_history if "temperature" in e}
+    assert abs(temperatures[best] - temperatures[8]) > 1e-4
+    assert trainer._engine.objective.temperature == pytest.approx(temperatures[best], abs=1e-6)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(evaluated[best], rel=1e-6)
+
+
+def test_a_schedule_that_was_made_before_is_refused(make_trainer):
+    made = make_trainer(learn_temperature=True)
+    optimizer = torch.optim.AdamW([p for p in made.model.parameters() if p.requires_grad], lr=1e-3)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    trainer = make_trainer(learn_temperature=True, model=made.model, optimizers=(optimizer, schedule),
+                           processing_class=made.processing_class)  # fmt: skip
+    with pytest.raises(ConfigurationError, match="`optimizers` brings a schedule, but the loss learns weights"):
+        trainer.train()
+    alone = make_trainer(learn_temperature=True, model=made.model, optimizers=(optimizer, None),
+                         processing_class=made.processing_class, output="alone")  # fmt: skip
+    alone.train()
+    assert abs(alone._engine.objective.temperature - 0.05) > 1e-4
 
 
 def test_the_temperature_follows_its_gradient(make_trainer):

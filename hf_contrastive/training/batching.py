@@ -32,7 +32,9 @@ class ChunkPlan:
         return [int(index) for chunk in self.chunks for index in chunk]
 
 
-def plan_chunks(lengths: Lengths, max_tokens: int, *, width_multiple: int = 1) -> ChunkPlan:
+def plan_chunks(
+    lengths: Lengths, max_tokens: int, *, width_multiple: int = 1, max_width: int | None = None
+) -> ChunkPlan:
     """Sort by length and cut so that no chunk exceeds ``max_tokens`` tokens, padding included.
 
     A single text longer than ``max_tokens`` has a chunk of its own.
@@ -41,6 +43,7 @@ def plan_chunks(lengths: Lengths, max_tokens: int, *, width_multiple: int = 1) -
         lengths: number of tokens of each text, ``[n]``.
         max_tokens: budget of a chunk, in padded tokens.
         width_multiple: widths are rounded up to a multiple of it, so that a compiled model sees few shapes.
+        max_width: what the model can read at most; no width is rounded up beyond it.
     """
     counts = np.asarray(lengths, dtype=np.int64)
     order = np.argsort(-counts, kind="stable")
@@ -49,7 +52,10 @@ def plan_chunks(lengths: Lengths, max_tokens: int, *, width_multiple: int = 1) -
     start = padded = 0
     while start < len(order):
         # sorted longest first: the first row sets the width of its chunk
-        width = -(-int(counts[order[start]]) // width_multiple) * width_multiple
+        longest = int(counts[order[start]])
+        width = -(-longest // width_multiple) * width_multiple
+        if max_width is not None:
+            width = max(longest, min(width, max_width))
         chunk = order[start : start + max(1, max_tokens // max(1, width))]
         chunks.append(chunk)
         widths.append(width)

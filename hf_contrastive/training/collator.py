@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.sampling import EpochSampler
 from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
-from hf_contrastive.training.trunk import KEY_BYTES
+from hf_contrastive.training.trunk_cache import KEY_BYTES
 from hf_contrastive.training.views import view_of
 
 RowLists = tuple[torch.Tensor, torch.Tensor]
@@ -33,6 +33,7 @@ class ContrastiveCollator:
       ``(indptr [rows + 1], indices)`` each; without ``positives``, row i of the second column is that of row i;
     - ``scores``: a teacher's score of each candidate (``[candidates]``), or the grade of each pair (``[rows]``);
     - ``label`` (``[rows]``; the key ``labels`` would make Trainer rescale the loss);
+    - ``owners``: the row of the batch that each text stands in (``[pool]``);
     - ``rows``: their numbers in the dataset, if they come from one that is tokenised;
     - ``dataset``: its name, where the training has several;
     - ``groups`` (``[pool]``): texts of rows with the same id share a number;
@@ -98,11 +99,13 @@ class ContrastiveCollator:
         if given.data_format.kind == "text":
             columns = [self._views(columns[0], view) for view in range(2)]
         texts = [ids for column in columns for ids in column.texts()]
+        owners = np.concatenate([column.owners for column in columns])
         batch: dict[str, Any] = {
+            "owners": owners,
             "sizes": tuple(len(column.lengths) for column in columns),
             "text_ids": self._text_ids(texts),
         }
-        batch |= _relations(columns, given.data_format) | self._numbers(given, columns)
+        batch |= _relations(columns, given.data_format) | self._numbers(given, columns, owners)
         if given.rows is not None:
             batch["rows"] = given.rows
         if given.dataset:
@@ -148,7 +151,7 @@ class ContrastiveCollator:
             return torch.arange(len(texts)) + (self.process_index << 40)
         return torch.tensor([_number(ids.tobytes()) for ids in texts], dtype=torch.long)
 
-    def _numbers(self, given: RowBatch, columns: list[TokenColumn]) -> dict[str, torch.Tensor]:
+    def _numbers(self, given: RowBatch, columns: list[TokenColumn], owners: Integers) -> dict[str, torch.Tensor]:
         """Return what stands in the columns that hold no texts."""
         found, form = {}, given.data_format
         if form.label is not None:
@@ -162,9 +165,7 @@ class ContrastiveCollator:
             found["scores"] = torch.empty_like(scores).index_copy_(0, order, scores)
         if form.ids is not None:
             ids = [_number(f"{type(value).__name__} {value}".encode()) for value in given.cells[form.ids]]
-            found["groups"] = torch.tensor(ids, dtype=torch.long)[
-                torch.from_numpy(np.concatenate([column.owners for column in columns]))
-            ]
+            found["groups"] = torch.tensor(ids, dtype=torch.long)[torch.from_numpy(owners)]
         return found
 
 

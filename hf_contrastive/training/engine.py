@@ -24,15 +24,20 @@ from hf_contrastive.training.batching import ChunkPlan, Pool, plan_chunks
 from hf_contrastive.training.gathering import ProcessExchange
 from hf_contrastive.training.gradient_cache import EmbedRows, GraphBudget, embed_pool
 from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
+from hf_contrastive.training.merged_lora import QuickLora
 from hf_contrastive.training.objectives import Objective, loss_inputs
 from hf_contrastive.training.pooling import Pooling
 from hf_contrastive.training.remade import checkpoints_activations
 from hf_contrastive.training.trunk import FrozenTrunk
 from hf_contrastive.training.workers import Workers
 
-CHUNK_TOKENS = {"cpu": 512}
-"""Padded tokens of a chunk by device: on a CPU a layer's activations then stay in the cache."""
+CHUNK_TOKENS = 512
+"""Padded tokens of a chunk on a CPU: a layer's activations then stay in the cache."""
+CHUNK_TOKENS_OF_ALL_WEIGHTS = 2048
+"""The same where all weights are trained: adding up gradients as large as the model costs time by the chunk."""
 ACCELERATOR_CHUNK_TOKENS = 32_768
+COMPILED_WIDTH_MULTIPLE = 32
+"""A compiled model is compiled again for every new shape, so that few widths are used."""
 SHARE_OF_FREE_MEMORY = 0.5
 PLAN_FILE = "engine.json"
 
@@ -53,10 +58,12 @@ class Engine:
         budget: of the graphs that a step keeps.
         gather: whether the candidates of all processes are negatives.
         width_multiple: widths are rounded up to a multiple of it.
+        max_length: tokens of the longest text that the model reads, or None.
         trunk: computes the frozen layers, where only the last ones are trained.
         objectives: the loss of each dataset by name, where there are several.
         workers: compute chunks side by side.
         draws: whether the model draws random numbers in training.
+        quick: what the LoRA layers form once a step, while they are computed the quick way.
     """
 
     pooling: Pooling
@@ -66,14 +73,17 @@ class Engine:
     budget: GraphBudget
     gather: bool = True
     width_multiple: int = 1
+    max_length: int | None = None
     trunk: FrozenTrunk | None = None
     objectives: Mapping[str, Objective] = field(default_factory=dict)
     workers: Workers = field(default_factory=Workers)
     draws: bool = True
+    quick: QuickLora | None = None
 
     def write(self, checkpoint: Path) -> None:
         """Keep in a checkpoint how sums are ordered: a resumed run then computes the same bits."""
-        plan = {"chunk_tokens": self.chunk_tokens, "threads": torch.get_num_threads()}
+        threads = {"threads": torch.get_num_threads(), "workers": self.workers.count}
+        plan = {"chunk_tokens": self.chunk_tokens, **threads}
         (checkpoint / PLAN_FILE).write_text(json.dumps(plan) + "\n", encoding="utf-8")
 
     def read(self, checkpoint: Path, *, chosen: int | None) -> None:
@@ -96,6 +106,10 @@ class Engine:
             text = "torch computes with %d threads as the checkpoint's run did, not %d: sums keep their order."
             logger.warning(text, plan["threads"], torch.get_num_threads())
             torch.set_num_threads(int(plan["threads"]))
+        if plan.get("workers", self.workers.count) != self.workers.count:
+            # each worker has its share of the threads
+            self.workers.close()
+            self.workers = Workers(int(plan["workers"]))
 
     def objective_of(self, inputs: Mapping[str, Any]) -> Objective:
         """Return the loss of the dataset that a batch is of."""
@@ -103,10 +117,11 @@ class Engine:
 
     def plan(self, lengths: Any) -> ChunkPlan:
         """Return the chunks of a pool of texts of these lengths."""
-        return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple)
+        return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple, max_width=self.max_length)
 
     def evaluate(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return loss and unnormalised columns ``[n, dim]`` without a graph; every process has its own negatives."""
+        self._forget()
         with torch.no_grad() if not torch.is_inference_mode_enabled() else contextlib.nullcontext():
             embedded = embed_pool(
                 self._embed(model, inputs),
@@ -126,6 +141,7 @@ class Engine:
             model: the encoder, or DistributedDataParallel around it.
             inputs: a batch; tensors on the model's device.
         """
+        self._forget()
         wrapped = isinstance(model, DistributedDataParallel)
         plain = model.module if wrapped else model
         embed = self._embed(plain, inputs)
@@ -156,11 +172,15 @@ class Engine:
         apply: Callable[..., Tensor] = _WithWayBack.apply
         return apply(_trigger(stage.loss), stage.loss, go_back), stage, plan
 
+    def _forget(self) -> None:
+        if self.quick is not None:
+            self.quick.forget()
+
     def _workers_of(self, model: Any) -> Workers:
         """Return one worker where chunks can not be computed side by side."""
         alone = (
             (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
-            or self.trunk is not None  # the model is changed while it computes
+            or (self.trunk is not None and self.trunk.cache is not None)  # the model is changed while it computes
             or checkpoints_activations(model)
             or not isinstance(model, PreTrainedModel | PeftModel)  # a compiled model
         )
@@ -211,9 +231,16 @@ def graph_budget(max_memory: float | None, device: torch.device, *, processes: i
     return GraphBudget(SHARE_OF_FREE_MEMORY * _free_memory() / max(1, processes))
 
 
-def default_chunk_tokens(device: torch.device) -> int:
-    """Return how many padded tokens are computed at once when the user has not said."""
-    return CHUNK_TOKENS.get(device.type, ACCELERATOR_CHUNK_TOKENS)
+def default_chunk_tokens(device: torch.device, *, adapter: bool = True) -> int:
+    """Return how many padded tokens are computed at once when the user has not said.
+
+    Args:
+        device: that computes.
+        adapter: whether an adapter is trained, and not all weights.
+    """
+    if device.type != "cpu":
+        return ACCELERATOR_CHUNK_TOKENS
+    return CHUNK_TOKENS if adapter else CHUNK_TOKENS_OF_ALL_WEIGHTS
 
 
 def local_processes() -> int:

@@ -26,7 +26,7 @@ def refuse_no_number(loss: Tensor, columns: Sequence[Tensor], inputs: Mapping[st
     Args:
         loss: of the step.
         columns: embeddings ``[n, dim]`` that it was computed from.
-        inputs: the batch; ``rows`` says which rows of the dataset it holds.
+        inputs: the batch; ``owners`` and ``rows`` say in which row of the dataset a text stands.
         step: counted from 1.
 
     Raises:
@@ -35,18 +35,15 @@ def refuse_no_number(loss: Tensor, columns: Sequence[Tensor], inputs: Mapping[st
     if bool(torch.isfinite(loss)):
         return
     rows = inputs.get("rows")
-    broken = [
-        place
-        for column in columns
-        if len(column) == len(columns[0])
-        for place in (~torch.isfinite(column).all(1)).nonzero().flatten().tolist()
-    ]
-    named = sorted({int(rows[place]) if rows is not None else place for place in broken})
+    broken = (~torch.isfinite(torch.cat(list(columns))).all(1)).nonzero().flatten().tolist()
+    found = {int(inputs["owners"][text]) for text in broken}
+    named = sorted(int(rows[row]) if rows is not None else row for row in found)
     if named:
         where = "row" if rows is not None else "row of the batch"
         plural = "s" if len(named) > 1 else ""
         more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-        cause = f"the embeddings of {where}{plural} {', '.join(map(str, named[:SHOWN]))}{more} are no numbers"
+        dataset = f" of the dataset {inputs['dataset']!r}" if inputs.get("dataset") else ""
+        cause = f"the embeddings of {where}{plural} {', '.join(map(str, named[:SHOWN]))}{more}{dataset} are no numbers"
     else:
         cause = "all embeddings are finite numbers, so it is the loss itself that overflows"
     msg = (
@@ -73,8 +70,12 @@ def refuse_broken_weights(model: torch.nn.Module, *, step: int) -> None:
 
 
 @contextmanager
-def memory_named(args: Any) -> Iterator[None]:
+def memory_named(args: Any, *, chunk_tokens: int) -> Iterator[None]:
     """Say which settings bound the memory when it does not suffice.
+
+    Args:
+        args: of the trainer.
+        chunk_tokens: that are computed at once.
 
     Raises:
         TrainingMemoryError: an allocation failed meanwhile.
@@ -89,10 +90,10 @@ def memory_named(args: Any) -> Iterator[None]:
             raise
         kept = "half of what was free" if args.max_memory is None else f"{args.max_memory:g} GB"
         first = words.strip().splitlines()[0] if words.strip() else type(error).__name__
-        chunk = args.chunk_tokens or "by the device"
         msg = (
             f"The memory of {args.device} does not suffice ({first}). Lower `max_memory` (graphs kept in a step, now "
-            f"{kept}; 0 keeps none and computes every chunk twice), then `chunk_tokens` (now {chunk}) and "
-            "`max_length`; the batch size need not shrink, memory hardly depends on it."
+            f"{kept}; 0 keeps none and computes every chunk twice), then `chunk_tokens` (now {chunk_tokens}) and "
+            "`max_length`; `activation_checkpointing=True` helps where not even one chunk fits. The batch size need "
+            "not shrink, memory hardly depends on it."
         )
         raise TrainingMemoryError(msg) from error

@@ -26,6 +26,9 @@ from hf_contrastive.training.workers import Workers
 EmbedRows = Callable[[npt.NDArray[np.int64], int], Tensor]
 """``(rows of the pool [n], width in tokens) -> embeddings [n, dim]``"""
 
+GRADIENT_BYTES = 1 << 29
+"""Of gradients of chunks that wait to be added up: one set of them may be as large as the model."""
+
 
 @dataclass(slots=True)
 class GraphBudget:
@@ -87,12 +90,18 @@ class Embedded:
             embeddings, part = self._again(*chunk, gradient, embed)
             return torch.autograd.grad(embeddings, parameters, part, allow_unused=True)
 
-        for found in workers.map(go_back, chunks):
+        size = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+        at_once = min(workers.count + 1, int(GRADIENT_BYTES / max(1, size)))
+        for found in workers.map(go_back, chunks, at_once=at_once):
+            taken: set[int] = set()
             for parameter, addend in zip(parameters, found, strict=True):
                 if addend is None:
                     continue
                 if parameter.grad is None:
-                    parameter.grad = addend
+                    # a gradient that is a view, or that two parameters share, can not be added to
+                    own = addend.is_contiguous() and addend.data_ptr() not in taken
+                    parameter.grad = addend if own else addend.clone(memory_format=torch.contiguous_format)
+                    taken.add(addend.data_ptr())
                 else:
                     parameter.grad += addend
         if final is not None and last is not None:
@@ -192,7 +201,8 @@ def _bytes_held() -> Iterator[_Held]:
         if not isinstance(tensor, torch.nn.Parameter) and storage.data_ptr() not in seen:
             seen.add(storage.data_ptr())
             held.total += storage.nbytes()
-        return tensor
+        # without its node, which would hold itself
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         yield held

@@ -174,5 +174,5 @@ def _suffixes(names: list[str]) -> list[str]:
 
 def _targets(target_modules: Any, name: str) -> bool:
     if isinstance(target_modules, str):
-        return True
+        return re.fullmatch(target_modules, name) is not None
     return any(name == target or name.endswith("." + target) for target in target_modules)

@@ -5,13 +5,14 @@ product forward; backward, the input's gradient uses the same weight, and those 
 no gradient (Cherniuk et al., 2023, "RunLoRA", compare such orders of computing).
 
 In half precision the merged weight would swallow the update: rounding ``W + s B A`` to bf16 leaves an error of the
-size of the update itself when B is young. There ``W`` is cast once, and the update is added as its two small
-products with weights cast once a step.
+size of the update itself when B is young, and so does adding the update to a product that was rounded before. There
+``[x, x A^T]`` is multiplied by ``[W, s B]``, so that both are summed before anything is rounded; ``W`` is cast once.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,9 @@ from torch.nn.functional import linear
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hf_contrastive.training.remade import EpsilonOf, Remade, checkpoints_activations, norm_epsilons, remade
+
+_FULL = (torch.float32, torch.float64)
+_COLUMNS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +56,8 @@ def _uncovered_setting(layer: Any) -> str | None:
 
 
 @contextmanager
-def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[int]:
-    """Compute the LoRA layers of ``model`` the quick way meanwhile; yields how many.
+def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[QuickLora]:
+    """Compute the LoRA layers of ``model`` the quick way meanwhile.
 
     Args:
         model: with its adapter.
@@ -61,85 +65,117 @@ def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[int]:
             to compute its layers again by itself.
 
     Layers with settings that it does not cover (dropout, DoRA, quantised weights, several adapters) keep PEFT's own
-    forward; the log says so once.
+    forward; a warning says so once.
     """
     layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     quick: list[Any] = []
-    steps = _Steps()
+    formed = QuickLora()
     epsilons = norm_epsilons(model) if remake and not checkpoints_activations(model) else None
     reasons: dict[str, int] = {}
     for layer in layers:
         reason = uncovered_because(layer)
         if reason is None:
-            layer.forward = _QuickForward(layer, steps, epsilons)
+            layer.forward = _QuickForward(layer, formed, epsilons)
             quick.append(layer)
         else:
             reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in reasons.items():
-        logger.info("%d LoRA layers are computed by PEFT's own forward, because of %s.", count, reason)
+        logger.warning("%d LoRA layers are computed by PEFT's own, slower forward, because of %s.", count, reason)
+    formed.layers = len(quick)
     # fused optimisers write without raising the tensors' version counters
-    hook = register_optimizer_step_post_hook(steps.count)
+    hook = register_optimizer_step_post_hook(lambda *args, **kwargs: formed.forget())
     try:
-        yield len(quick)
+        yield formed
     finally:
         hook.remove()
         for layer in quick:
             del layer.forward
 
 
-class _Steps:
-    """Counts the steps of all optimisers: what was formed before one is stale."""
+class QuickLora:
+    """What is formed once a step, of all layers.
+
+    Attributes:
+        layers: number of layers computed the quick way.
+        generation: of what is formed.
+    """
 
     def __init__(self) -> None:
-        self.taken = 0
+        self.layers = 0
+        self.generation = 0
 
-    def count(self, *args: Any, **kwargs: Any) -> None:
-        del args, kwargs
-        self.taken += 1
+    def forget(self) -> None:
+        """Form everything anew: the weights may have been written to in a way that leaves no trace in a tensor."""
+        self.generation += 1
 
 
 class _QuickForward:
     """Stands in for a layer's forward; holds what is formed once a step."""
 
-    def __init__(self, layer: Any, steps: _Steps, epsilons: EpsilonOf | None) -> None:
+    def __init__(self, layer: Any, quick: QuickLora, epsilons: EpsilonOf | None) -> None:
         self._layer = layer
-        self._steps = steps
+        self._quick = quick
         self._epsilons = epsilons
         self._original: Callable[..., Tensor] = layer.forward
         self._formed: tuple[object, Any] = (None, None)
+        self._frozen: tuple[object, Any] = (None, None)
+        self._forming = threading.Lock()
 
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         layer = self._layer
         name = layer.active_adapters[0]
         if args or kwargs or layer.merged or layer.disable_adapters or len(layer.active_adapters) != 1:
             return self._original(x, *args, **kwargs)
-        weight, bias = layer.base_layer.weight, layer.base_layer.bias
-        a, b, scaling = layer.lora_A[name].weight, layer.lora_B[name].weight, float(layer.scaling[name])
+        bias, scaling = layer.base_layer.bias, float(layer.scaling[name])
+        a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
         kind = x.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-        # what is formed stays right until A or B are written to or moved
-        key = (dtype, *((t.data_ptr(), t._version) for t in (weight, a, b)), scaling, self._steps.taken)
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else layer.base_layer.weight.dtype
         with torch.autocast(kind, enabled=False):
-            if dtype in (torch.float32, torch.float64):
-                formed, merged = self._formed
-                if formed != key:
-                    with torch.no_grad():
-                        merged = torch.addmm(weight.to(dtype), b.to(dtype), a.to(dtype), alpha=scaling)
-                    self._formed = (key, merged)
-                again = None
-                if self._epsilons is not None and x.dtype == dtype and torch.is_grad_enabled():
-                    again = remade(x, self._epsilons)
-                return _apply(_Merged, x.to(dtype), merged, bias, a, b, scaling, again)
+            formed = self._of_this_step(dtype, a, b, scaling)
+            if dtype not in _FULL:
+                return _apply(_LowRank, x.to(dtype), formed, bias, a, b, scaling)
+            again = None
+            if self._epsilons is not None and x.dtype == dtype and torch.is_grad_enabled():
+                again = remade(x, self._epsilons)
+            return _apply(_Merged, x.to(dtype), formed, bias, a, b, scaling, again)
+
+    def _of_this_step(self, dtype: torch.dtype, a: Tensor, b: Tensor, scaling: float) -> Any:
+        """Return the merged weight, or in half precision what :meth:`_in_half` gives."""
+        weight, bias = self._layer.base_layer.weight, self._layer.base_layer.bias
+        tensors = [weight, a, b] if bias is None else [weight, a, b, bias]
+        # what is formed stays right until one of them is written to or moved
+        state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+        key = (self._quick.generation, dtype, scaling, state)
+        with self._forming:
+            # chunks computed side by side wait for one of them
             if self._formed[0] != key:
                 with torch.no_grad():
-                    cast = self._formed[1][0] if self._formed[0] and self._same_base(key) else weight.to(dtype)
-                    offset = bias.to(dtype) if bias is not None else None
-                    self._formed = (key, (cast, offset, a.to(dtype), (scaling * b).to(dtype)))
-            return _apply(_LowRank, x.to(dtype), self._formed[1], a, b, scaling)
+                    if dtype in _FULL:
+                        formed: Any = torch.addmm(weight.to(dtype), b.to(dtype), a.to(dtype), alpha=scaling)
+                    else:
+                        formed = self._in_half(dtype, a, b, scaling)
+                self._formed = (key, formed)
+            return self._formed[1]
 
-    def _same_base(self, key: Any) -> bool:
-        formed: Any = self._formed[0]
-        return bool(formed[:2] == key[:2]) and isinstance(self._formed[1], tuple)
+    def _in_half(
+        self, dtype: torch.dtype, a: Tensor, b: Tensor, scaling: float
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return ``[W, s B]``, the bias and A in ``dtype``; the frozen weight is cast once, not once a step."""
+        weight, bias = self._layer.base_layer.weight, self._layer.base_layer.bias
+        outputs, inputs = weight.shape
+        rank = a.shape[0]
+        # a number of columns that tensor cores can be fed with; those that are added are zero
+        columns = -(-rank // _COLUMNS) * _COLUMNS
+        state = (dtype, weight.data_ptr(), weight._version, columns)
+        if self._frozen[0] != state:
+            wide = torch.zeros(outputs, inputs + columns, dtype=dtype, device=weight.device)
+            wide[:, :inputs] = weight
+            self._frozen = (state, wide)
+        wide = self._frozen[1]
+        wide[:, inputs : inputs + rank] = scaling * b
+        tall = torch.zeros(columns, inputs, dtype=dtype, device=weight.device)
+        tall[:rank] = a
+        return wide, bias.to(dtype) if bias is not None else None, tall
 
 
 def _apply(function: Any, *arguments: Any) -> Tensor:
@@ -185,30 +221,31 @@ class _Merged(torch.autograd.Function):
 
 
 class _LowRank(torch.autograd.Function):
-    """``y = x W^T + (x A^T) (s B)^T + bias`` in half precision, with A, B and W cast beforehand."""
+    """``y = [x, x A^T] [W, s B]^T + bias`` in half precision, with the weights cast beforehand."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, formed: Any, a: Tensor, b: Tensor, scaling: float) -> Tensor:
-        weight, bias, cast_a, scaled_b = formed
-        inner = linear(x, cast_a)
-        ctx.formed, ctx.scaling = formed, scaling
+    def forward(ctx: Any, x: Tensor, formed: Any, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float) -> Tensor:
+        wide, offset, tall = formed
+        inner = linear(x, tall)
+        ctx.formed, ctx.scaling, ctx.rank = formed, scaling, a.shape[0]
         ctx.save_for_backward(x, inner)
-        ctx.types = (a.dtype, b.dtype)
-        rows = linear(x, weight, bias).view(-1, weight.shape[0])
-        return rows.addmm_(inner.view(-1, inner.shape[-1]), scaled_b.T).view(*x.shape[:-1], -1)
+        ctx.types = (a.dtype, b.dtype, bias.dtype if bias is not None else None)
+        return linear(torch.cat([x, inner], -1), wide, offset)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, inner = ctx.saved_tensors
         (gradient,) = gradients
-        weight, _, cast_a, scaled_b = ctx.formed
-        rows, outer = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1]).to(weight.dtype)
+        wide, _, tall = ctx.formed
+        weight, scaled_b = wide[:, : x.shape[-1]], wide[:, x.shape[-1] :]
+        rows, outer = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1]).to(wide.dtype)
         through = outer @ scaled_b
         below = None
         if ctx.needs_input_grad[0]:
-            below = (outer @ weight).addmm_(through, cast_a).view(x.shape)
-        of_a = (through.T @ rows).to(ctx.types[0]) if ctx.needs_input_grad[2] else None
+            below = (outer @ weight).addmm_(through, tall).view(x.shape)
+        of_bias = outer.sum(0).to(ctx.types[2]) if ctx.needs_input_grad[2] else None
+        of_a = (through.T @ rows)[: ctx.rank].to(ctx.types[0]) if ctx.needs_input_grad[3] else None
         of_b = None
-        if ctx.needs_input_grad[3]:
-            of_b = ctx.scaling * (outer.T @ inner.reshape(-1, inner.shape[-1])).to(ctx.types[1])
-        return below, None, of_a, of_b, None
+        if ctx.needs_input_grad[4]:
+            of_b = ctx.scaling * (outer.T @ inner.reshape(-1, inner.shape[-1]))[:, : ctx.rank].to(ctx.types[1])
+        return below, None, of_bias, of_a, of_b, None

@@ -55,6 +55,27 @@ def learned_parameters(objectives: Iterable[Objective]) -> list[nn.Parameter]:
     return list({id(parameter): parameter for parameter in every}.values())
 
 
+def refuse_late_group(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], *, scheduled: bool) -> None:
+    """Refuse to add what the objectives learn to an optimizer whose schedule was made before.
+
+    Args:
+        optimizer: of the training.
+        parameters: what the objectives learn.
+        scheduled: whether a learning-rate schedule of it is there already.
+
+    Raises:
+        ConfigurationError: the schedule would not know the new group.
+    """
+    trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if scheduled and any(id(parameter) not in trained for parameter in parameters):
+        msg = (
+            "`optimizers` brings a schedule, but the loss learns weights of its own (a temperature or a head) that its "
+            "optimizer does not train. Pass `optimizer_cls_and_kwargs` instead and let the trainer make both, or "
+            "leave `optimizers` out."
+        )
+        raise ConfigurationError(msg)
+
+
 def with_parameters(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Return ``optimizer`` with those of ``parameters`` that it does not train yet in a group without weight decay."""
     trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}

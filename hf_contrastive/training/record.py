@@ -79,6 +79,7 @@ def training_record(
     plans: Plans,
     history: History,
     metrics: Mapping[int, Mapping[str, float]],
+    temperature: float,
 ) -> TrainingRecord:
     """Collect what a run did.
 
@@ -93,6 +94,7 @@ def training_record(
         plans: how the datasets are read.
         history: data and steps of all runs.
         metrics: of the trainer's own evaluation data, by step.
+        temperature: of the loss as it is now; it may have been learned.
     """
     step = max(metrics, default=None)
     if args.load_best_model_at_end and state.best_global_step in metrics:
@@ -106,7 +108,7 @@ def training_record(
         objective=objective,
         data_format=plans.described(lambda plan: plan.data_format.description),
         text_columns=plans.text_columns(),
-        temperature=args.temperature,
+        temperature=temperature,
         pooling=spec.pooling if spec.pool_prompt else f"{spec.pooling} without the prompt",
         normalize=spec.normalize,
         prompts=dict(spec.prompts),

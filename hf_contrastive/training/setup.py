@@ -64,6 +64,20 @@ def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig, more_prompts: Mapp
     )
 
 
+def refuse_cache_of_views(formats: Sequence[DataFormat], args: ContrastiveConfig) -> None:
+    """Refuse to keep on disk what leaves the frozen layers for texts that are drawn anew in every epoch.
+
+    Raises:
+        ConfigurationError: raw text is trained on by views of it.
+    """
+    if args.trunk_cache is not None and any(data_format.kind == "text" for data_format in formats):
+        msg = (
+            f"`trunk_cache` keeps what is computed of a text, but the views of raw text (`view` is {args.view!r}) are "
+            "other texts in every epoch: the disk would fill and nothing be found. Leave `trunk_cache` out."
+        )
+        raise ConfigurationError(msg)
+
+
 def prepare_dropout(model: Any, tokenizer: Any, formats: Sequence[DataFormat], args: ContrastiveConfig) -> bool:
     """Set the dropouts that make two views of a text; return whether training draws random numbers.
 

@@ -1,15 +1,13 @@
-"""Frozen layers below the adapters: found, computed without dropout, and their outputs kept on disk.
+"""Frozen layers below the adapters: found, computed without dropout, and left out where their output is known.
 
 With ``lora_layers="top-2"`` only the last two layers change, so that what enters them is the same in every epoch. It
-is computed once a text and read from a memory-mapped file afterwards.
+is computed once a text and read from a file afterwards.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
+import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import transformers
 from torch import Tensor, nn
 
 from hf_contrastive.errors import ConfigurationError
-
-logger = logging.getLogger(__name__)
+from hf_contrastive.training.trunk_cache import TrunkCache
 
 _SETTING = re.compile(r"top-([1-9]\d*)")
-KEY_BYTES = 16
-RESERVE_BYTES = 2_000_000_000
-"""Left free on the disk: a full one would stop more than the training."""
-_RECORD = np.dtype([("key", f"V{KEY_BYTES}"), ("offset", "<i8"), ("length", "<i8")])
+PROBE_TOKENS = 2048
+"""Of the text that tells whether layers can be entered in the middle; windows of attention are narrower."""
 
 
 def trained_layers(setting: str, layers: int) -> int:
@@ -69,6 +65,7 @@ class Trunk:
     """
 
     def __init__(self, model: nn.Module, trained: int) -> None:
+        self._model = model
         name, layers = layer_list(model)
         parent, _, self._attribute = name.rpartition(".")
         self._parent = model.get_submodule(parent)
@@ -80,6 +77,22 @@ class Trunk:
         inputs = getattr(model, "embeddings", None)
         if isinstance(inputs, nn.Module):
             self.frozen = (inputs, *self.frozen)
+
+    def refuse_trained(self) -> None:
+        """Refuse weights that are trained below the trained layers, where no gradient may be asked for.
+
+        Raises:
+            ConfigurationError: there is one.
+        """
+        named = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        for module in self.frozen:
+            for parameter in module.parameters():
+                if parameter.requires_grad:
+                    msg = (
+                        f"`lora_layers` keeps the lower layers frozen, but {named[id(parameter)]} in them is trained; "
+                        "leave it out of `bias` and `modules_to_save` of the adapter, or set `lora_layers` to 'all'."
+                    )
+                    raise ConfigurationError(msg)
 
     def without_dropout(self) -> None:
         """Put the frozen part into evaluation: it is no more than a fixed function of the text."""
@@ -119,8 +132,13 @@ class Trunk:
         finally:
             hook.remove()
 
-    def check(self, model: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> None:
-        """Refuse a model whose layers can not be entered in the middle.
+    def check(self, model: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> torch.dtype:
+        """Refuse a model whose layers can not be entered in the middle; return the type of what enters them.
+
+        Args:
+            model: the encoder.
+            input_ids: ``[n, width]``, as wide as texts can be: attention within a window differs only beyond it.
+            attention_mask: ``[n, width]``.
 
         Raises:
             ConfigurationError: the output differs from that of the whole model.
@@ -139,6 +157,7 @@ class Trunk:
                 "another result then. Train without it."
             )
             raise ConfigurationError(msg)
+        return seen[0].dtype
 
 
 class FrozenTrunk:
@@ -172,110 +191,30 @@ class FrozenTrunk:
             lengths: tokens of each text.
         """
         self.trunk.without_dropout()
-        cache = self.cache if keys is not None else None
-        known = cache.read(keys, input_ids.shape[1]) if cache is not None and keys is not None else None
+        cache = self.cache
+        if cache is None or keys is None:
+            plain: Tensor = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return plain
+        known = cache.read(keys, input_ids.shape[1])
         if known is not None:
             with self.trunk.entered_with(known.to(input_ids.device)):
                 hidden: Tensor = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             return hidden
         with self.trunk.observed() as seen:
             hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if cache is not None and keys is not None:
-            cache.write(keys, seen[0], lengths)
+        cache.write(keys, seen[0], lengths)
         return hidden
 
 
-class TrunkCache:
-    """What enters the first trained layer, by text, in a memory-mapped file that later runs go on with.
-
-    Two files: the numbers of all texts one after the other, and an index that is written after them, so that a
-    killed process leaves at most numbers that nothing points to.
-
-    Args:
-        folder: of all caches; made if missing.
-        key: what the numbers depend on besides the text: weights, layer, number format.
-        width: numbers a token.
-        dtype: of the numbers.
-    """
-
-    def __init__(self, folder: Path, *, key: str, width: int, dtype: torch.dtype) -> None:
-        self.folder = folder / hashlib.sha256(f"{key} {width} {dtype}".encode()).hexdigest()[:32]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.width = width
-        self.dtype = dtype
-        self._bytes = width * dtype.itemsize
-        self._data_path, self._index_path = self.folder / "states.bin", self.folder / "index.bin"
-        self._data_path.touch()
-        self._index = self._read_index()
-        self._map: npt.NDArray[np.uint8] | None = None
-        self._full = False
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def _read_index(self) -> dict[bytes, tuple[int, int]]:
-        if not self._index_path.is_file():
-            return {}
-        raw = self._index_path.read_bytes()
-        records = np.frombuffer(raw[: len(raw) // _RECORD.itemsize * _RECORD.itemsize], dtype=_RECORD)
-        size = self._data_path.stat().st_size
-        ends = records["offset"] + records["length"] * self._bytes
-        whole = records[(records["offset"] >= 0) & (records["length"] >= 0) & (ends <= size)]
-        if len(raw) % _RECORD.itemsize or len(whole) < len(records):
-            self._index_path.write_bytes(whole.tobytes())
-        return {bytes(r["key"]): (int(r["offset"]), int(r["length"])) for r in whole}
-
-    def read(self, keys: Sequence[bytes], width: int) -> Tensor | None:
-        """Return ``[len(keys), width, hidden]`` padded with zeros, or None unless all texts are here.
-
-        Args:
-            keys: of the texts, 16 bytes each.
-            width: tokens of the longest, padding included.
-        """
-        found = [self._index.get(key) for key in keys]
-        if any(place is None for place in found):
-            return None
-        if self._map is None or len(self._map) < self._data_path.stat().st_size:
-            self._map = np.memmap(self._data_path, dtype=np.uint8, mode="r")
-        hidden = np.zeros((len(keys), width * self._bytes), dtype=np.uint8)
-        for row, place in enumerate(found):
-            offset, length = place or (0, 0)
-            hidden[row, : length * self._bytes] = self._map[offset : offset + length * self._bytes]
-        return torch.from_numpy(hidden).view(self.dtype).view(len(keys), width, self.width)
-
-    def write(self, keys: Sequence[bytes], hidden: Tensor, lengths: Sequence[int] | npt.NDArray[np.int64]) -> None:
-        """Add the texts that are not here yet; when the disk is nearly full, add no more and say so once.
-
-        Args:
-            keys: of the texts.
-            hidden: ``[n, width, hidden]``.
-            lengths: tokens of each text.
-        """
-        new = {key: row for row, key in enumerate(keys) if key not in self._index}
-        if not new or self._full:
-            return
-        size = sum(int(lengths[row]) for row in new.values()) * self._bytes
-        if shutil.disk_usage(self.folder).free - size < RESERVE_BYTES:
-            self._full = True
-            text = "%s is nearly full: %d texts are in the trunk cache, the others are computed in every epoch."
-            logger.warning(text, self.folder, len(self))
-            return
-        offset = self._data_path.stat().st_size
-        records = np.empty(len(new), dtype=_RECORD)
-        rows = hidden.to(self.dtype).cpu().contiguous()
-        with self._data_path.open("ab") as file:
-            for place, (key, row) in enumerate(new.items()):
-                length = int(lengths[row])
-                file.write(rows[row, :length].reshape(-1).view(torch.uint8).numpy().tobytes())
-                records[place] = (np.void(key), offset, length)
-                self._index[key] = (offset, length)
-                offset += length * self._bytes
-        with self._index_path.open("ab") as file:
-            file.write(records.tobytes())
-
-
 def frozen_trunk(
-    model: Any, tokenizer: Any, *, layers: str, folder: str | None, weights: str, dtype: torch.dtype
+    model: Any,
+    tokenizer: Any,
+    *,
+    layers: str,
+    folder: str | None,
+    weights: str,
+    max_length: int,
+    autocast: torch.dtype | None = None,
 ) -> FrozenTrunk | None:
     """Return what runs the frozen layers of ``model``, or None where all layers are trained.
 
@@ -285,22 +224,42 @@ def frozen_trunk(
         layers: ``all`` or ``top-K``.
         folder: of the cache, or None for none.
         weights: digest of the base's weights.
-        dtype: of the numbers that enter a layer.
+        max_length: tokens of the longest text.
+        autocast: type that products are computed in, or None for that of the weights.
 
     Raises:
-        ConfigurationError: the cache can not be used with this model, or its folder can not be written.
+        ConfigurationError: a weight below the trained layers is trained, the cache can not be used with this model, or
+            its folder can not be written.
     """
     if layers == "all":
         return None
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     trunk = Trunk(base, trained_layers(layers, len(layer_list(base)[1])))
+    trunk.refuse_trained()
     if folder is None:
         return FrozenTrunk(trunk)
-    encoded = tokenizer(["a text", "another, longer text"], padding=True, return_tensors="pt").to(base.device)
-    trunk.check(base, encoded["input_ids"], encoded["attention_mask"])
+    text = " ".join(["a text of many words"] * max_length)
+    longest = min(max_length, PROBE_TOKENS)
+    encoded = tokenizer([text, "another"], padding=True, truncation=True, max_length=longest, return_tensors="pt")
+    encoded = encoded.to(base.device)
+    with torch.autocast(base.device.type, autocast, autocast is not None):
+        entering = trunk.check(base, encoded["input_ids"], encoded["attention_mask"])
     try:
-        key = f"{weights} layer {trunk.layer}"
-        return FrozenTrunk(trunk, TrunkCache(Path(folder), key=key, width=int(base.config.hidden_size), dtype=dtype))
+        key = (
+            f"{weights} layer {trunk.layer} {autocast} {base.dtype} {_settings(base.config)} {transformers.__version__}"
+        )
+        cache = TrunkCache(Path(folder), key=key, width=int(base.config.hidden_size), dtype=entering)
     except OSError as error:
         msg = f"`trunk_cache` {folder!r} can not be used: {error.strerror}. Name a folder that can be written."
         raise ConfigurationError(msg) from error
+    return FrozenTrunk(trunk, cache)
+
+
+def _settings(config: Any) -> str:
+    """Return the settings of a model that its hidden states may depend on; dropout is none in a frozen layer."""
+    settings = {
+        name: value
+        for name, value in config.to_dict().items()
+        if not name.startswith("_") and "dropout" not in name and name not in ("transformers_version", "dtype")
+    }
+    return json.dumps(settings, sort_keys=True, default=str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,19 +39,28 @@ class Workers:
         """Return as many as torch has threads on a CPU, at most 8; 1 elsewhere: a device has queues of its own."""
         return cls(min(torch.get_num_threads(), MOST_WORKERS) if device.type == "cpu" else 1)
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield ``function(item)`` in the order of ``items``; no more than ``count`` results wait to be taken."""
-        if self.count == 1:
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int | None = None
+    ) -> Iterator[Result]:
+        """Yield ``function(item)`` in the order of ``items``.
+
+        Args:
+            function: called in the workers.
+            items: taken one by one, as workers become free.
+            at_once: results that exist beside the one that was yielded, computed or in the making; default: one more
+                than there are workers.
+        """
+        at_once = self.count + 1 if at_once is None else at_once
+        if self.count == 1 or at_once <= 1:
             yield from map(function, items)
             return
         pool = self._started()
-        # what is set by thread: whether graphs are made, and whether tensors are for inference alone
-        run = partial(_as_here, function, torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+        run = partial(_as_there, function, _ThreadState.now())
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(run, item))
-                if len(waiting) >= 2 * self.count:
+                if len(waiting) >= at_once:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -78,6 +88,29 @@ class Workers:
         return {"count": self.count, "_pool": None, "_threads": 0}
 
 
-def _as_here(function: Callable[[Item], Result], graphs: bool, inference: bool, item: Item) -> Result:
-    with torch.inference_mode(inference), torch.set_grad_enabled(graphs and not inference):
+@dataclass(frozen=True, slots=True)
+class _ThreadState:
+    """What torch sets by thread: whether graphs are made, tensors are for inference alone, types are chosen by it."""
+
+    graphs: bool
+    inference: bool
+    autocast: bool
+    autocast_type: torch.dtype
+
+    @classmethod
+    def now(cls) -> _ThreadState:
+        return cls(
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.get_autocast_dtype("cpu"),
+        )
+
+
+def _as_there(function: Callable[[Item], Result], there: _ThreadState, item: Item) -> Result:
+    with (
+        torch.inference_mode(there.inference),
+        torch.set_grad_enabled(there.graphs and not there.inference),
+        torch.autocast("cpu", there.autocast_type, there.autocast),
+    ):
         return function(item)

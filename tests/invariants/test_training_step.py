@@ -1,12 +1,17 @@
 """What a step computes, in float64: no way of computing it changes loss or gradient."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from datasets import Dataset
 
-from hf_contrastive.training.gradient_cache import GraphBudget
+from hf_contrastive.training.batching import plan_chunks
+from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
 from hf_contrastive.training.loss_stage import run_loss_stage
 from hf_contrastive.training.merged_lora import merged_lora
+from hf_contrastive.training.workers import Workers
 
 TOLERANCE = {"rtol": 0, "atol": 1e-9}
 
@@ -43,6 +48,8 @@ def step(make_trainer, data):
 
     def of(kind, **settings):
         trainer = make_trainer(**{"train_dataset": data[kind], **settings})
+        # chunks side by side, as on a machine with several cores
+        trainer._engine.workers = Workers(3)
         model = trainer.model.double().train()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
@@ -75,6 +82,7 @@ def test_chunks_change_neither_loss_nor_gradient(step, kind, chunk_tokens):
     trainer._engine.chunk_tokens = chunk_tokens
     loss, chunked = compute(rows)
     assert loss.dtype == torch.float64
+    assert trainer._engine.workers._pool is not None
     torch.testing.assert_close(loss, whole, **TOLERANCE)
     torch.testing.assert_close(chunked, gradient, rtol=1e-9, atol=1e-9)
     assert gradient.abs().max() > 1e-3
@@ -139,6 +147,43 @@ def test_what_a_graph_costs_is_what_it_holds(step):
     assert 0.5 * per_layer * config.num_hidden_layers < activations < 3 * per_layer * config.num_hidden_layers
 
 
+def test_a_graph_that_does_not_fit_is_let_go(step):
+    """The first chunk is measured with its graph, which must not live on when the budget is smaller."""
+    trainer, _ = step("pairs", chunk_tokens=64)
+    trainer._engine.workers = Workers(1)
+    trainer._engine.budget = GraphBudget(1.0)
+    alive = []
+
+    def note(module, given, output):
+        if output.requires_grad:
+            alive.append(weakref.ref(output.untyped_storage()))
+
+    trainer.model.get_submodule("base_model.model.encoder.layer.0.intermediate").register_forward_hook(note)
+    model = trainer.model
+    loss = trainer.compute_loss(model, trainer.data_collator([trainer.train_dataset[i] for i in range(8)]))
+    gc.collect()
+    assert len(alive) == 1
+    assert alive[0]() is None
+    assert torch.isfinite(loss)
+
+
+def test_parameters_that_share_a_gradient_have_their_own():
+    """Autograd may hand out one tensor twice; what is added to the one must not reach the other."""
+    first, second = (torch.nn.Parameter(torch.zeros(3)) for _ in range(2))
+    plan = plan_chunks([1] * 4, 2)
+
+    def embed(rows, width):
+        return (first + second).expand(len(rows), 3) * torch.from_numpy(rows + 1.0)[:, None].float()
+
+    for budget in (0.0, 1e9):
+        for parameter in (first, second):
+            parameter.grad = None
+        with torch.enable_grad():
+            embedded = embed_pool(embed, plan, GraphBudget(budget), Workers(1), device=torch.device("cpu"))
+        embedded.backward(torch.ones(4, 3), embed, [first, second], Workers(1))
+        assert first.grad.tolist() == second.grad.tolist() == [10.0] * 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_texts_embedded_once_change_neither_loss_nor_gradient(step, kind):
     trainer, compute = step(kind, chunk_tokens=64)
@@ -160,8 +205,8 @@ def test_texts_are_not_embedded_once_where_dropout_draws(step, tiny_encoder):
 def test_the_quick_adapter_is_the_adapter_of_peft(step, kind):
     trainer, compute = step(kind, chunk_tokens=64)
     loss, gradient = compute(range(12))
-    with merged_lora(trainer.model) as layers:
-        assert layers == 12  # query, key, value, dense, and two of the feed-forward network, in two layers
+    with merged_lora(trainer.model) as found:
+        assert found.layers == 12  # query, key, value, dense, and two of the feed-forward network, in two layers
         quick, quicker = compute(range(12))
         with torch.no_grad():
             for name, parameter in trainer.model.named_parameters():
