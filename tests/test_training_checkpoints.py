@@ -76,6 +76,17 @@ def test_accumulation_resumes(make_trainer, tiny_encoder):
     assert losses_of(resumed) == losses_of(whole)
 
 
+def test_a_run_that_is_done_has_nothing_left_to_do(stepwise):
+    done = stepwise()
+    done.train()
+    resumed = stepwise()
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 4
+    assert losses_of(resumed) == losses_of(done)
+    for name, weight in weights_of(done).items():
+        assert torch.equal(weights_of(resumed)[name], weight)
+
+
 def test_the_record_of_a_resumed_run_counts_both_parts(stepwise):
     whole = stepwise(output="whole")
     whole.train()

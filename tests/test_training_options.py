@@ -53,6 +53,7 @@ def test_a_compiled_model_trains_alike_on_few_widths(make_trainer, topic_pairs, 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler uses what torch deprecates
 def test_the_default_compiler_gives_the_same_losses(make_trainer, compiling):
     plain = make_trainer(chunk_tokens=256, max_steps=4)
     plain.train()

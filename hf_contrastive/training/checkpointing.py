@@ -24,6 +24,13 @@ class CheckpointingTrainer(Trainer):
         folder = super()._get_output_dir(trial)
         return str(Path(folder) / STAGING_FOLDER) if getattr(self, "_writes_checkpoint", False) else folder
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            # resumed from the last step: Trainer looks whether it is done only after another one
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         refuse_broken_weights(model, step=self.state.global_step)
         folder = Path(self._get_output_dir(trial))
