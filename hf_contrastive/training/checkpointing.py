@@ -29,7 +29,7 @@ class CheckpointingTrainer(Trainer):
             # resumed from the last step: Trainer looks whether it is done only after another one
             self.control.should_training_stop = True
             return
-        super()._run_epoch(*args, **kwargs)
+        super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         refuse_broken_weights(model, step=self.state.global_step)

@@ -139,6 +139,14 @@ class _QuickForward:
                 again = remade(x, self._epsilons)
             return _apply(_Merged, x.to(dtype), formed, bias, a, b, scaling, again)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy of the model, as one that is merged and written in the middle of a training, forms its own
+        return self.__dict__ | {"_formed": (None, None), "_frozen": (None, None), "_forming": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forming = threading.Lock()
+
     def _of_this_step(self, dtype: torch.dtype, a: Tensor, b: Tensor, scaling: float) -> Any:
         """Return the merged weight, or in half precision what :meth:`_in_half` gives."""
         weight, bias = self._layer.base_layer.weight, self._layer.base_layer.bias
