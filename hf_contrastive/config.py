@@ -65,6 +65,9 @@ class ContrastiveConfig(TrainingArguments):
     matryoshka_dims: list[int] | None = field(
         default=None, metadata={"help": "Add up the loss of embeddings cut to these dimensions, e.g. 384 128 64."}
     )
+    matryoshka_weights: list[float] | None = field(
+        default=None, metadata={"help": "Weight of each of matryoshka_dims in the sum; default: 1 each."}
+    )
     guide_model: str | None = field(
         default=None, metadata={"help": "Hub id or folder of the model that guided_infonce asks what is no negative."}
     )
@@ -105,8 +108,8 @@ class ContrastiveConfig(TrainingArguments):
     document_prompt: str | None = field(
         default=None, metadata={"help": "Prefix of every other text, kept in the published config."}
     )
-    chunk_tokens: int | None = field(
-        default=None, metadata={"help": "Padded tokens computed at once; default (also: auto): by the device."}
+    chunk_tokens: int | str | None = field(
+        default=None, metadata={"help": "Padded tokens computed at once; default, also `auto`: by the device."}
     )
     max_memory: float | None = field(
         default=None,
@@ -165,10 +168,7 @@ class ContrastiveConfig(TrainingArguments):
             self._n_gpu = 1
         self._refuse_what_a_step_can_not_do()
         _positive("temperature", self.temperature, "InfoNCE uses 0.01-0.1")
-        if str(self.chunk_tokens) == "auto":
-            self.chunk_tokens = None
-        if self.chunk_tokens is not None:
-            _positive("chunk_tokens", self.chunk_tokens, "512-4096 is usual on CPUs")
+        self.chunk_tokens = _tokens(self.chunk_tokens)
         if self.max_memory is not None and not self.max_memory >= 0:
             msg = f"`max_memory` must be >= 0 (GB of kept graphs; 0 keeps none), got {self.max_memory}."
             raise ConfigurationError(msg)
@@ -215,6 +215,11 @@ class ContrastiveConfig(TrainingArguments):
                 raise ConfigurationError(msg) from error
         if self.license is not None:
             _hub_license(self.license)
+
+    @property
+    def chosen_chunk_tokens(self) -> int | None:
+        """``chunk_tokens`` as a number, or None when the device decides."""
+        return None if self.chunk_tokens is None else int(self.chunk_tokens)
 
     @property
     def checkpoints_activations(self) -> bool:
@@ -264,6 +269,19 @@ def _positive(name: str, value: float, hint: str) -> None:
     if not value > 0:
         msg = f"`{name}` must be > 0, got {value}; {hint}."
         raise ConfigurationError(msg)
+
+
+def _tokens(value: int | str | None) -> int | None:
+    if value is None or value == "auto":
+        return None
+    hint = "512-4096 is usual on CPUs, `auto` lets the device decide"
+    try:
+        number = int(value)
+    except ValueError as error:
+        msg = f"`chunk_tokens` must be a number or 'auto', got {value!r}; {hint}."
+        raise ConfigurationError(msg) from error
+    _positive("chunk_tokens", number, hint)
+    return number
 
 
 def _hub_license(value: str) -> None:

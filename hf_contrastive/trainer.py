@@ -24,13 +24,6 @@ from hf_contrastive.training.checkpoints import complete_checkpoint, last_comple
 from hf_contrastive.training.collator import FollowEpochs
 from hf_contrastive.training.data import TokenisedDatasets
 from hf_contrastive.training.encoding import write_spec
-from hf_contrastive.training.engine import (
-    COMPILED_WIDTH_MULTIPLE,
-    Engine,
-    default_chunk_tokens,
-    graph_budget,
-    local_processes,
-)
 from hf_contrastive.training.faults import memory_named, refuse_no_number
 from hf_contrastive.training.guide import guide_of
 from hf_contrastive.training.held_out import HeldOut
@@ -52,18 +45,17 @@ from hf_contrastive.training.objective_state import (
 )
 from hf_contrastive.training.objectives import loss_inputs
 from hf_contrastive.training.plans import Settings, class_indices, name_of, named_splits, parts_of, plan_datasets
-from hf_contrastive.training.pooling import pooling
 from hf_contrastive.training.publishing import PublishingTrainer
 from hf_contrastive.training.record import Totals, flops, training_record
 from hf_contrastive.training.saving import write_adapter, write_model
 from hf_contrastive.training.setup import (
+    make_engine,
     prepare_dropout,
     refuse_cache_of_views,
     refuse_transform,
     resolve_spec,
 )
 from hf_contrastive.training.trunk import frozen_trunk
-from hf_contrastive.training.workers import Workers
 from model_cards.evidence import TrainingRecord
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -136,21 +128,8 @@ class ContrastiveTrainer(PublishingTrainer):
         dimension = int(loaded.model.config.hidden_size)
         objectives = make_objectives(self.plans, loss or args.loss, args, classes=len(classes), dimension=dimension)
         self._guide = guide_of(guide, objectives.values(), args)
-        self._engine = Engine(
-            pooling=pooling(self.spec.pooling),
-            objective=objectives[self.plans.first.name],
-            objectives=objectives,
-            pad_token_id=loaded.tokenizer.pad_token_id or 0,
-            chunk_tokens=args.chunk_tokens
-            or default_chunk_tokens(
-                args.device, adapter=peft_config is not None or isinstance(loaded.model, PeftModel)
-            ),
-            max_length=self.spec.max_length,
-            budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
-            gather=args.gather_negatives,
-            width_multiple=COMPILED_WIDTH_MULTIPLE if args.torch_compile else 1,
-            workers=Workers.for_device(args.device),
-        )
+        adapter = peft_config is not None or isinstance(loaded.model, PeftModel)
+        self._engine = make_engine(args, self.spec, loaded.tokenizer, objectives, adapter=adapter)
         self._totals, self._counted = Totals(), Totals()
         self._meter = Meter()
         self._history = History()
@@ -276,7 +255,8 @@ class ContrastiveTrainer(PublishingTrainer):
         held_out = HeldOut(self.accelerator, dataset, dataloader.dataset.data_format)
         model: Any = self.model
         # a data loader draws its seed from the generator that dropout uses
-        with evaluating(model), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        bounded = memory_named(self.args, chunk_tokens=self._engine.chunk_tokens)
+        with bounded, evaluating(model), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             for batch in dataloader:
                 prepared = self._prepare_inputs(batch)
                 loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
@@ -305,7 +285,7 @@ class ContrastiveTrainer(PublishingTrainer):
         if resume_from_checkpoint:
             checkpoint = complete_checkpoint(Path(resume_from_checkpoint))
             self._totals = Totals.read(checkpoint) if self.is_world_process_zero() else Totals()
-            self._engine.read(checkpoint, chosen=self.args.chunk_tokens)
+            self._engine.read(checkpoint, chosen=self.args.chosen_chunk_tokens)
             read_objectives(self._engine.objectives, checkpoint)
         self._history.begin(self.dataset_references(), steps_done=self.state.global_step, checkpoint=checkpoint)
         self._totals.start()

@@ -98,6 +98,11 @@ def test_flags_with_dashes_and_underscores_are_the_same(name: str):
     assert str(getattr(told[0], "value", told[0])) in (value, "2.0")
 
 
+def test_the_device_may_choose_the_chunks():
+    assert _parse(["data", "--model", "m", "--chunk_tokens", "auto"])[1].chunk_tokens is None
+    assert _parse(["data", "--model", "m", "--chunk-tokens", "700"])[1].chunk_tokens == 700
+
+
 def test_the_source_may_stand_anywhere_as_a_flag():
     settings, _ = _parse(["--model", "m", "--source", "data", "--lora_r", "2"])
     assert (settings.source, settings.lora_r, settings.lora_alpha, settings.no_lora) == ("data", 2, 32, False)
@@ -114,6 +119,7 @@ def test_the_source_may_stand_anywhere_as_a_flag():
         (["data", "--model", "m", "--lora-r", "many"], ["--lora", "'many'"]),
         (["data", "--model", "m", "--lora-r", "0"], ["`--lora-r`", ">= 1", "got 0"]),
         (["data", "--model", "m", "--lora-alpha", "-1"], ["`--lora-alpha`"]),
+        (["data", "--model", "m", "--chunk_tokens", "many"], ["`chunk_tokens`", "'auto'", "'many'"]),
         (["data", "--model", "m", "--temperature", "0"], ["`temperature` must be > 0"]),
         (["data", "--model", "m", "--temperature", "nan"], ["`temperature` must be > 0"]),
         (["data", "--model", "m", "--loss", "triplex"], ["`loss`", "infonce", "'triplex'"]),

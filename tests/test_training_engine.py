@@ -13,9 +13,10 @@ from transformers import TrainerCallback
 
 from hf_contrastive.errors import ConfigurationError, TrainingDivergedError, TrainingMemoryError
 from hf_contrastive.training import engine as engine_module
-from hf_contrastive.training.engine import graph_budget
+from hf_contrastive.training import resources
 from hf_contrastive.training.losses import LossInputs
 from hf_contrastive.training.meter import alignment, uniformity
+from hf_contrastive.training.resources import graph_budget
 
 
 def losses_of(trainer):
@@ -168,6 +169,17 @@ def test_too_little_memory_names_the_settings_that_bound_it(make_trainer, monkey
         trainer.train()
 
 
+def test_too_little_memory_is_named_in_evaluation_too(make_trainer, monkeypatch, topic_pairs):
+    trainer = make_trainer(eval_dataset=topic_pairs)
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(engine_module, "embed_pool", fail)
+    with pytest.raises(TrainingMemoryError, match="`activation_checkpointing=True` helps"):
+        trainer.evaluate()
+
+
 def test_other_errors_stay_what_they_are(make_trainer, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -226,13 +238,13 @@ def test_the_budget_is_what_the_user_says_or_half_of_what_is_free(monkeypatch, t
     cpu = torch.device("cpu")
     assert graph_budget(2.5, cpu).limit == 2.5e9
     assert graph_budget(0.0, cpu).limit == 0.0
-    monkeypatch.setattr(engine_module, "_free_memory", lambda: 8e9)
+    monkeypatch.setattr(resources, "_free_memory", lambda: 8e9)
     assert graph_budget(None, cpu).limit == 4e9
     assert graph_budget(None, cpu, processes=4).limit == 1e9
 
 
 def test_free_memory_is_a_number_of_this_machine():
-    assert 0 <= engine_module._free_memory() < 1e14
+    assert 0 <= resources._free_memory() < 1e14
 
 
 def test_wrong_settings_are_refused(make_trainer):
@@ -240,4 +252,9 @@ def test_wrong_settings_are_refused(make_trainer):
         make_trainer(max_memory=-1.0)
     with pytest.raises(ConfigurationError, match=r"`chunk_tokens` must be > 0, got 0"):
         make_trainer(chunk_tokens=0)
+    with pytest.raises(ConfigurationError, match="`chunk_tokens` must be a number or 'auto', got 'many'"):
+        make_trainer(chunk_tokens="many")
     assert make_trainer(chunk_tokens="auto").args.chunk_tokens is None
+    assert make_trainer(chunk_tokens="64")._engine.chunk_tokens == 64
+    assert make_trainer()._engine.chunk_tokens == 512
+    assert make_trainer(peft_config=None)._engine.chunk_tokens == 2048

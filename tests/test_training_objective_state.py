@@ -172,6 +172,17 @@ def test_matryoshka_is_the_sum_over_cuts(make_trainer):
     assert cut.training_record().objective == "infonce, Matryoshka 32 + 8"
 
 
+def test_cuts_have_their_weights(make_trainer):
+    weighted = make_trainer(matryoshka_dims=[32, 8], matryoshka_weights=[1.0, 0.25])
+    batch = weighted.data_collator([weighted.train_dataset[i] for i in range(8)])
+    found = weighted.compute_loss(weighted.model.eval(), batch).item()
+    parts = []
+    for dims in ([32], [8]):
+        cut = make_trainer(matryoshka_dims=dims)
+        parts.append(cut.compute_loss(cut.model.eval(), batch).item())
+    assert found == pytest.approx(parts[0] + 0.25 * parts[1], rel=1e-6)
+
+
 def test_settings_that_do_not_fit_are_named(make_trainer, tiny_bert):
     with pytest.raises(ConfigurationError, match="`matryoshka_dims` must be at most 32"):
         make_trainer(matryoshka_dims=[64])

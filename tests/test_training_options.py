@@ -12,7 +12,7 @@ import torch
 
 from hf_contrastive import ContrastiveConfig
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.training.engine import COMPILED_WIDTH_MULTIPLE
+from hf_contrastive.training.resources import COMPILED_WIDTH_MULTIPLE
 
 
 def losses_of(trainer):

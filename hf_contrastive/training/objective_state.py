@@ -40,6 +40,7 @@ def make_objectives(
         "temperature": args.temperature,
         "learn_temperature": args.learn_temperature,
         "matryoshka_dims": args.matryoshka_dims,
+        "matryoshka_weights": args.matryoshka_weights,
         "classes": classes,
         "dimension": dimension,
     }

@@ -1,4 +1,4 @@
-"""What a trainer settles before it starts: encoding, prompts, dropout."""
+"""What a trainer settles before it starts: encoding, prompts, dropout, its engine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ import torch
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.encoding import EncodingSpec
+from hf_contrastive.training.engine import Engine
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.gradient_cache import RandomState
+from hf_contrastive.training.objectives import Objective
+from hf_contrastive.training.pooling import pooling
+from hf_contrastive.training.resources import (
+    COMPILED_WIDTH_MULTIPLE,
+    default_chunk_tokens,
+    graph_budget,
+    local_processes,
+)
 from hf_contrastive.training.views import add_embedding_dropout, set_dropout
+from hf_contrastive.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +71,32 @@ def resolve_spec(spec: EncodingSpec, args: ContrastiveConfig, more_prompts: Mapp
         max_length=min(args.max_length or spec.max_length, spec.max_length),
         prompts=prompts,
         similarity=spec.similarity,
+    )
+
+
+def make_engine(
+    args: ContrastiveConfig, spec: EncodingSpec, tokenizer: Any, objectives: Mapping[str, Objective], *, adapter: bool
+) -> Engine:
+    """Return what computes the steps of a training with these settings.
+
+    Args:
+        args: of the trainer.
+        spec: how texts are encoded.
+        tokenizer: of the model.
+        objectives: of the datasets by name, the first one first.
+        adapter: whether an adapter is trained, and not all weights.
+    """
+    return Engine(
+        pooling=pooling(spec.pooling),
+        objective=next(iter(objectives.values())),
+        objectives=objectives,
+        pad_token_id=tokenizer.pad_token_id or 0,
+        chunk_tokens=args.chosen_chunk_tokens or default_chunk_tokens(args.device, adapter=adapter),
+        max_length=spec.max_length,
+        budget=graph_budget(args.max_memory, args.device, processes=local_processes()),
+        gather=args.gather_negatives,
+        width_multiple=COMPILED_WIDTH_MULTIPLE if args.torch_compile else 1,
+        workers=Workers.for_device(args.device),
     )
 
 
