@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -126,6 +127,30 @@ def test_training_does_not_depend_on_the_number_of_workers(make_trainer, topic_p
         weights.append([p.detach().clone() for p in trainer.model.parameters() if p.requires_grad])
     assert losses[0] == losses[1]
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+
+
+def test_frozen_layers_are_left_out_in_every_worker(make_trainer, tmp_path):
+    losses = {}
+
+    def note(passes, *_):
+        passes.append(1)
+
+    for count in (1, 3):
+        trainer = make_trainer(
+            chunk_tokens=40, max_memory=0.0002, max_steps=10, lora_layers="top-1", output=f"with-{count}",
+            trunk_cache=str(tmp_path / f"trunk-{count}"),
+        )  # fmt: skip
+        trainer._engine.workers = Workers(count)
+        passes = []
+        trainer._plain_model.get_base_model().encoder.layer[0].register_forward_hook(partial(note, passes))
+        trainer.train()
+        assert (trainer._engine.workers._pool is not None) == (count > 1)
+        losses[count] = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        # 10 steps are two epochs; the second leaves the first layer out
+        first = len(passes)
+        trainer.train()
+        assert len(passes) == first
+    assert losses[1] == losses[3]
 
 
 def test_dropout_draws_in_the_order_of_the_chunks(make_trainer, tiny_encoder):

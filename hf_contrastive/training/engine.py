@@ -170,7 +170,6 @@ class Engine:
         """Return one worker where chunks can not be computed side by side."""
         alone = (
             (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
-            or (self.trunk is not None and self.trunk.cache is not None)  # the model is changed while it computes
             or checkpoints_activations(model)
             or not isinstance(model, PreTrainedModel | PeftModel)  # a compiled model
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,47 @@ def layer_list(model: nn.Module) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda item: len(item[1]))
 
 
+class _Here(threading.local):
+    """What the pass of a thread does at the first trained layer: chunks are computed side by side."""
+
+    entered: tuple[nn.ModuleList, Tensor] | None = None
+    seen: list[Tensor] | None = None
+
+
+_HERE = _Here()
+
+
+class _EnterableLayers(nn.ModuleList):
+    """Layers of which a thread that enters in the middle sees only those from ``first`` on."""
+
+    first: int
+
+    def _seen_here(self) -> list[nn.Module]:
+        layers = list(self._modules.values())
+        entered = _HERE.entered is not None and _HERE.entered[0] is self
+        return layers[self.first :] if entered else layers
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self._seen_here())
+
+    def __len__(self) -> int:
+        return len(self._seen_here())
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._seen_here()[index]
+        return nn.ModuleList(found) if isinstance(found, list) else found
+
+
+def _at_the_door(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    del module
+    if _HERE.seen is not None:
+        _HERE.seen.append((given[0] if given else named["hidden_states"]).detach())
+    if _HERE.entered is None:
+        return None
+    hidden = _HERE.entered[1]
+    return ((hidden, *given[1:]), named) if given else (given, {**named, "hidden_states": hidden})
+
+
 class Trunk:
     """The frozen part of an encoder.
 
@@ -66,10 +108,8 @@ class Trunk:
 
     def __init__(self, model: nn.Module, trained: int) -> None:
         self._model = model
-        name, layers = layer_list(model)
-        parent, _, self._attribute = name.rpartition(".")
-        self._parent = model.get_submodule(parent)
-        self._layers = layers
+        _, layers = layer_list(model)
+        self._layers: Any = layers
         self._first = len(layers) - trained
         self.layer = self._first
         self.frozen: tuple[nn.Module, ...] = tuple(layers[: self._first])
@@ -99,38 +139,31 @@ class Trunk:
         for module in self.frozen:
             module.eval()
 
+    def make_enterable(self) -> None:
+        """Let passes of single threads start at the first trained layer; for all others nothing changes."""
+        if not isinstance(self._layers, _EnterableLayers):
+            self._layers.__class__ = _EnterableLayers
+            self._layers[self._first].register_forward_pre_hook(_at_the_door, with_kwargs=True)
+        self._layers.first = self._first
+
     @contextmanager
     def entered_with(self, hidden: Tensor) -> Iterator[None]:
-        """Let a forward pass start at the first trained layer, with ``hidden`` ``[n, length, hidden]`` as its input."""
-
-        def replace(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            del module
-            if given:
-                return (hidden, *given[1:]), named
-            return given, {**named, "hidden_states": hidden}
-
-        hook = self._layers[self._first].register_forward_pre_hook(replace, with_kwargs=True)
-        setattr(self._parent, self._attribute, nn.ModuleList(list(self._layers)[self._first :]))
+        """Let this thread's passes start at the first trained layer, with ``hidden`` ``[n, length, hidden]`` there."""
+        _HERE.entered = (self._layers, hidden)
         try:
             yield
         finally:
-            setattr(self._parent, self._attribute, self._layers)
-            hook.remove()
+            _HERE.entered = None
 
     @contextmanager
     def observed(self) -> Iterator[list[Tensor]]:
-        """Collect what enters the first trained layer, ``[n, length, hidden]`` a forward pass."""
+        """Collect what enters the first trained layer in this thread, ``[n, length, hidden]`` a pass."""
         seen: list[Tensor] = []
-
-        def note(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-            del module
-            seen.append((given[0] if given else named["hidden_states"]).detach())
-
-        hook = self._layers[self._first].register_forward_pre_hook(note, with_kwargs=True)
+        _HERE.seen = seen
         try:
             yield seen
         finally:
-            hook.remove()
+            _HERE.seen = None
 
     def check(self, model: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> torch.dtype:
         """Refuse a model whose layers can not be entered in the middle; return the type of what enters them.
@@ -143,6 +176,7 @@ class Trunk:
         Raises:
             ConfigurationError: the output differs from that of the whole model.
         """
+        self.make_enterable()
         was_training = model.training
         with torch.no_grad():
             model.eval()

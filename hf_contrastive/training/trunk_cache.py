@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class TrunkCache:
         self._data_path.touch()
         self._index_path.touch()
         self._lock = FileLock(self.folder / "lock")
+        self._writing = threading.Lock()
         with self._lock:
             self._index = self._read_index()
         self._map: npt.NDArray[np.uint8] | None = None
@@ -76,12 +78,13 @@ class TrunkCache:
         found = [self._index.get(key) for key in keys]
         if any(place is None for place in found):
             return None
-        if self._map is None or len(self._map) < self._data_path.stat().st_size:
-            self._map = np.memmap(self._data_path, dtype=np.uint8, mode="r")
+        known = self._map
+        if known is None or len(known) < self._data_path.stat().st_size:
+            self._map = known = np.memmap(self._data_path, dtype=np.uint8, mode="r")
         hidden = np.zeros((len(keys), width * self._bytes), dtype=np.uint8)
         for row, place in enumerate(found):
             offset, length = place or (0, 0)
-            hidden[row, : length * self._bytes] = self._map[offset : offset + length * self._bytes]
+            hidden[row, : length * self._bytes] = known[offset : offset + length * self._bytes]
         return torch.from_numpy(hidden).view(self.dtype).view(len(keys), width, self.width)
 
     def write(self, keys: Sequence[bytes], hidden: Tensor, lengths: Sequence[int] | npt.NDArray[np.int64]) -> None:
@@ -92,6 +95,10 @@ class TrunkCache:
             hidden: ``[n, width, hidden]``.
             lengths: tokens of each text.
         """
+        with self._writing:
+            self._write(keys, hidden, lengths)
+
+    def _write(self, keys: Sequence[bytes], hidden: Tensor, lengths: Sequence[int] | npt.NDArray[np.int64]) -> None:
         new = {key: row for row, key in enumerate(keys) if key not in self._index}
         if not new or self._full:
             return
@@ -111,10 +118,11 @@ class TrunkCache:
                     length = int(lengths[row])
                     file.write(rows[row, :length].reshape(-1).view(torch.uint8).numpy().tobytes())
                     records[place] = (np.void(key), offset, length)
-                    self._index[key] = (offset, length)
                     offset += length * self._bytes
             with self._index_path.open("r+b") as file:
                 # another run may have been killed in the middle of a record
                 file.seek(-torn, os.SEEK_END)
                 file.write(records.tobytes())
                 file.truncate()
+        # other threads may read them only now
+        self._index |= {key: (int(r["offset"]), int(r["length"])) for key, r in zip(new, records, strict=True)}
