@@ -88,6 +88,10 @@ class ContrastiveConfig(TrainingArguments):
     view_dropout: float | None = field(
         default=None, metadata={"help": "Dropout that is set with view=dropout; default: the model's own."}
     )
+    dropout: float | None = field(
+        default=None,
+        metadata={"help": "Set every dropout of the encoder while it trains; default: its own. 0 is the fastest."},
+    )
     multi_dataset_sampling: Literal["proportional", "round_robin"] = field(
         default="proportional",
         metadata={"help": "Of several datasets: all steps of each in random order, or one of each in turn."},
@@ -204,6 +208,10 @@ class ContrastiveConfig(TrainingArguments):
                 f"`view_dropout` must be between 0 and 1 and belongs to `view='dropout'`, got {self.view_dropout} with "
                 f"{self.view!r}; SimCSE uses 0.1."
             )
+            raise ConfigurationError(msg)
+        if self.dropout is not None and (self.view == "dropout" or not 0 <= self.dropout < 1):
+            hint = "`view='dropout'` is set by `view_dropout`" if self.view == "dropout" else "0 draws none"
+            msg = f"`dropout` must be at least 0 and below 1, got {self.dropout}; {hint}."
             raise ConfigurationError(msg)
         _one_of("save_format", self.save_format, ["merged", "adapter"])
         # what only a push needs would else fail after the training

@@ -64,6 +64,11 @@ logger = logging.getLogger(__name__)
 
 _OWN_COLLATOR = "`data_collator` can not be replaced: the step reads what ContrastiveCollator gives. Leave it out."
 
+_DRAWS = (
+    "The model draws dropout, so that chunks are computed one after the other and equal texts each time; with "
+    "`dropout=0.0` training is faster."
+)
+
 
 class ContrastiveTrainer(PublishingTrainer):
     """Train an encoder so that texts that belong together are near each other.
@@ -141,6 +146,8 @@ class ContrastiveTrainer(PublishingTrainer):
         refuse_cache_of_views(formats, args)
         drawn = prepare_dropout(encoder, loaded.tokenizer, formats, args)
         self._engine.draws = drawn
+        if drawn and self._engine.workers.count > 1:
+            logger.warning(_DRAWS)
         self.data_views = TokenisedDatasets(
             loaded.tokenizer, self.plans, self.spec, args, keep_texts=self._guide is not None
         )

@@ -157,6 +157,31 @@ def test_chunks_that_are_computed_again_draw_the_same_dropout(make_trainer, text
     assert runs[0] == runs[1]
 
 
+def test_dropout_can_be_turned_off_or_set(make_trainer, tiny_encoder):
+    model = tiny_encoder("bert", 0.1)
+    off, none = make_trainer(model=model, dropout=0.0), make_trainer(model=tiny_encoder("bert"), output="none")
+    for trainer in (off, none):
+        trainer.train()
+    losses = [[entry["loss"] for entry in t.state.log_history if "loss" in entry] for t in (off, none)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert not off._engine.draws
+    assert off.data_collator.deduplicate
+    # the published model has the dropout that it had
+    assert off.model.config.hidden_dropout_prob == 0.1
+    drawn = make_trainer(model=tiny_encoder("bert"), dropout=0.3, output="drawn")
+    assert drawn._engine.draws
+    assert not drawn.data_collator.deduplicate
+
+
+def test_who_draws_dropout_on_several_cores_is_told(make_trainer, tiny_encoder, monkeypatch, caplog):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    make_trainer(model=tiny_encoder("bert", 0.1), output="drawn")
+    assert "with `dropout=0.0` training is faster" in caplog.text
+    caplog.clear()
+    make_trainer(model=tiny_encoder("bert", 0.1), dropout=0.0)
+    assert "training is faster" not in caplog.text
+
+
 def test_views_by_dropout_need_one(make_trainer, texts):
     with pytest.raises(ConfigurationError, match=r"every dropout of this model is 0.*Set `view_dropout`, e\.g\. 0\.1"):
         make_trainer(train_dataset=texts, view="dropout")
@@ -175,6 +200,9 @@ def test_views_are_of_raw_text(make_trainer, view):
     [
         ({"view": "mask"}, "`view` must be one of crop, deletion, dropout, got 'mask'"),
         ({"view": "deletion", "view_deletion": 1.0}, "`view_deletion` must be between 0 and 1, got 1.0"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1"),
+        ({"dropout": -0.1}, "got -0.1; 0 draws none"),
+        ({"dropout": 0.0, "view": "dropout"}, "`view='dropout'` is set by `view_dropout`"),
         ({"view_dropout": 0.1}, "`view_dropout` must be between 0 and 1 and belongs to `view='dropout'`, got 0.1"),
         ({"view": "dropout", "view_dropout": 1.5}, "got 1.5 with 'dropout'"),
         ({"view": "dropout", "view_dropout": 0.0}, "got 0.0 with 'dropout'"),

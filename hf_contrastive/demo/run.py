@@ -87,6 +87,7 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
             max_steps=steps,
             per_device_train_batch_size=BATCH,
             learning_rate=1e-3,
+            dropout=0.0,
             use_cpu=_use_cpu(),
             save_strategy="no",
             logging_steps=2,

@@ -127,6 +127,8 @@ def prepare_dropout(model: Any, tokenizer: Any, formats: Sequence[DataFormat], a
         ConfigurationError: the views are to differ by dropout, and the model has none; or a view is named and no
             data is raw text.
     """
+    if args.dropout is not None:
+        set_dropout(model, args.dropout)
     if all(data_format.kind != "text" for data_format in formats):
         if args.view != "crop":
             msg = (
