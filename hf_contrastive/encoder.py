@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from hf_contrastive.training.batching import Pool, plan_chunks
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.history import weights_digest
 from hf_contrastive.training.loading import LoadedModel, load_model
+from hf_contrastive.training.merged_lora import merged_lora
 from hf_contrastive.training.pooling import Pooling, pooling, prompt_length
+from hf_contrastive.training.resources import default_chunk_tokens
+from hf_contrastive.training.workers import Workers
 
 Progress = Callable[[int, int], None]
 
@@ -30,17 +33,17 @@ class TextEncoder:
         tokenizer: its tokenizer.
         spec: how it encodes.
         name: shown in reports.
-        chunk_tokens: padded tokens computed at once.
+        chunk_tokens: padded tokens computed at once; None lets the device decide.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, spec: EncodingSpec, *, name: str = "", chunk_tokens: int = 8192
+        self, model: Any, tokenizer: Any, spec: EncodingSpec, *, name: str = "", chunk_tokens: int | None = None
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.spec = spec
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-        self.chunk_tokens = chunk_tokens
+        self.chunk_tokens = chunk_tokens or default_chunk_tokens(next(model.parameters()).device, graphs=False)
         self._pool = pooling(spec.pooling)
 
     @classmethod
@@ -103,11 +106,23 @@ class TextEncoder:
         ids = torch.tensor([token for row in rows for token in row], dtype=torch.long, device=device)
         pool = Pool(ids, [len(row) for row in rows], self.tokenizer.pad_token_id or 0)
         skipped = 0 if self.spec.pool_prompt else prompt_length(self.tokenizer, prefix)
-        with evaluating(self.model), torch.inference_mode():
-            for chunk, width in zip(plan.chunks, plan.widths, strict=True):
-                left_out = torch.full((len(chunk),), skipped, device=device) if skipped else None
-                vectors = self.embed(*pool.take(chunk, width), left_out).float()
-                output[chunk] = (normalize(vectors, dim=-1) if self.spec.normalize else vectors).cpu().numpy()
+
+        def vectors_of(chunk: npt.NDArray[np.int64], width: int) -> Tensor:
+            left_out = torch.full((len(chunk),), skipped, device=device) if skipped else None
+            vectors = self.embed(*pool.take(chunk, width), left_out).float()
+            return normalize(vectors, dim=-1) if self.spec.normalize else vectors
+
+        chunks = list(zip(plan.chunks, plan.widths, strict=True))
+        with ExitStack() as meanwhile:
+            workers = Workers()
+            if len(chunks) > 1:
+                workers = meanwhile.enter_context(closing(Workers.for_device(device)))
+                # forming the weights costs about as much as one chunk
+                meanwhile.enter_context(merged_lora(self.model, say=False))
+            meanwhile.enter_context(evaluating(self.model))
+            meanwhile.enter_context(torch.inference_mode())
+            for (chunk, _), vectors in zip(chunks, workers.map(lambda pair: vectors_of(*pair), chunks), strict=True):
+                output[chunk] = vectors.cpu().numpy()
                 done += len(chunk)
                 if on_progress:
                     on_progress(done, len(texts))

@@ -46,6 +46,8 @@ def _uncovered_setting(layer: Any) -> str | None:
     name = active[0]
     if type(layer.base_layer) is not nn.Linear:
         return f"a base layer of type {type(layer.base_layer).__name__}"
+    if hasattr(layer.base_layer, "_hf_hook"):
+        return "base weights that are brought where they are needed"
     if not isinstance(layer.lora_dropout[name], nn.Identity):
         return "lora_dropout"
     if layer.use_dora.get(name) or layer.lora_bias.get(name) or getattr(layer, "lora_variant", {}).get(name):
@@ -56,13 +58,14 @@ def _uncovered_setting(layer: Any) -> str | None:
 
 
 @contextmanager
-def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[QuickLora]:
+def merged_lora(model: nn.Module, *, remake: bool = True, say: bool = True) -> Iterator[QuickLora]:
     """Compute the LoRA layers of ``model`` the quick way meanwhile.
 
     Args:
         model: with its adapter.
         remake: whether inputs that are cheap to make again are not kept; False where the model is about to be told
             to compute its layers again by itself.
+        say: whether to warn of layers that are not covered.
 
     Layers with settings that it does not cover (dropout, DoRA, quantised weights, several adapters) keep PEFT's own
     forward; a warning says so once.
@@ -73,13 +76,17 @@ def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[QuickLora]
     epsilons = norm_epsilons(model) if remake and not checkpoints_activations(model) else None
     reasons: dict[str, int] = {}
     for layer in layers:
+        if isinstance(vars(layer).get("forward"), _QuickForward):
+            # within a training, as when a callback encodes texts: the layers are quick already
+            layer.forward.forget()
+            continue
         reason = uncovered_because(layer)
         if reason is None:
             layer.forward = _QuickForward(layer, formed, epsilons)
             quick.append(layer)
         else:
             reasons[reason] = reasons.get(reason, 0) + 1
-    for reason, count in reasons.items():
+    for reason, count in reasons.items() if say else ():
         logger.warning("%d LoRA layers are computed by PEFT's own, slower forward, because of %s.", count, reason)
     formed.layers = len(quick)
     # fused optimisers write without raising the tensors' version counters
@@ -89,7 +96,8 @@ def merged_lora(model: nn.Module, *, remake: bool = True) -> Iterator[QuickLora]
     finally:
         hook.remove()
         for layer in quick:
-            del layer.forward
+            # another thread that encodes with this model may have been first
+            vars(layer).pop("forward", None)
 
 
 class QuickLora:
@@ -139,6 +147,10 @@ class _QuickForward:
                 again = remade(x, self._epsilons)
             return _apply(_Merged, x.to(dtype), formed, bias, a, b, scaling, again)
 
+    def forget(self) -> None:
+        """Form the weights anew."""
+        self._quick.forget()
+
     def __getstate__(self) -> dict[str, Any]:
         # a copy of the model, as one that is merged and written in the middle of a training, forms its own
         return self.__dict__ | {"_formed": (None, None), "_frozen": (None, None), "_forming": None}
@@ -157,7 +169,8 @@ class _QuickForward:
         with self._forming:
             # chunks computed side by side wait for one of them
             if self._formed[0] != key:
-                with torch.no_grad():
+                # not as tensors for inference alone: a graph that is made later may keep them
+                with torch.inference_mode(False), torch.no_grad():
                     if dtype in _FULL:
                         formed: Any = torch.addmm(weight.to(dtype), b.to(dtype), a.to(dtype), alpha=scaling)
                     else:

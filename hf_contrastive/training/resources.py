@@ -15,6 +15,8 @@ CHUNK_TOKENS = 512
 """Padded tokens of a chunk on a CPU: a layer's activations then stay in the cache."""
 CHUNK_TOKENS_OF_ALL_WEIGHTS = 2048
 """The same where all weights are trained: adding up gradients as large as the model costs time by the chunk."""
+CHUNK_TOKENS_WITHOUT_GRAPHS = 2048
+"""The same where nothing is trained: nothing is kept, so that a few more rows still fit."""
 ACCELERATOR_CHUNK_TOKENS = 32_768
 COMPILED_WIDTH_MULTIPLE = 32
 """A compiled model is compiled again for every new shape, so that few widths are used."""
@@ -37,15 +39,18 @@ def graph_budget(max_memory: float | None, device: torch.device, *, processes: i
     return GraphBudget(SHARE_OF_FREE_MEMORY * _free_memory() / max(1, processes))
 
 
-def default_chunk_tokens(device: torch.device, *, adapter: bool = True) -> int:
+def default_chunk_tokens(device: torch.device, *, adapter: bool = True, graphs: bool = True) -> int:
     """Return how many padded tokens are computed at once when the user has not said.
 
     Args:
         device: that computes.
         adapter: whether an adapter is trained, and not all weights.
+        graphs: whether anything is trained.
     """
     if device.type != "cpu":
         return ACCELERATOR_CHUNK_TOKENS
+    if not graphs:
+        return CHUNK_TOKENS_WITHOUT_GRAPHS
     return CHUNK_TOKENS if adapter else CHUNK_TOKENS_OF_ALL_WEIGHTS
 
 
