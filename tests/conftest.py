@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# no test asserts a time, not even that of one example
+settings.register_profile("untimed")
+settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -50,7 +50,7 @@ def table_of(rows):
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=ROWS, cuts=st.lists(st.integers(0, 12), max_size=4), lead=ROWS)
 def test_chunks_slices_and_batches_leave_no_trace(rows, cuts, lead):
     table = table_of(rows)
@@ -62,7 +62,7 @@ def test_chunks_slices_and_batches_leave_no_trace(rows, cuts, lead):
     assert fingerprint_table(inside.slice(len(lead), len(rows))) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=ROWS)
 def test_storage_types_leave_no_trace(rows, tmp_path_factory):
     table = table_of(rows)
@@ -77,7 +77,7 @@ def test_storage_types_leave_no_trace(rows, tmp_path_factory):
     assert fingerprint_table(pq.read_table(path)) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ROWS.filter(bool), data=st.data())
 def test_any_change_of_a_value_changes_it(rows, data):
     row = data.draw(st.integers(0, len(rows) - 1))

@@ -267,7 +267,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(rows, min_size=1, max_size=3))
 def test_any_rows_survive_the_disk(tmp_path_factory, groups):
     found = tuple(finding("X001", "train", group, 0.5, f"c{i}") for i, group in enumerate(groups))

@@ -91,7 +91,7 @@ def test_rows_that_name_each_other_leave_one(data):
 pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs, pairs)
 def test_no_group_ever_loses_its_last_row(first, second):
     data = datasets.DatasetDict(train=numbered(10))

@@ -195,7 +195,7 @@ def test_same_data_and_seed_give_the_same_content():
 
 
 def test_versions_name_what_results_depend_on():
-    assert {"python", "numpy", "pyarrow", "datasets", "cleanlab", "rensa", "hf-contrastive"} <= set(
+    assert {"python", "numpy", "pyarrow", "datasets", "cleanlab", "numba", "hf-contrastive"} <= set(
         installed_versions()
     )
 

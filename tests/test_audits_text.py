@@ -1,142 +1,12 @@
-import ast
-import re
-import sysconfig
-from collections import defaultdict
-from functools import cache
-from pathlib import Path
-
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audits.text.emails import find_addresses, mask_address, mask_addresses
 from audits.text.excerpts import LIMIT, excerpt
-from audits.text.minhash import near_duplicates, near_matches
 from audits.text.normalise import count_words, normalise
-from audits.text.shingles import shingle
 
-WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]+")
 TEXT = st.text(max_size=60)
-
-
-@cache
-def docstrings(count: int = 1200) -> tuple[str, ...]:
-    """Docstrings of the standard library of at least 30 words, normalised, distinct."""
-    found: dict[str, None] = {}
-    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-                text = normalise(ast.get_docstring(node))
-                if 30 <= len(text.split()) <= 300:
-                    found[text] = None
-        if len(found) >= count:
-            break
-    return tuple(found)[:count]
-
-
-def words(text: str) -> frozenset[tuple[str, ...]]:
-    found = WORD.findall(text)
-    return frozenset(zip(*(found[i:] for i in range(5)), strict=False))
-
-
-def similar_pairs(texts: list[str], threshold: float = 0.8) -> dict[tuple[int, int], float]:
-    """All pairs by brute force over shared 5-grams of words, with their exact similarity."""
-    sets = [words(text) for text in texts]
-    where = defaultdict(list)
-    for i, grams in enumerate(sets):
-        for gram in grams:
-            where[gram].append(i)
-    shared: dict[tuple[int, int], int] = defaultdict(int)
-    for rows in where.values():
-        for a, left in enumerate(rows):
-            for right in rows[a + 1 :]:
-                shared[left, right] += 1
-    scores = {(i, j): n / (len(sets[i]) + len(sets[j]) - n) for (i, j), n in shared.items()}
-    return {pair: score for pair, score in scores.items() if score >= threshold}
-
-
-def edited(text: str, seed: int) -> str:
-    """The text with one word replaced and one dropped, at places that the seed fixes."""
-    rng = np.random.default_rng(seed)
-    parts = text.split()
-    parts[int(rng.integers(len(parts)))] = "planted"
-    del parts[int(rng.integers(len(parts)))]
-    return " ".join(parts)
-
-
-def test_near_duplicates_of_real_texts_are_found_as_brute_force_finds_them():
-    originals = list(docstrings())
-    assert len(originals) >= 1000
-    copies = [edited(text, seed) for seed, text in enumerate(originals)]
-    expected = {
-        (i, j - len(originals)): score
-        for (i, j), score in similar_pairs(originals + copies).items()
-        if i < len(originals) <= j
-    }
-    assert len(expected) >= 300
-    found = {(match.left, match.right): match.score for match in near_matches(originals, copies)}
-    assert found.keys() <= expected.keys()  # every reported pair is verified
-    assert len(found) / len(expected) >= 0.95
-    assert all(abs(score - expected[pair]) < 1e-12 for pair, score in found.items())
-
-
-def test_groups_are_stars_around_rows_that_are_no_duplicates_themselves():
-    texts = [edited(text, seed) for seed, text in enumerate(docstrings())] + list(docstrings())
-    pairs = similar_pairs(texts)
-    matches = near_duplicates(texts)
-    members = {match.left for match in matches}
-    assert members.isdisjoint(match.right for match in matches)
-    assert all(match.right < match.left for match in matches)
-    assert all(abs(pairs[match.right, match.left] - match.score) < 1e-12 for match in matches)
-    assert matches == near_duplicates(texts)
-
-
-def test_a_chain_is_not_joined_through_its_middle():
-    base = [f"word{i}" for i in range(60)]
-    near, far = [*"abcde", *base[5:]], [*base[:55], *"fghij"]
-    texts = [" ".join(near), " ".join(base), " ".join(far)]
-    similar = similar_pairs(texts)
-    assert (0, 1) in similar
-    assert (1, 2) in similar
-    assert (0, 2) not in similar
-    assert [(match.left, match.right) for match in near_duplicates(texts)] == [(1, 0)]
-
-
-def test_chunks_do_not_change_the_shingles(monkeypatch):
-    texts = [*docstrings(200), "", "short", "漢字" * 40, "é " * 30, "a_b c_d " * 9]
-    whole = shingle(texts)
-    monkeypatch.setattr("audits.text.shingles._CHUNK_BYTES", 500)
-    parts = shingle(texts)
-    assert np.array_equal(whole.offsets, parts.offsets)
-    assert np.array_equal(whole.hashes, parts.hashes)
-
-
-@given(st.lists(TEXT.map(normalise), max_size=8))
-def test_shingles_count_distinct_runs_of_words_or_characters(texts):
-    shingles = shingle(texts)
-    for text, size in zip(texts, shingles.sizes.tolist(), strict=True):
-        found = WORD.findall(text)
-        by_words = len(found) >= 5 and sum(len(w.encode()) for w in found) <= 24 * len(found)
-        runs = {text[i : i + 5] for i in range(max(len(text) - 4, 1))} if text else set()
-        assert size == (len(words(text)) if by_words else len(runs))
-
-
-def test_texts_without_spaces_are_compared_by_characters():
-    text = "".join(chr(0x4E00 + i) for i in range(100))
-    other = text.replace(text[50], "漢")
-    assert near_duplicates([text, other, text[::-1]]) == [(1, 0, 91 / 101)]
-
-
-@pytest.mark.parametrize("texts", [[], [""], ["", ""], ["a"], ["a", "b"], ["a", ""], ["\0\0\0\0\0", "\0"]])
-def test_nothing_to_compare_gives_nothing(texts):
-    assert near_duplicates(texts) == []
-    assert near_matches(texts, []) == []
-    assert near_matches([], texts) == []
-
-
-def test_all_equal_texts_form_one_group():
-    assert [match[:2] for match in near_duplicates(["same words here again today"] * 4)] == [(1, 0), (2, 0), (3, 0)]
 
 
 @given(TEXT)
@@ -265,4 +135,3 @@ def test_a_megabyte_is_handled():
         assert len(excerpt(text)) <= LIMIT
         find_addresses(text)
         count_words(text)
-        assert len(shingle([normalise(text)])) == 1

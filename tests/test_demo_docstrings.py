@@ -98,7 +98,7 @@ def test_a_long_positive_is_cut_at_a_word():
     assert len(unbroken) <= MAX_POSITIVE_CHARACTERS
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.text()
     | st.lists(st.sampled_from([*"aB.!?( )`:\n-=\t", "e.g. ", "Word ", "word", "\n\n"]), max_size=60).map("".join)
@@ -319,7 +319,6 @@ def test_an_environment_without_sources_says_so(environment, tmp_path, monkeypat
         load_docstrings(cache_dir=tmp_path / "cache")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 400), min_size=200, max_size=300))
 def test_shares_are_right_up_to_half_a_group(sizes):
     sides = docstrings._assign_groups(Counter(sizes))

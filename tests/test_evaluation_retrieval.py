@@ -43,7 +43,7 @@ def problems(draw):
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(problems())
 def test_metrics_equal_the_reference_with_ties_and_any_block(problem):
     queries, documents, relevant, k, block_size = problem
@@ -180,7 +180,7 @@ def test_scoring_needs_no_torch():
 scores = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(scores, st.integers(0, 2**32 - 1))
 def test_the_interval_is_deterministic_and_turns_with_the_sign(after, seed):
     before = after[::-1].copy()

@@ -28,7 +28,7 @@ def problems(draw):
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(problems())
 def test_it_finds_what_sorting_finds_with_ties_masks_and_any_block(problem):
     queries, documents, hidden, k, block = problem

@@ -663,7 +663,7 @@ def carrying(text):
     return with_digests(replace(evidence, audit=audit, model_name=text, statements=said))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
 def test_any_text_keeps_the_structure_of_the_card(text):
     assert shape(render(carrying(text), "card")) == shape(render(carrying("plain"), "card"))

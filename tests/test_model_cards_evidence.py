@@ -68,7 +68,7 @@ def test_round_trip(written):
     assert read_evidence(written, expected_digest=EVIDENCE.digest).digest == EVIDENCE.digest
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"])),
     number=st.floats(allow_nan=False, allow_infinity=False),

@@ -257,7 +257,7 @@ def test_an_adapter_beside_the_weights_it_was_merged_into():
     assert not list(folder_problems(["adapter_config.json", "adapter_model.safetensors"]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(st.binary(max_size=300), st.text(max_size=100).map(str.encode)), st.sampled_from([*CLEAN, "x", "a.PT"])
 )
@@ -266,7 +266,7 @@ def test_no_content_breaks_the_search(content: bytes, name: str):
     assert all(line.startswith(name) for line in problems(name, content))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 5), st.text(max_size=20), st.booleans())
 def test_no_pickled_call_reads_as_harmless(protocol: int, text: str, nested: bool):
     data: Any = [text, {"a": Call()}] if nested else Call()

@@ -112,7 +112,7 @@ def test_a_pool_is_each_text_alone(encoders, architecture, pooling):
     torch.testing.assert_close(pool_of(encoder, pooling, texts, 64), alone, rtol=0, atol=1e-10)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.integers(1, 500), st.randoms(use_true_random=False))
 def test_neither_order_nor_budget_changes_an_embedding(encoders, seed, budget, draw):
     texts = texts_of(seed, 10)

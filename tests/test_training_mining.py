@@ -136,7 +136,7 @@ def run(problem, **more):
         return []
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(problems())
 def test_triplets_equal_the_reference(problem):
     expected = [
@@ -147,7 +147,7 @@ def test_triplets_equal_the_reference(problem):
     assert list(run(problem, with_scores=True)) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(problems())
 def test_n_tuples_equal_the_reference(problem):
     wanted = problem.options["num_negatives"]
@@ -160,7 +160,7 @@ def test_n_tuples_equal_the_reference(problem):
     assert list(run(problem, output="n-tuples")) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(problems(), st.integers(0, 5))
 def test_random_negatives_are_admissible_distinct_and_as_many_as_there_are(problem, seed):
     options = {"sampling": "random", "seed": seed}
@@ -176,7 +176,7 @@ def test_random_negatives_are_admissible_distinct_and_as_many_as_there_are(probl
     assert got == []
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(problems(), st.sampled_from(["top", "random"]))
 def test_no_positive_is_mined_and_margins_hold_for_every_positive(problem, sampling):
     positives = {}
@@ -197,7 +197,7 @@ def test_no_positive_is_mined_and_margins_hold_for_every_positive(problem, sampl
             assert negative <= options["max_score"]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from(["top", "random"]), st.sampled_from([None, 0.3]), st.integers(1, 40))
 def test_the_size_of_a_block_changes_nothing(seed, sampling, max_score, block_size):
     rng = np.random.default_rng(seed)
@@ -504,7 +504,7 @@ def test_a_model_that_can_not_be_read_is_named():
         mine_hard_negatives(numbered(3), 3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), min_size=1, max_size=6))
 def test_texts_of_any_letters_are_kept_as_they_are(rows):
     assume(len({positive for _, positive in rows}) > 1)

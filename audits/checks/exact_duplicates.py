@@ -6,24 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import numpy as np
+
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import joined_texts, row_keys
+from audits.text.cells import row_text, row_texts
+from audits.text.duplicates import first_occurrences
 from audits.text.excerpts import excerpt
 
 _METHOD = (
     "all text columns equal after NFKC, case folding, removal of invisible characters and collapse of "
-    "white space; rows without any text are left to PAIR003"
+    "white space (xxh3 of 128 bits); rows without any text are left to PAIR003"
 )
 _REMEDY = "Keep the first row of each group and remove the others (`remove_duplicates`)."
-
-
-def first_occurrences(keys: Sequence[str]) -> list[int]:
-    """Return per row the first row with the same key; a row with an empty key stands for itself."""
-    first: dict[str, int] = {}
-    return [first.setdefault(key, row) if key else row for row, key in enumerate(keys)]
 
 
 class ExactDuplicates:
@@ -38,29 +35,30 @@ class ExactDuplicates:
         Each affected row names the first row with the same text, which is not counted itself.
         """
         for split in source.splits:
-            first = first_occurrences(row_keys(source, split))
-            rows = [FindingRow(split, i, split, kept, 1.0) for i, kept in enumerate(first) if i != kept]
-            texts = joined_texts(source, split) if rows else []
+            first = first_occurrences(row_texts(source, split))
+            again = np.flatnonzero(first != np.arange(len(first)))
+            kept = first[again].tolist()
+            rows = [FindingRow(split, row, split, other, 1.0) for row, other in zip(again.tolist(), kept, strict=True)]
             yield report(
                 self,
                 rows,
                 share(f"rows that repeat an earlier row {place(split)}", len(rows), len(first), _METHOD),
                 split=split,
                 remedy=_REMEDY,
-                evidence=partial(duplicate_evidence, texts=texts),
+                evidence=partial(duplicate_evidence, source=source),
                 sample=_one_per_group(rows),
             )
 
 
-def duplicate_evidence(row: FindingRow, texts: Sequence[str]) -> RowEvidence:
+def duplicate_evidence(row: FindingRow, source: AuditSource) -> RowEvidence:
     """Return a row beside the row of the same split that it duplicates."""
     kept = row.other_row or 0
     return RowEvidence(
         split=row.split,
         row=row.row,
-        excerpt=excerpt(texts[row.row]),
+        excerpt=excerpt(row_text(source, row.split, row.row)),
         score=row.score,
-        related=(RowReference(split=row.split, row=kept, excerpt=excerpt(texts[kept])),),
+        related=(RowReference(split=row.split, row=kept, excerpt=excerpt(row_text(source, row.split, kept))),),
     )
 
 

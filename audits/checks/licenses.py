@@ -14,7 +14,7 @@ from audits.checks._reporting import place, report, rows_count
 from audits.findings import FindingRow, RowEvidence, RowReference, Table
 from audits.licenses import Category, ResolvedLicense, resolve, strictest
 from audits.source import AuditSource
-from audits.text.cells import joined_texts, texts_of
+from audits.text.cells import row_text, texts_of
 from audits.text.excerpts import excerpt
 
 _MAX_GROUPS = 1000
@@ -96,7 +96,7 @@ def _findings(check: Check, source: AuditSource, categories: Sequence[Category],
             split=split,
             column=stated.column,
             remedy=remedy,
-            evidence=partial(_row, stated=stated, texts=joined_texts(source, split) if rows else []),
+            evidence=partial(_row, stated=stated, source=source),
             sample=_one_per_license(rows, stated.texts),
         )
 
@@ -159,7 +159,7 @@ def _one_per_license(rows: Sequence[FindingRow], texts: Sequence[str]) -> list[F
     return sorted(first.values(), key=lambda row: (-size[texts[row.row]], row.row))
 
 
-def _row(row: FindingRow, stated: _Stated, texts: Sequence[str]) -> RowEvidence:
+def _row(row: FindingRow, stated: _Stated, source: AuditSource) -> RowEvidence:
     item = stated.resolved[row.row]
     read = f"{_name(stated.texts[row.row])}: {item.category}"
     license_ = RowReference(
@@ -169,7 +169,11 @@ def _row(row: FindingRow, stated: _Stated, texts: Sequence[str]) -> RowEvidence:
         excerpt=excerpt(f"{read} ({item.note})" if item.note else read),
     )
     return RowEvidence(
-        split=row.split, row=row.row, column=stated.column, excerpt=excerpt(texts[row.row]), related=(license_,)
+        split=row.split,
+        row=row.row,
+        column=stated.column,
+        excerpt=excerpt(row_text(source, row.split, row.row)),
+        related=(license_,),
     )
 
 

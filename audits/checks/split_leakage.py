@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from audits.checks import Check, CheckContext, Observation
 from audits.checks._reporting import place as place_of
 from audits.checks._reporting import report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import cell, row_keys, text_lists
+from audits.text.cells import cell, each_text, row_texts
+from audits.text.duplicates import THRESHOLD, digests, find_matches, first_rows
 from audits.text.excerpts import excerpt
-from audits.text.minhash import THRESHOLD, near_matches
+from audits.text.folding import Int64s, Texts
 from audits.text.normalise import count_words, normalise
+from audits.text.set_join import Pairs
+from audits.text.shingles import UInt64s
 
 _MIN_WORDS = 4
 _ORDER = ("train", "valid", "dev", "eval", "test")
@@ -50,8 +57,65 @@ class _Leaks(NamedTuple):
     reached: dict[str, set[tuple[str, int]]]
 
 
-# where each normalised text stands
-Units = dict[str, list[_Place]]
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Every text of some splits and where it stands; equal ones are one group, named by its first member.
+
+    Attributes:
+        texts: as they stand, ``[units]``.
+        sides: split and column of each part, and whether it is the only column of its split.
+        side: part of each unit.
+        row: of each unit in its split.
+        digests: of the normal forms, ``[units, 2]``.
+        first: group of each unit.
+    """
+
+    texts: Texts
+    sides: tuple[tuple[str, str, bool], ...]
+    side: Int64s
+    row: Int64s
+    digests: UInt64s
+    first: Int64s
+
+    @classmethod
+    def of(cls, source: AuditSource, splits: Sequence[str]) -> _Units:
+        columns = {split: _columns(source, split) for split in splits}
+        sides = [(split, column, len(columns[split]) == 1) for split in splits for column in columns[split]]
+        parts = [each_text(source, split, column) for split, column, _ in sides]
+        texts = Texts.joined([texts for texts, _ in parts])
+        found = digests(texts)
+        rows = [rows for _, rows in parts]
+        return cls(
+            texts,
+            tuple(sides),
+            np.repeat(np.arange(len(rows)), [len(part) for part in rows]),
+            np.concatenate([*rows, np.empty(0, np.int64)]),
+            found,
+            first_rows(found),
+        )
+
+    def groups(self, chosen: npt.NDArray[np.bool_]) -> Int64s:
+        """Return the groups of the ``chosen`` units that have a text, ``[units]``."""
+        return np.unique(self.first[chosen & self.digests.any(axis=1)])
+
+    def places(self, group: int, members: Mapping[int, Int64s], left_out: Set[int] = frozenset()) -> list[_Place]:
+        """Return where a text stands; where it is too short to mean anything, only in splits of one column."""
+        short = count_words(normalise(self.texts.text(group)), _MIN_WORDS) < _MIN_WORDS
+        found = []
+        for unit in members[group].tolist():
+            split, column, alone = self.sides[self.side[unit]]
+            row = int(self.row[unit])
+            if (alone or not short) and row not in left_out:
+                found.append(_Place(split, row, column))
+        return found
+
+
+def _members(first: Int64s, groups: Int64s) -> dict[int, Int64s]:
+    """Return the units of each group, ascending."""
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    starts, ends = np.searchsorted(ordered, groups), np.searchsorted(ordered, groups, side="right")
+    return {int(g): order[a:b] for g, a, b in zip(groups, starts, ends, strict=True)}
 
 
 class ExactLeakage:
@@ -114,59 +178,49 @@ def _columns(source: AuditSource, split: str) -> tuple[str, ...]:
     return tuple(name for name in (columns.anchor, columns.positive, columns.text) if name in source.texts(split))
 
 
-def _units(source: AuditSource, splits: Sequence[str]) -> Units:
-    """Return where each normalised text of ``splits`` stands; too short ones are left out."""
-    units: Units = {}
-    for split in splits:
-        columns = _columns(source, split)
-        for column in columns:
-            for row, texts in enumerate(text_lists(source, split, column)):
-                for key in dict.fromkeys(map(normalise, texts)):
-                    if key and (len(columns) == 1 or count_words(key, _MIN_WORDS) == _MIN_WORDS):
-                        units.setdefault(key, []).append(_Place(split, row, column))
-    return units
-
-
-def _whole_rows(source: AuditSource, splits: Sequence[str]) -> Units:
-    """Return where each row, all of its text columns together, stands; once per side."""
-    units: Units = {}
-    for split in splits:
-        for row, key in enumerate(row_keys(source, split)):
-            if key:
-                units.setdefault(key, []).extend(_Place(split, row, c) for c in _columns(source, split))
-    return units
-
-
 def _exact(source: AuditSource, split: str, later: Sequence[str]) -> _Leaks:
     leaks = _Leaks({}, {})
-    own, theirs = _units(source, [split]), _units(source, later)
-    for key in own.keys() & theirs.keys():
-        _add(leaks, own[key], theirs[key], 1.0)
-    own, theirs = _whole_rows(source, [split]), _whole_rows(source, later)
-    for key in own.keys() & theirs.keys():
+    own, theirs = _Units.of(source, [split]), _Units.of(source, later)
+    for mine, found in _equal(own.digests, theirs.digests):
+        _add(leaks, own.places(mine[0], {mine[0]: mine}), theirs.places(found[0], {found[0]: found}), 1.0)
+    rows = [digests(row_texts(source, other)) for other in later]
+    where = [(other, row) for other, part in zip(later, rows, strict=True) for row in range(len(part))]
+    for mine, found in _equal(digests(row_texts(source, split)), np.concatenate(rows)):
         for column in _columns(source, split):
-            same = [place for place in theirs[key] if place.column == column]
-            _add(leaks, [place for place in own[key] if place.column == column], same, 1.0)
+            at = [where[i] for i in found.tolist()]
+            same = [_Place(other, row, column) for other, row in at if column in _columns(source, other)]
+            _add(leaks, [_Place(split, row, column) for row in mine.tolist()], same, 1.0)
     return leaks
+
+
+def _equal(own: UInt64s, theirs: UInt64s) -> Iterator[tuple[Int64s, Int64s]]:
+    """Yield the units of each text that stands on both sides."""
+    first = first_rows(np.concatenate([own, theirs]))
+    mine, found = first[: len(own)], first[len(own) :]
+    both = np.intersect1d(mine, found)
+    of_mine, of_found = _members(mine, both), _members(found, both)
+    for group in both.tolist():
+        yield of_mine[group], of_found[group]
 
 
 def _near(source: AuditSource, split: str, later: Sequence[str]) -> _Leaks:
     exact = {place.row for place, _ in _exact(source, split, later).best}
-    theirs = _units(source, later)
-    own = {
-        key: rest
-        for key, places in _units(source, [split]).items()
-        if (rest := [place for place in places if place.row not in exact])
-    }
-    mine, found = list(own), list(theirs)
+    own, theirs = _Units.of(source, [split]), _Units.of(source, later)
+    mine = own.groups(~np.isin(own.row, sorted(exact)))
+    found = theirs.groups(np.ones(len(theirs.row), np.bool_))
+    pairs = find_matches(own.texts.take(mine), theirs.texts.take(found))
+    left, right = mine[pairs.left], found[pairs.right]
+    of_left, of_right = _members(own.first, np.unique(left)), _members(theirs.first, np.unique(right))
     leaks = _Leaks({}, {})
-    for match in near_matches(mine, found):
-        _add(leaks, own[mine[match.left]], theirs[found[match.right]], match.score)
+    for a, b, score in Pairs(left, right, pairs.score).listed():
+        _add(leaks, own.places(a, of_left, exact), theirs.places(b, of_right), score)
     return leaks
 
 
 def _add(leaks: _Leaks, own: Sequence[_Place], theirs: Sequence[_Place], score: float) -> None:
     """Record that every one of ``own`` matches every one of ``theirs``."""
+    if not own or not theirs:
+        return
     first: dict[str, _Place] = {}
     for place in theirs:
         first.setdefault(place.split, place)

@@ -1,1 +1,1 @@
-"""Normalisation, shingling and MinHash kernels."""
+"""Texts of audited tables: normal forms, shingles, and what is equal or nearly equal."""

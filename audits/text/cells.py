@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from audits.source import AuditSource
-from audits.text.normalise import normalise
-
-# normalised text has no control characters that count as white space, so this is unambiguous
-_SEPARATOR = "\x1f"
+from audits.text.folding import Texts
 
 
 def texts_of(source: AuditSource, split: str, column: str) -> list[str | None]:
@@ -38,18 +37,39 @@ def cell(source: AuditSource, split: str, column: str, row: int) -> str | None:
     return _text(source.column(split, column)[row].as_py())
 
 
-def row_keys(source: AuditSource, split: str) -> list[str]:
-    """Return per row all text columns, normalised and joined; empty where every one is empty."""
-    columns = [[normalise(text) for text in texts_of(source, split, c)] for c in source.texts(split)]
-    if len(columns) == 1:
-        return columns[0]
-    return [_SEPARATOR.join(cells) if any(cells) else "" for cells in zip(*columns, strict=True)]
+def row_texts(source: AuditSource, split: str) -> Texts:
+    """Return all text columns of each row, to compare rows as wholes."""
+    return Texts(pa.table({name: _strings(source, split, name) for name in source.texts(split)}))
+
+
+def each_text(source: AuditSource, split: str, column: str) -> tuple[Texts, npt.NDArray[np.int64]]:
+    """Return every text of one column, one a cell or those of its list, and the row of each, ``[texts]``."""
+    values = source.column(split, column)
+    if not pa.types.is_nested(values.type):
+        return Texts(pa.table({column: _strings(source, split, column)})), np.arange(len(values))
+    lists = text_lists(source, split, column)
+    rows = np.repeat(np.arange(len(lists)), [len(texts) for texts in lists])
+    return Texts.of([text for texts in lists for text in texts]), rows
+
+
+def row_text(source: AuditSource, split: str, row: int) -> str:
+    """Return all text columns of one row as they stand, joined by a line break."""
+    return "\n".join(filter(None, (cell(source, split, name, row) for name in source.texts(split))))
 
 
 def joined_texts(source: AuditSource, split: str) -> list[str]:
     """Return per row all text columns as they stand, joined by a line break."""
     columns = [[text or "" for text in texts_of(source, split, c)] for c in source.texts(split)]
     return ["\n".join(filter(None, cells)) for cells in zip(*columns, strict=True)]
+
+
+def _strings(source: AuditSource, split: str, column: str) -> pa.ChunkedArray:
+    values = source.column(split, column)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return values
+    if pa.types.is_dictionary(values.type):
+        return values.cast(pa.large_string())
+    return pa.chunked_array([pa.array(texts_of(source, split, column), pa.large_string())])
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

@@ -7,7 +7,7 @@ import unicodedata
 
 # Characters that no reader sees: soft hyphen, zero-width and bidirectional controls, variation
 # selectors, byte order mark.
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
@@ -31,7 +31,7 @@ def normalise(text: str | None) -> str:
     while text != previous:
         # case folding can undo NFKC for a few characters, so one pass is not always enough
         previous = text
-        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+        text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).casefold()
         text = " ".join(unicodedata.normalize("NFKC", text).split())
     return text
 

@@ -1,171 +1,134 @@
-"""Texts to sets of 64-bit shingle hashes, without a Python loop over words.
+"""Normalised texts to 64-bit hashes of their shingles.
 
-A shingle is a run of 5 words (letters, digits, underscore, any non-ASCII character). Texts of fewer
-than 5 words, or whose words average more than 24 bytes (scripts written without spaces, long
-identifiers), use runs of 5 characters instead; a text of fewer than 5 characters is one shingle.
+A shingle is a run of 5 words; a word is a run of letters, digits, underscores and characters beyond ASCII. Runs of 5
+characters take their place in texts of fewer than 5 words, in texts of which more than half is written in a script
+without spaces (Han, Kana, Thai, Lao, Burmese, Khmer), and where words average more than 24 bytes (long identifiers). A
+text of fewer than 5 characters is one shingle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
 import numpy.typing as npt
+
+from audits.text.folding import Batch, Bytes
+from audits.text.jit import Whole, compiled
 
 SIZE = 5
 """Words, or characters, in one shingle."""
 
-_LONG_WORD_BYTES = 24
-_PADDING = "\ud800"  # a lone surrogate: stands in no valid text
-_CHUNK_BYTES = 4_000_000  # at most, unless one text is longer
-
 UInt64s = npt.NDArray[np.uint64]
-Int64s = npt.NDArray[np.int64]
 
-
-@dataclass(frozen=True, slots=True)
-class Shingles:
-    """Sorted, distinct shingle hashes of every text: ``hashes[offsets[i]:offsets[i + 1]]``."""
-
-    hashes: UInt64s
-    offsets: Int64s
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def sizes(self) -> Int64s:
-        """Number of distinct shingles of each text, ``[n]``."""
-        return np.diff(self.offsets)
-
-    def of(self, row: int) -> UInt64s:
-        """Return the shingles of one text, ascending."""
-        return self.hashes[self.offsets[row] : self.offsets[row + 1]]
-
-    def jaccard(self, row: int, others: Int64s) -> npt.NDArray[np.float64]:
-        """Return the exact Jaccard similarity of ``row`` with each of ``others``, none of them empty."""
-        base = self.of(row)
-        sizes = self.offsets[others + 1] - self.offsets[others]
-        starts = np.cumsum(sizes) - sizes
-        flat = np.concatenate([self.of(int(other)) for other in others])
-        found = np.searchsorted(base, flat)
-        common = np.add.reduceat(base[np.minimum(found, len(base) - 1)] == flat, starts, dtype=np.int64)
-        similarity: npt.NDArray[np.float64] = common / (len(base) + sizes - common)
-        return similarity
-
-
-def shingle(texts: Sequence[str]) -> Shingles:
-    """Return the shingles of normalised ``texts``; an empty text has none."""
-    rows: list[Int64s] = []
-    hashes: list[UInt64s] = []
-    for first, part in _chunked(texts):
-        for row, value in (_word_shingles(part), _character_shingles(part)):
-            rows.append(row + first)
-            hashes.append(value)
-    if not rows:
-        return Shingles(np.empty(0, np.uint64), np.zeros(len(texts) + 1, np.int64))
-    row, value = np.concatenate(rows), np.concatenate(hashes)
-    order = np.lexsort((value, row))
-    row, value = row[order], value[order]
-    fresh = np.ones(len(row), bool)
-    fresh[1:] = (row[1:] != row[:-1]) | (value[1:] != value[:-1])
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.bincount(row[fresh], minlength=len(texts)), out=offsets[1:])
-    return Shingles(value[fresh], offsets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Consecutive texts, their bytes joined by line breaks, and where their words are."""
-
-    texts: list[str]
-    word_hashes: UInt64s
-    word_row: Int64s
-    by_words: npt.NDArray[np.bool_]
-
-
-def _chunked(texts: Sequence[str]) -> Iterator[tuple[int, _Chunk]]:
-    first, size, encoded = 0, 0, list[bytes]()
-    for i, text in enumerate(texts):
-        piece = text.encode("utf-8", "surrogatepass")
-        if encoded and size + len(piece) > _CHUNK_BYTES:
-            yield first, _chunk(texts[first:i], encoded)
-            first, size, encoded = i, 0, []
-        encoded.append(piece)
-        size += len(piece) + 1
-    if encoded:
-        yield first, _chunk(texts[first:], encoded)
-
-
-def _chunk(texts: Sequence[str], encoded: list[bytes]) -> _Chunk:
-    data = np.frombuffer(b"\n".join(encoded) + b"\n", np.uint8)
-    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
-    inside = np.zeros(len(data) + 1, bool)
-    inside[1:] = _WORD_BYTE[data]
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    start, end = edges[0::2], edges[1::2]
-    word_row = np.searchsorted(np.cumsum(lengths), start, side="right")
-    words = np.bincount(word_row, minlength=len(texts))
-    spelled = np.bincount(word_row, weights=(end - start).astype(np.float64), minlength=len(texts))
-    by_words = (words >= SIZE) & (spelled <= _LONG_WORD_BYTES * words)
-
-    # polynomial hash of every word from prefix sums, modulo 2^64
-    prefix = np.zeros(len(data) + 1, np.uint64)
-    np.cumsum(_BYTE_VALUE[data] * _powers(_BASE, len(data)), out=prefix[1:])
-    value = (prefix[end] - prefix[start]) * _powers(_BASE_INVERSE, len(data))[start]
-    return _Chunk(list(texts), _mix(value), word_row.astype(np.int64), by_words)
-
-
-def _word_shingles(chunk: _Chunk) -> tuple[Int64s, UInt64s]:
-    words, row = chunk.word_hashes, chunk.word_row
-    count = max(len(words) - SIZE + 1, 0)
-    last = row[SIZE - 1 :]
-    keep = np.flatnonzero((row[:count] == last[:count]) & chunk.by_words[row[:count]])
-    return row[keep], _rolling(words, keep)
-
-
-def _character_shingles(chunk: _Chunk) -> tuple[Int64s, UInt64s]:
-    rows = [i for i in np.flatnonzero(~chunk.by_words).tolist() if chunk.texts[i]]
-    padded = [chunk.texts[i].ljust(SIZE, _PADDING) for i in rows]
-    if not rows:
-        return np.empty(0, np.int64), np.empty(0, np.uint64)
-    points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
-    row = np.repeat(np.asarray(rows, np.int64), [len(text) for text in padded])
-    keep = np.flatnonzero(row[: len(row) - SIZE + 1] == row[SIZE - 1 :])
-    return row[keep], _rolling(_mix(points.astype(np.uint64) + np.uint64(1 << 40)), keep)
-
-
-def _rolling(values: UInt64s, starts: Int64s) -> UInt64s:
-    total = np.zeros(len(starts), np.uint64)
-    for i in range(SIZE):
-        total = total * _STEP + values[starts + i]
-    return _mix(total)
-
-
-def _mix(value: UInt64s) -> UInt64s:
-    """Return the finaliser of SplitMix64 (Steele et al., OOPSLA 2014)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: UInt64s = value ^ (value >> np.uint64(31))
-    return mixed
-
-
-def _powers(base: np.uint64, count: int) -> UInt64s:
-    # chunks are of nearly one size: compute the next power of two once
-    return _power_table(base, 1 << (count - 1).bit_length())[:count]
-
-
-@lru_cache(maxsize=2)
-def _power_table(base: np.uint64, count: int) -> UInt64s:
-    powers = np.full(count, base, np.uint64)
-    powers[:1] = 1
-    return np.cumprod(powers, dtype=np.uint64)
-
-
+_LONG_WORD_BYTES = 24
+_LETTER = np.array(
+    [b + 1 if b >= 128 or chr(b).isalnum() or chr(b) == "_" else 0 for b in range(256)], np.uint64
+)  # bytes of words; 0 for others
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_BASE_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 _STEP = np.uint64(0xD1342543DE82EF95)
-_BYTE_VALUE = _mix((np.arange(256, dtype=np.uint64) + np.uint64(1)) * _BASE)
-_WORD_BYTE = np.array([chr(b).isalnum() or chr(b) == "_" if b < 128 else True for b in range(256)])
+_STEPS = tuple(np.uint64(pow(int(_STEP), i, 1 << 64)) for i in range(SIZE))
+_MIXER = np.uint64(0xBF58476D1CE4E5B9)
+
+
+def shingles_of(batch: Batch, i: int) -> UInt64s:
+    """Return the distinct shingles of one text of a batch, ascending; an empty text has none."""
+    start, end = batch.starts[i], batch.ends[i]
+    hashes = np.empty(max(int(end - start), 1), np.uint64)
+    return np.unique(hashes[: write_shingles(batch.data, start, end, hashes)])
+
+
+@compiled
+def write_shingles(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole:
+    """Write the hash of every shingle of ``data[start:end]`` to ``out`` in order; return how many there are.
+
+    ``out`` must have as many places as the text has bytes, at least one.
+    """
+    if start == end:
+        return 0
+    one = np.uint64(1)
+    words, spelled = np.uint64(0), np.uint64(0)
+    value, inside, high = np.uint64(0), np.uint64(0), np.uint8(0)
+    # without a branch at the edges of words: what is written before a word has ended is written over
+    for i in range(np.uint64(start), np.uint64(end)):
+        byte = data[i]
+        high |= byte
+        letter = _LETTER[byte]
+        out[words] = value
+        here = np.uint64(letter != np.uint64(0))
+        words += inside & (one - here)
+        value = value * _BASE + letter if here else np.uint64(0)
+        spelled += here
+        inside = here
+    if inside:
+        out[words] = value
+        words += one
+    if words < SIZE or spelled > _LONG_WORD_BYTES * words:
+        return _write_characters(data, start, end, out)
+    if high >= 0x80 and 2 * _unspaced_bytes(data, start, end) > spelled:
+        return _write_characters(data, start, end, out)
+    for k in range(words):
+        out[k] = (out[k] ^ (out[k] >> np.uint64(32))) * _MIXER
+    return _rolled(out, words)
+
+
+@compiled
+def _write_characters(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole:
+    characters = 0
+    i = start
+    while i < end:
+        point = np.uint64(data[i])
+        i += 1
+        # normal forms are valid UTF-8: whatever follows in a character has the bits 10 in front
+        while i < end and data[i] & 0xC0 == 0x80:
+            point = (point << np.uint64(8)) | np.uint64(data[i])
+            i += 1
+        out[characters] = mixed(point + (np.uint64(1) << np.uint64(40)))
+        characters += 1
+    if characters < SIZE:
+        total = np.uint64(characters)
+        for k in range(characters):
+            total = total * _STEP + out[k]
+        out[0] = mixed(total)
+        return 1
+    return _rolled(out, characters)
+
+
+@compiled
+def _unspaced_bytes(data: Bytes, start: Whole, end: Whole) -> Whole:
+    """Return the bytes of characters that are written without spaces between words."""
+    found = 0
+    for i in range(start, end - 2):
+        a, b, c = data[i], data[i + 1], data[i + 2]
+        if a == 0xE0:
+            hit = 0xB8 <= b <= 0xBB  # Thai, Lao: U+0E00-0EFF
+        elif a == 0xE1:
+            # Burmese: U+1000-109F; Khmer: U+1780-17FF
+            hit = b == 0x80 or b == 0x81 or (b == 0x82 and c <= 0x9F) or b == 0x9E or b == 0x9F
+        elif a == 0xE3:
+            hit = b >= 0x81  # Kana from U+3040, Han from U+3400
+        elif a == 0xEF:
+            hit = 0xA4 <= b <= 0xAB  # Han: U+F900-FAFF
+        else:
+            hit = 0xE4 <= a <= 0xE9 or (a == 0xF0 and b >= 0xA0)
+        if hit:
+            found += 4 if a == 0xF0 else 3
+    return found
+
+
+@compiled
+def _rolled(values: UInt64s, count: Whole) -> Whole:
+    """Replace values by the hashes of runs of :data:`SIZE` of them; return how many."""
+    runs = np.int64(count) - SIZE + 1
+    _, first, second, third, fourth = _STEPS
+    for i in range(np.uint64(runs)):
+        a, b, c = values[i], values[i + np.uint64(1)], values[i + np.uint64(2)]
+        d, e = values[i + np.uint64(3)], values[i + np.uint64(4)]
+        values[i] = mixed(a * fourth + b * third + c * second + d * first + e)
+    return runs
+
+
+@compiled
+def mixed(value: np.uint64) -> np.uint64:
+    """Return the finaliser of SplitMix64 (Steele et al., OOPSLA 2014)."""
+    value = (value ^ (value >> np.uint64(30))) * _MIXER
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
