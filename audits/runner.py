@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,7 @@ from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurem
 from audits.policy import Policy, load_policy
 from audits.records import canonical_json
 from audits.source import AuditSource, open_source
+from audits.text.cells import text_lists
 from audits.text.excerpts import excerpt
 
 Progress = Callable[[str, str, int, int], None]
@@ -35,6 +36,8 @@ def audit(
     encoder: Encoder | None = None,
     count_tokens: Callable[[Sequence[str]], Sequence[int]] | None = None,
     max_length: int | None = None,
+    semantic_threshold: float = 0.95,
+    benchmarks: Mapping[str, Any] | None = None,
     seed: int = 0,
     on_progress: Progress | None = None,
     **options: Any,
@@ -49,6 +52,9 @@ def audit(
         encoder: turns texts into vectors ``[n, dim]``; :class:`~audits.encoders.TfidfEncoder` by default.
         count_tokens: numbers of tokens of texts, special tokens included, untruncated.
         max_length: tokens at which the model cuts a text.
+        semantic_threshold: cosine of ``encoder`` from which two texts say the same, in (0, 1].
+        benchmarks: what must not stand in the data: texts, or anything that :func:`audits.open_source` takes, of which
+            every cell of the text columns is an item, by name.
         seed: of every random choice; same data, seed and versions give the same ``content_digest``.
         on_progress: see :data:`Progress`.
         options: of :func:`audits.open_source`, such as ``split`` or ``text_columns``.
@@ -62,8 +68,39 @@ def audit(
     if policy is not None and not isinstance(policy, Policy):
         load_policy(policy)
     chosen = _resolve(checks)
-    context = CheckContext(encoder=encoder, count_tokens=count_tokens, max_length=max_length, seed=seed)
+    if not 0 < semantic_threshold <= 1:
+        msg = (
+            f"`semantic_threshold` is a cosine in (0, 1], got {semantic_threshold!r}; paraphrases are from 0.9 to 0.97."
+        )
+        raise AuditError(msg)
+    context = CheckContext(
+        encoder=encoder,
+        count_tokens=count_tokens,
+        max_length=max_length,
+        semantic_threshold=semantic_threshold,
+        benchmarks={name: _items(name, given) for name, given in (benchmarks or {}).items()},
+        seed=seed,
+    )
     return run_audit(open_source(data, **options), checks=chosen, context=context, on_progress=on_progress)
+
+
+def _items(name: str, given: Any) -> Sequence[str]:
+    """Return the texts of a benchmark."""
+    if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):
+        return given
+    try:
+        source = open_source(given)
+    except AuditError as error:
+        msg = f"The benchmark {name} can not be read: {error}"
+        raise type(error)(msg) from error
+    return [
+        text
+        for split in source.splits
+        for column in source.texts(split)
+        for texts in text_lists(source, split, column)
+        for text in texts
+        if text
+    ]
 
 
 def run_audit(
@@ -120,6 +157,9 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
         elif need == "splits":
             if len(source.splits) < 2:
                 return f"needs at least two splits; the data has one ({', '.join(source.splits)})"
+        elif need == "semantic_encoder":
+            if context.encoder is None or isinstance(context.encoder, TfidfEncoder):
+                return "needs an encoder (`encoder`); the default one compares words, as DUP002 and LEAK002 do exactly"
         elif need in _ROLES:
             if not getattr(source.columns, need):
                 return f"needs {_ARTICLES.get(need, 'a')} {need} column; none was named or found"
@@ -128,7 +168,7 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
             if value is None or (need == "benchmarks" and not value):
                 return f"needs {_CONTEXT_WORDS.get(need, need)}; none was given"
         else:
-            allowed = ", ".join(("texts", "splits", *_ROLES, *_CONTEXT))
+            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT))
             msg = f"The check {check.code} needs `{need}`, which does not exist; allowed are {allowed}."
             raise AuditError(msg)
     return None

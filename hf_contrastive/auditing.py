@@ -26,7 +26,7 @@ def audit(source: Any, *, model: str | TextEncoder | None = None, **options: Any
         model: its tokenizer tells which texts are truncated at its ``max_length``; an id, a folder or a
             TextEncoder. Needs the extra ``train``.
         **options: ``split``, ``text_columns``, ``label_column``, ``license_column``, ``policy``, ``checks``,
-            ``encoder``, ``max_length``, ``seed``, ``on_progress``.
+            ``encoder``, ``semantic_threshold``, ``benchmarks``, ``max_length``, ``seed``, ``on_progress``.
 
     Raises:
         SourceError: the data can not be read or holds nothing to audit.

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 # no test asserts a time, not even that of one example
-settings.register_profile("untimed")
+settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parent / "golden"

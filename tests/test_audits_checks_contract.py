@@ -12,9 +12,12 @@ from audits.source import AuditSource
 CODES = {
     "DUP001": "fraction",
     "DUP002": "fraction",
+    "DUP003": "fraction",
     "LABEL001": "fraction",
     "LEAK001": "fraction",
     "LEAK002": "fraction",
+    "LEAK003": "fraction",
+    "LEAK004": "fraction",
     "LIC001": "rows",
     "LIC002": "rows",
     "LIC003": "rows",
@@ -41,11 +44,6 @@ class FakeEncoder:
         return vectors
 
 
-CONTEXT = CheckContext(
-    encoder=FakeEncoder(), count_tokens=lambda texts: [len(text.split()) + 2 for text in texts], max_length=8
-)
-
-
 def table(rows):
     names = ("anchor", "positive", "label", "license")
     return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
@@ -63,6 +61,14 @@ DEFECTIVE = [
     (f"{LONG} one", "write to jane@corp.org for the rest please", "a", "MIT"),
 ]
 NEAR_LEAK = (f"{LONG} one extra word", "an answer that stands nowhere else", "a", "MIT")
+CONTEXT = CheckContext(
+    encoder=FakeEncoder(),
+    count_tokens=lambda texts: [len(text.split()) + 2 for text in texts],
+    max_length=8,
+    benchmarks={"quiz": [f"{LONG} two", "", "too short"], "other": ["what is it called and why so"]},
+)
+# as long, by FakeEncoder's count, as "what is it called"
+SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
 SPLITS = {
     "empty splits": {"train": table([]), "test": table([])},
     "one row": {"train": table(DEFECTIVE[:1])},
@@ -80,7 +86,7 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK]),
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK]),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },
@@ -138,7 +144,9 @@ def test_a_check_takes_any_data_and_states_sound_findings(code, case):
             for row in rows:
                 assert 0 <= row.row < splits[item.split].num_rows
                 if row.other_row is not None:
-                    assert 0 <= row.other_row < splits[row.other_split].num_rows
+                    there = CONTEXT.benchmarks.get(row.other_split)
+                    total = splits[row.other_split].num_rows if there is None else len(there)
+                    assert 0 <= row.other_row < total
             for evidence in item.evidence:
                 assert evidence.row in listed
                 for text in (evidence.excerpt, *(other.excerpt for other in evidence.related)):

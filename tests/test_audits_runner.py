@@ -137,7 +137,7 @@ def test_a_broken_check_is_errored_and_the_others_run(source, body, words):
 def test_an_unknown_need_is_an_error_of_the_check(source):
     result = only(run_audit(source, checks=[check("X001", ("telescope",))]))
     assert result.status == "errored"
-    assert "needs `telescope`, which does not exist; allowed are texts, splits, anchor" in result.reason
+    assert "needs `telescope`, which does not exist; allowed are texts, splits, semantic_encoder, anchor" in result.reason
 
 
 def test_a_reason_shows_no_address_and_stays_short(source):

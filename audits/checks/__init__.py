@@ -16,7 +16,8 @@ A check is a small class::
 :class:`~audits.findings.Table` objects; the runner collects them into a ``CheckResult``.
 ``needs`` names what must be there, else the check is skipped with the reason: a role of
 :class:`~audits.findings.Columns` (``anchor``, ``positive``, ``text``, ``texts``, ``label``, ``license``),
-``splits`` (at least two splits), or a field of :class:`CheckContext` (``encoder``, ``count_tokens``,
+``splits`` (at least two splits), ``semantic_encoder`` (an encoder other than the default, which compares words),
+or a field of :class:`CheckContext` (``encoder``, ``count_tokens``,
 ``max_length``, ``hub``, ``benchmarks``).
 """
 
@@ -49,6 +50,7 @@ class CheckContext:
 
     ``count_tokens`` maps texts to their numbers of tokens, special tokens included, untruncated.
     ``encoder`` turns texts into vectors ``[n, dim]``; None means the dependency-free default.
+    ``semantic_threshold`` is the cosine from which two texts say the same.
     """
 
     encoder: Encoder | None = None
@@ -56,6 +58,7 @@ class CheckContext:
     max_length: int | None = None
     hub: Any = None
     benchmarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    semantic_threshold: float = 0.95
     seed: int = 0
     cache_dir: Path | None = None
 

@@ -36,6 +36,7 @@ THRESHOLD = 0.8
 _MOST_THREADS = 16
 _AHEAD = 2  # batches a thread that are computed before they are asked for
 _NOTHING = bytes(16)
+_KEPT_BYTES = 1 << 28  # of texts whose normal forms are kept from the first pass to the second
 
 Result = TypeVar("Result")
 
@@ -60,7 +61,7 @@ def first_occurrences(texts: Texts) -> Int64s:
 
 def digests(texts: Texts) -> UInt64s:
     """Return xxh3 (128 bits) of the normal form of each row, ``[rows, 2]``, zero where there is no text."""
-    return _matrix(b"".join(_mapped(lambda raw: _digests(raw.normalised()), texts)))
+    return _matrix(b"".join(mapped(lambda raw: _digests(raw.normalised()), texts)))
 
 
 def first_rows(digests: UInt64s) -> Int64s:
@@ -79,21 +80,25 @@ def find_duplicates(texts: Texts, threshold: float = THRESHOLD) -> Duplicates:
         threshold: least Jaccard similarity of shingles, in (0, 1].
     """
     tables = _Tables(texts.nbytes)
+    kept: dict[int, Batch] = {}
 
     def mark(raw: Raw) -> bytes:
         batch = raw.normalised()
         tables.mark(batch, 0)
+        if raw.offset < _KEPT_BYTES:
+            kept[batch.first] = batch
         return _digests(batch)
 
-    first = first_rows(_matrix(b"".join(_mapped(mark, texts))))
+    first = first_rows(_matrix(b"".join(mapped(mark, texts))))
     distinct = first == np.arange(len(first))
     seen = tables.merged(two=False)
 
     def survivors(raw: Raw) -> Survivors:
-        batch = raw.normalised()
-        return seen.survivors(batch, threshold, wanted=distinct[batch.first : batch.first + len(batch)])
+        wanted = distinct[raw.first : raw.first + len(raw)]
+        batch = kept.pop(raw.first, None)
+        return seen.survivors(raw.normalised(wanted) if batch is None else batch.only(wanted), threshold)
 
-    (rows,) = thinned(threshold, Survivors.joined(_mapped(survivors, texts)))
+    (rows,) = thinned(threshold, Survivors.joined(mapped(survivors, texts)))
     return Duplicates(first, stars(rows, threshold))
 
 
@@ -101,10 +106,10 @@ def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD) -> Pai
     """Return every pair of a text of ``left`` and one of ``right`` that are similar, ordered by left, then right."""
     tables = _Tables(left.nbytes + right.nbytes)
     for corpus, texts in ((1, left), (2, right)):
-        deque(_mapped(partial(tables.enter, corpus), texts), maxlen=0)
+        deque(mapped(partial(tables.enter, corpus), texts), maxlen=0)
     seen = tables.merged(two=True)
     corpora = (
-        Survivors.joined(_mapped(lambda raw: seen.survivors(raw.normalised(), threshold, two=True), texts))
+        Survivors.joined(mapped(lambda raw: seen.survivors(raw.normalised(), threshold, two=True), texts))
         for texts in (left, right)
     )
     own, theirs = thinned(threshold, *corpora)
@@ -119,8 +124,8 @@ def threads() -> int:
         return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
-def _mapped(function: Callable[[Raw], Result], texts: Texts) -> Iterator[Result]:
-    """Yield ``function`` of every batch in order; a few are computed ahead by other threads."""
+def mapped(function: Callable[[Raw], Result], texts: Texts) -> Iterator[Result]:
+    """Yield ``function`` of every batch of rows in order; a few are computed ahead by other threads."""
     count = threads()
     if count == 1:
         yield from map(function, texts.raw())

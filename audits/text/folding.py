@@ -49,6 +49,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> Batch:
+        """Return the same rows, those that are not ``wanted`` empty."""
+        return Batch(self.first, self.data, self.starts, np.where(wanted, self.ends, self.starts))
+
     def text(self, i: int) -> bytes:
         """Return the normal form of one row."""
         return self.data[self.starts[i] : self.ends[i]].tobytes()
@@ -56,14 +60,31 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Consecutive rows as they stand in Arrow's buffers: bytes, starts and ends of each column."""
+    """Consecutive rows as they stand in Arrow's buffers.
+
+    Attributes:
+        first: row.
+        offset: bytes of all texts before it.
+        columns: bytes, starts and ends of each.
+    """
 
     first: int
+    offset: int
     columns: tuple[tuple[Bytes, Int64s, Int64s], ...]
 
-    def normalised(self) -> Batch:
-        """Return the normal forms; those of several columns are joined by :data:`SEPARATOR`, all empty ones empty."""
-        parts = [_normalised(*column) for column in self.columns]
+    def __len__(self) -> int:
+        return len(self.columns[0][1])
+
+    def normalised(self, wanted: npt.NDArray[np.bool_] | None = None) -> Batch:
+        """Return the normal forms; those of several columns are joined by :data:`SEPARATOR`, all empty ones empty.
+
+        Args:
+            wanted: rows that are of interest, ``[rows]``; the others are empty. All by default.
+        """
+        parts = [
+            _normalised(data, starts, ends if wanted is None else np.where(wanted, ends, starts))
+            for data, starts, ends in self.columns
+        ]
         data, starts, ends = parts[0]
         for other in parts[1:]:
             lengths = ends - starts + other[2] - other[1] + 1
@@ -120,16 +141,20 @@ class Texts:
 
     def raw(self) -> Iterator[Raw]:
         """Yield consecutive rows, about a million bytes at once."""
-        first = 0
+        first, offset = 0, 0
         for batch in self.table.to_batches(max_chunksize=_BATCH_ROWS):
             columns = [_buffers(column) for column in batch.columns]
             sizes = np.sum([ends - starts for _, starts, ends in columns], axis=0)
-            part = np.cumsum(sizes) // _BATCH_BYTES
+            total = np.cumsum(sizes)
+            part = total // _BATCH_BYTES
             edges = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), batch.num_rows]
             for start, stop in pairwise(edges):
                 if stop > start:
-                    yield Raw(first + start, tuple((data, s[start:stop], e[start:stop]) for data, s, e in columns))
+                    before = offset + int(total[start] - sizes[start])
+                    own = tuple((data, starts[start:stop], ends[start:stop]) for data, starts, ends in columns)
+                    yield Raw(first + start, before, own)
             first += batch.num_rows
+            offset += int(sizes.sum())
 
 
 def _buffers(column: pa.Array) -> tuple[Bytes, Int64s, Int64s]:

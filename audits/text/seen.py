@@ -20,7 +20,7 @@ from audits.text.shingles import UInt64s, write_shingles
 ONCE, SHARED = 1, 3
 """States of a slot beside 0. Of two corpora that are compared, the first sets bit 1 and the second bit 2."""
 
-_SLOTS_PER_SHINGLE = 4
+_SLOTS_PER_SHINGLE = 2
 _MOST_BYTES = 1 << 28
 _LEAST_BYTES = 1 << 12
 _BYTES_PER_SHINGLE = 6  # of text: a word and what follows it
@@ -94,23 +94,18 @@ class Seen:
         else:
             _merge(self.states, other.states)
 
-    def survivors(
-        self, batch: Batch, threshold: float, *, wanted: npt.NDArray[np.bool_] | None = None, two: bool = False
-    ) -> Survivors:
+    def survivors(self, batch: Batch, threshold: float, *, two: bool = False) -> Survivors:
         """Return those texts that share at least ``threshold`` of their shingles.
 
         Args:
             batch: was marked.
             threshold: least Jaccard similarity.
-            wanted: the texts to look at, ``[n]``; all by default.
             two: whether two corpora are compared.
         """
-        if wanted is None:
-            wanted = np.ones(len(batch), np.bool_)
-        found = np.empty(int((batch.ends - batch.starts)[wanted].sum()) + 1, np.uint64)
+        found = np.empty(int((batch.ends - batch.starts).sum()) + 1, np.uint64)
         sizes = np.zeros(len(batch), np.int64)
         used = _survivors(
-            batch.data, batch.starts, batch.ends, wanted, threshold, self.states, two, _scratch(batch), found, sizes
+            batch.data, batch.starts, batch.ends, threshold, self.states, two, _scratch(batch), found, sizes
         )
         rows = np.flatnonzero(sizes)
         offsets = np.zeros(len(rows) + 1, np.int64)
@@ -179,9 +174,17 @@ def _merge(into: Bytes, other: Bytes) -> None:
 
 
 @compiled
-def _too_lonely(alone: Whole, count: Whole, threshold: float) -> bool:
+def _too_lonely(hashes: UInt64s, count: Whole, threshold: float, states: Bytes) -> bool:
+    """Return whether more of the first hashes stand alone than a text with a near duplicate may have."""
     # J(A, B) >= t needs |A and B| >= t |A or B| >= t |A|
-    return bool(alone > (1.0 - threshold) * count + 1e-9)
+    most = (1.0 - threshold) * count + 1e-9
+    alone = 0
+    for k in range(np.uint64(count)):
+        if _state(states, hashes[k]) != SHARED:
+            alone += 1
+            if alone > most:
+                return True
+    return False
 
 
 @compiled
@@ -189,7 +192,6 @@ def _survivors(
     data: Bytes,
     starts: Int64s,
     ends: Int64s,
-    wanted: npt.NDArray[np.bool_],
     threshold: float,
     states: Bytes,
     two: bool,
@@ -200,22 +202,14 @@ def _survivors(
     used: Whole = 0
     places = np.empty(16, np.uint64)
     for row in range(len(starts)):
-        if not wanted[row]:
-            continue
         count = write_shingles(data, starts[row], ends[row], scratch)
-        alone = 0
-        for k in range(np.uint64(count)):
-            alone += _state(states, scratch[k]) != SHARED
         # of one corpus, a shingle that stands alone stands once in its text too: repeated ones only raise the count
-        if count == 0 or (not two and _too_lonely(alone, count, threshold)):
+        if count == 0 or (not two and _too_lonely(scratch, count, threshold, states)):
             continue
         while len(places) < 2 * count:
             places = np.empty(2 * len(places), np.uint64)
         distinct = _deduplicated(scratch, count, places)
-        alone = 0
-        for k in range(np.uint64(distinct)):
-            alone += _state(states, scratch[k]) != SHARED
-        if not _too_lonely(alone, distinct, threshold):
+        if not _too_lonely(scratch, distinct, threshold, states):
             found[used : used + distinct] = scratch[:distinct]
             sizes[row] = distinct
             used += distinct
@@ -259,8 +253,6 @@ def _deduplicated(values: UInt64s, count: Whole, places: UInt64s) -> Whole:
 def _sharing(hashes: UInt64s, offsets: Int64s, threshold: float, states: Bytes) -> npt.NDArray[np.bool_]:
     chosen = np.zeros(len(offsets) - 1, np.bool_)
     for row in range(len(chosen)):
-        alone = 0
-        for k in range(offsets[row], offsets[row + 1]):
-            alone += _state(states, hashes[k]) != SHARED
-        chosen[row] = not _too_lonely(alone, offsets[row + 1] - offsets[row], threshold)
+        own = hashes[offsets[row] : offsets[row + 1]]
+        chosen[row] = not _too_lonely(own, len(own), threshold, states)
     return chosen

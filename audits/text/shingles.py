@@ -44,6 +44,19 @@ def write_shingles(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole
     """
     if start == end:
         return 0
+    words, spelled, unspaced = write_words(data, start, end, out)
+    if words < SIZE or spelled > _LONG_WORD_BYTES * words or unspaced:
+        return _write_character_shingles(data, start, end, out)
+    return _rolled(out, words)
+
+
+@compiled
+def write_words(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> tuple[np.uint64, np.uint64, bool]:
+    """Write the hash of every word to ``out``, which has as many places as the text has bytes, at least one.
+
+    Returns:
+        How many words there are, how many bytes they have, and whether most of them are written without spaces.
+    """
     one = np.uint64(1)
     words, spelled = np.uint64(0), np.uint64(0)
     value, inside, high = np.uint64(0), np.uint64(0), np.uint8(0)
@@ -61,17 +74,14 @@ def write_shingles(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole
     if inside:
         out[words] = value
         words += one
-    if words < SIZE or spelled > _LONG_WORD_BYTES * words:
-        return _write_characters(data, start, end, out)
-    if high >= 0x80 and 2 * _unspaced_bytes(data, start, end) > spelled:
-        return _write_characters(data, start, end, out)
     for k in range(words):
         out[k] = (out[k] ^ (out[k] >> np.uint64(32))) * _MIXER
-    return _rolled(out, words)
+    return words, spelled, bool(high >= 0x80 and 2 * _unspaced_bytes(data, start, end) > spelled)
 
 
 @compiled
-def _write_characters(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole:
+def write_characters(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole:
+    """Write the hash of every character to ``out``, as :func:`write_words`; return how many there are."""
     characters = 0
     i = start
     while i < end:
@@ -83,6 +93,12 @@ def _write_characters(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Wh
             i += 1
         out[characters] = mixed(point + (np.uint64(1) << np.uint64(40)))
         characters += 1
+    return characters
+
+
+@compiled
+def _write_character_shingles(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> Whole:
+    characters = write_characters(data, start, end, out)
     if characters < SIZE:
         total = np.uint64(characters)
         for k in range(characters):

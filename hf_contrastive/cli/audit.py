@@ -18,6 +18,9 @@ def command(
     text_columns: Annotated[str | None, typer.Option(help="Text columns, e.g. anchor,positive.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of class labels.")] = None,
     license_column: Annotated[str | None, typer.Option(help="Column with each row's license.")] = None,
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="NAME=SOURCE whose items must not stand in the data; may be repeated.")
+    ] = None,
     policy: Annotated[str, typer.Option(help="permissive, standard, strict or a TOML file.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Write report.json, report.html and findings/ here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
@@ -41,6 +44,7 @@ def command(
             text_columns=columns,
             label_column=label_column,
             license_column=license_column,
+            benchmarks=dict(map(_benchmark, benchmark or ())),
             on_progress=update,
         )
     verdict = judge(report, rules)
@@ -65,3 +69,14 @@ def _names(told: str | None) -> tuple[str, ...] | None:
         msg = f"`--text-columns {told!r}` names no column; name them as in `--text-columns anchor,positive`."
         raise ConfigurationError(msg)
     return names
+
+
+def _benchmark(told: str) -> tuple[str, str]:
+    """Return name and source of a benchmark."""
+    from hf_contrastive.errors import ConfigurationError
+
+    name, _, source = told.partition("=")
+    if not name.strip() or not source.strip():
+        msg = f"`--benchmark {told}` must be NAME=SOURCE, as in `--benchmark mteb=items.jsonl`."
+        raise ConfigurationError(msg)
+    return name.strip(), source.strip()

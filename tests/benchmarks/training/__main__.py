@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.training.machine import cores
+from tests.benchmarks.machine import cores
 from tests.benchmarks.training.plan import ARMS, TOLERANCE, WARM_UP, Plan, Prepared
 from tests.benchmarks.training.report import Document, append, document, markdown
 from tests.benchmarks.training.runs import ArmResult, Runner, compare_arms, run_loss_stage, run_top_k, say

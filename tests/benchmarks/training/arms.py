@@ -12,7 +12,7 @@ import datasets
 import torch
 from transformers import TrainerCallback
 
-from tests.benchmarks.training.memory import GB, current_rss, limit_memory, peak_rss
+from tests.benchmarks.memory import GB, current_rss, limit_memory, peak_rss
 from tests.benchmarks.training.plan import ARMS, SEED, WARM_UP, Plan, Prepared, Skipped
 from tests.benchmarks.training.preparation import adapted_model, tokenizer_of
 from tests.benchmarks.training.roofline import synchronize

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from tests.benchmarks.training.memory import GB, current_rss, forget_peak, limit_memory, peak_rss
+from tests.benchmarks.memory import GB, current_rss, forget_peak, limit_memory, peak_rss
 from tests.benchmarks.training.plan import LOSS_STAGE_DIM, SEED, Plan, Skipped
 from tests.benchmarks.training.reference import SCALE
 from tests.benchmarks.training.roofline import synchronize

@@ -7,11 +7,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.training.machine import describe_machine, versions
+from tests.benchmarks.machine import describe_machine, versions
 from tests.benchmarks.training.plan import ARMS, FORMULA, LOSS_STAGE_DIM, WARM_UP, Plan, Prepared
 from tests.benchmarks.training.runs import ArmResult
 
 Document = dict[str, Any]
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "sentence-transformers",
+    "tokenizers",
+    "flash-attn",
+    "unsloth",
+)
 _HEADING = "# Training: ours and its peers, measured by `python -m tests.benchmarks.training`\n"
 
 
@@ -48,7 +58,7 @@ def document(
         "tuning": list(notes),
         "machine": describe_machine(prepared.device_name),
         "date": datetime.now(UTC).date().isoformat(),
-        "versions": versions(),
+        "versions": versions(_PACKAGES),
         "command": command,
         "settings": {
             "batch_size": plan.batch_size,

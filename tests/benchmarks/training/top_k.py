@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from tests.benchmarks.memory import GB, peak_rss
 from tests.benchmarks.training.arms import our_config, training_arguments, training_pairs
-from tests.benchmarks.training.memory import GB, peak_rss
 from tests.benchmarks.training.plan import EPOCHS, Plan, Prepared
 from tests.benchmarks.training.roofline import synchronize
 

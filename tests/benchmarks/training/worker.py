@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.training.memory import give_way, is_out_of_memory
+from tests.benchmarks.memory import give_way, is_out_of_memory
 from tests.benchmarks.training.plan import Plan, Skipped
 
 # imported when they run: Unsloth must come before transformers

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = (
-    "hf-contrastive",
-    "torch",
-    "transformers",
-    "accelerate",
-    "peft",
-    "sentence-transformers",
-    "tokenizers",
-    "flash-attn",
-    "unsloth",
-)
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd")
 
 
@@ -36,10 +26,10 @@ def describe_machine(device_name: str = "") -> str:
     return ", ".join([*parts, *([device_name] if device_name else [])])
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of what was compared."""
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of Python, of ours and of those of ``packages`` that are installed."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in ("hf-contrastive", *packages):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
