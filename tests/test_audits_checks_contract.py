@@ -14,6 +14,7 @@ CODES = {
     "DUP002": "fraction",
     "DUP003": "fraction",
     "LABEL001": "fraction",
+    "LABEL002": "fraction",
     "LEAK001": "fraction",
     "LEAK002": "fraction",
     "LEAK003": "fraction",
@@ -58,6 +59,7 @@ DEFECTIVE = [
     ("x", "\u200b", None, "GPL-3.0-only"),
     ("", "", "", ""),
     ("what is it called", "write to jane@corp.org for the rest", "a", "MIT"),
+    ("what is it called", "write to jane@corp.org for the rest", "b", "MIT"),
     (f"{LONG} one", "write to jane@corp.org for the rest please", "a", "MIT"),
 ]
 NEAR_LEAK = (f"{LONG} one extra word", "an answer that stands nowhere else", "a", "MIT")

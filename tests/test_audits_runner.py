@@ -137,7 +137,9 @@ def test_a_broken_check_is_errored_and_the_others_run(source, body, words):
 def test_an_unknown_need_is_an_error_of_the_check(source):
     result = only(run_audit(source, checks=[check("X001", ("telescope",))]))
     assert result.status == "errored"
-    assert "needs `telescope`, which does not exist; allowed are texts, splits, semantic_encoder, anchor" in result.reason
+    assert (
+        "needs `telescope`, which does not exist; allowed are texts, splits, semantic_encoder, anchor" in result.reason
+    )
 
 
 def test_a_reason_shows_no_address_and_stays_short(source):
@@ -195,9 +197,7 @@ def test_same_data_and_seed_give_the_same_content():
 
 
 def test_versions_name_what_results_depend_on():
-    assert {"python", "numpy", "pyarrow", "datasets", "cleanlab", "numba", "hf-contrastive"} <= set(
-        installed_versions()
-    )
+    assert {"python", "numpy", "pyarrow", "datasets", "numba", "hf-contrastive"} <= set(installed_versions())
 
 
 def test_a_policy_is_checked_before_the_data_is_read_and_changes_no_report(tmp_path):

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[Any]
 
 
-def out_of_sample(vectors: Floats, labels: Integers, seed: int) -> npt.NDArray[np.float64]:
+def out_of_sample(vectors: Floats, labels: Integers, classes: int, seed: int) -> Floats:
     """Return per row the class probabilities of a probe that has not seen the row, ``[n, classes]``.
 
     The probe is a softmax regression on standardised features, fitted by Adam (Kingma & Ba, 2015)
@@ -28,20 +28,27 @@ def out_of_sample(vectors: Floats, labels: Integers, seed: int) -> npt.NDArray[n
 
     Args:
         vectors: features, ``[n, dim]``.
-        labels: class of each row, 0 to classes - 1, each with at least ``FOLDS`` rows.
+        labels: class of each row, 0 to classes - 1.
+        classes: number of classes.
         seed: of the folds and of the order of the batches.
     """
-    from sklearn.model_selection import StratifiedKFold  # scikit-learn takes a second to import
-
     features = _standardised(np.asarray(vectors, np.float32))
-    classes = int(labels.max()) + 1
-    probabilities = np.zeros((len(labels), classes))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    for seen, unseen in folds.split(features, labels):
+    probabilities = np.empty((len(labels), classes), np.float32)
+    folds = _folds(labels, seed)
+    for fold in range(FOLDS):
+        seen, unseen = folds != fold, folds == fold
         weights = _fit(features[seen], labels[seen], classes, seed)
         probabilities[unseen] = _softmax(features[unseen] @ weights)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities
+
+
+def _folds(labels: Integers, seed: int) -> Integers:
+    """Return the fold of each row: those of a class are dealt out in a random order, to one fold after the other."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(len(labels), np.int64)
+    folds[order] = np.arange(len(labels)) % FOLDS
+    return folds
 
 
 def _standardised(vectors: Floats) -> Floats:

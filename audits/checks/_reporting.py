@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -28,6 +29,24 @@ def share(name: str, affected: int, total: int, method: str) -> Measurement:
     """Return ``affected / total`` as a fraction of rows; 0 of 0 is 0."""
     value = affected / total if total else 0.0
     return Measurement(name=name, value=value, unit="fraction", sample_size=total, method=method)
+
+
+def wilson(name: str, affected: int, total: int, method: str) -> Measurement:
+    """Return ``affected / total`` with its 95 % interval (Wilson, JASA 1927)."""
+    if not total:
+        return Measurement(name=name, value=0.0, unit="fraction", sample_size=0, method=method)
+    share, z = affected / total, 1.959964
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    interval = (max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
+    return Measurement(
+        name=name,
+        value=share,
+        unit="fraction",
+        sample_size=total,
+        interval=interval,
+        method=f"{method}; Wilson interval",
+    )
 
 
 def rows_count(name: str, affected: int, total: int, method: str) -> Measurement:

@@ -1,0 +1,157 @@
+"""How well each label fits its text, and from where on labels are listed.
+
+Two views are combined: the probability that a probe which has not seen the row gives its label, and the vote of the
+nearest texts. The ranking is good with either (Northcutt et al., "Confident learning", JAIR 2021; Zhu et al.,
+"Detecting corrupted labels without training a model to predict", ICML 2022) and better with both. Where to cut it is
+measured on this very data: labels are flipped at random in a copy, so that it is known which ones are wrong there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from audits.checks._probe import Floats, Integers, out_of_sample
+from audits.nearest import Neighbours
+from audits.text.cells import chunks
+
+NEIGHBOURS = 20
+PLANTED_SHARE = 0.05
+
+_POWER = 3  # of the cosine, as a neighbour's weight
+_FLOOR = 1e-6  # of a probability
+_BLOCK = 4096
+_LEAST_PLANTED = 100
+_COPIES = (2, 20)
+_LEAST_BELOW = 20  # planted errors below a threshold, for a rate to be measured
+_LOOSEST = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well labels fit.
+
+    Attributes:
+        score: combined probability of the given label, ``[n]``.
+        suggestion: the class of the largest one, ``[n]``.
+    """
+
+    score: npt.NDArray[np.float64]
+    suggestion: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Where the ranking is cut, and what was measured there.
+
+    Attributes:
+        share: of the rows, the lowest scores first, that are listed.
+        precision: expected share of wrong labels among them.
+        noise: estimated share of wrong labels among all rows.
+        found: planted errors that would be listed.
+        planted: errors.
+        alarms: rows without a planted error that would be listed.
+        unplanted: rows.
+    """
+
+    share: float
+    precision: float
+    noise: float
+    found: int
+    planted: int
+    alarms: int
+    unplanted: int
+
+
+def label_quality(vectors: Floats, labels: Integers, classes: int, neighbours: Neighbours | None, seed: int) -> Quality:
+    """Return how well each label fits.
+
+    Args:
+        vectors: of the texts, ``[n, dim]``.
+        labels: class of each, 0 to classes - 1, ``[n]``.
+        classes: number of classes.
+        neighbours: of the vectors; without them the probe judges alone.
+        seed: of the probe.
+    """
+    probabilities = out_of_sample(vectors, labels, classes, seed)
+    prior = np.bincount(labels, minlength=classes) / len(labels)
+    score, suggestion = np.empty(len(labels)), np.empty(len(labels), np.int64)
+    for part in chunks(len(labels), _BLOCK):
+        both = np.log(probabilities[part].astype(np.float64) + _FLOOR)
+        if neighbours is not None:
+            both = both + np.log(_votes(labels, neighbours.rows[part], neighbours.cosines[part], prior) + _FLOOR)
+            both = both / 2
+        both = np.exp(both - both.max(axis=1, keepdims=True))
+        both /= both.sum(axis=1, keepdims=True)
+        score[part] = both[np.arange(len(both)), labels[part]]
+        suggestion[part] = both.argmax(axis=1)
+    return Quality(score, suggestion)
+
+
+def _votes(
+    labels: Integers, rows: Integers, cosines: Floats, prior: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the share of each class among the neighbours, weighted, with one vote of the class sizes."""
+    classes = len(prior)
+    weights = np.maximum(cosines, 0).astype(np.float64) ** _POWER
+    places = np.arange(len(rows))[:, None] * classes + labels[rows]
+    votes = np.bincount(places.ravel(), weights.ravel(), minlength=len(rows) * classes).reshape(len(rows), classes)
+    smoothed = votes + prior
+    return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
+
+
+def calibrate(
+    vectors: Floats,
+    labels: Integers,
+    classes: int,
+    neighbours: Neighbours | None,
+    seed: int,
+    *,
+    precision: float,
+) -> Calibration | None:
+    """Return where to cut, so that ``precision`` of what is listed is wrong; None where there are too few rows.
+
+    In copies of the data some labels are flipped to any other class. Let TPR(t) be the share of these whose score is at
+    most t, and F(t) that of the other rows. If the share e of those is wrong already, F(t) >= e TPR(t), and nearly
+    equal where the cut is strict, so that the smallest F / TPR estimates e (Elkan & Noto, "Learning classifiers from
+    only positive and unlabeled data", KDD 2008), and e TPR(t) / F(t) the precision at t. Where F is of few rows, its
+    upper limit is taken for e (Gehrels, ApJ 1986, equation 7), so that none of them by chance does not mean none.
+    """
+    copies = min(max(math.ceil(_LEAST_PLANTED / (PLANTED_SHARE * len(labels))), _COPIES[0]), _COPIES[1])
+    flipped, others = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
+    for copy in range(copies):
+        rng = np.random.default_rng((seed, copy))
+        chosen = rng.random(len(labels)) < PLANTED_SHARE
+        changed = labels.copy()
+        changed[chosen] = (labels[chosen] + rng.integers(1, classes, int(chosen.sum()))) % classes
+        score = label_quality(vectors, changed, classes, neighbours, seed + copy).score
+        flipped.append(score[chosen])
+        others.append(score[~chosen])
+    planted, unplanted = np.sort(np.concatenate(flipped)), np.sort(np.concatenate(others))
+    if len(planted) < 2 * _LEAST_BELOW:
+        return None
+    first = max(1 - _LOOSEST, _LEAST_BELOW / len(planted))
+    cuts = np.quantile(planted, np.linspace(first, _LOOSEST, 100))
+    found = np.searchsorted(planted, cuts, "right")
+    alarms = np.searchsorted(unplanted, cuts, "right")
+    rate, share = found / len(planted), alarms / len(unplanted)
+    rows = alarms / copies
+    most = (rows + 1 + np.sqrt(rows + 0.75)) * copies / len(unplanted)
+    noise = float(np.minimum(most / rate, 1.0).min())
+    expected = np.divide(noise * rate, share, out=np.zeros_like(share), where=share > 0)
+    enough = np.flatnonzero((expected >= precision) & (share > 0))
+    if not len(enough):
+        return Calibration(0.0, 0.0, noise, 0, len(planted), 0, len(unplanted))
+    best = enough[-1]
+    return Calibration(
+        float(share[best]),
+        float(min(expected[best], 1.0)),
+        noise,
+        int(found[best]),
+        len(planted),
+        int(alarms[best]),
+        len(unplanted),
+    )
