@@ -22,6 +22,7 @@ MOST_EXACT = 100_000
 _BLOCK = 2048
 _TILE = 1024  # rows of a product that stays in the cache
 _NEIGHBOURS = 16
+_ROUNDING = 1e-6
 
 
 def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
@@ -38,7 +39,7 @@ def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
         AuditError: there are more than :data:`MOST_EXACT` vectors and usearch is not installed, or the vectors are no
             finite numbers.
     """
-    vectors = _unit(vectors)
+    vectors = unit(vectors)
     kept: _Kept = _EveryKept(vectors) if len(vectors) <= MOST_EXACT else _IndexOfKept(vectors)
     left, right = list[int](), list[int]()
     for start in range(0, len(vectors), _BLOCK):
@@ -66,7 +67,7 @@ def similar_pairs(left: Vectors, right: Vectors, threshold: float) -> Pairs:
     Raises:
         AuditError: the vectors are no finite numbers.
     """
-    left, right = _unit(left), _unit(right)
+    left, right = unit(left), unit(right)
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, len(left), _BLOCK):
         parts = []
@@ -105,7 +106,7 @@ def nearest(vectors: Vectors, count: int) -> Neighbours | None:
     Raises:
         AuditError: the vectors are no finite numbers.
     """
-    vectors = _unit(vectors)
+    vectors = unit(vectors)
     count = min(count, len(vectors) - 1)
     if len(vectors) > MOST_EXACT:
         return _nearest_by_graph(vectors, count)
@@ -157,7 +158,38 @@ def _nearest_by_graph(vectors: Vectors, count: int) -> Neighbours | None:
     return Neighbours(rows, cosines)
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def nearer_than(left: Vectors, right: Vectors, least: Vectors, own: tuple[Int64s, Int64s]) -> npt.NDArray[np.bool_]:
+    """Return for each vector of ``left`` whether one of ``right`` is nearer to it than ``least``.
+
+    Args:
+        left: of length 1, ``[n, dim]``.
+        right: of length 1, ``[m, dim]``.
+        least: cosine of each of ``left``, ``[n]``.
+        own: which of ``left`` each of ``right`` belongs to, and which text it is, each ``[m]``: a text that is the own
+            one does not count.
+    """
+    owner, text = own
+    found = np.zeros(len(left), np.bool_)
+    own_texts: dict[int, set[int]] = {}
+    for i, t in zip(owner.tolist(), text.tolist(), strict=True):
+        own_texts.setdefault(i, set()).add(t)
+    for start in range(0, len(left), _TILE):
+        for first in range(0, len(right), 4 * _TILE):
+            tile = left[start : start + _TILE] @ right[first : first + 4 * _TILE].T
+            rows, columns = np.nonzero(tile > least[start : start + _TILE, None] + _ROUNDING)
+            for i in np.unique(rows).tolist():
+                if not found[start + i]:
+                    near = text[first + columns[rows == i]]
+                    found[start + i] = not set(near.tolist()) <= own_texts.get(start + i, set())
+    return found
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors of length 1, or zero, ``[n, dim]``.
+
+    Raises:
+        AuditError: they are no finite numbers.
+    """
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         msg = (
             f"The encoder must give one vector of finite numbers a text, [n, dim]; got the shape {vectors.shape}"
@@ -165,8 +197,8 @@ def _unit(vectors: Vectors) -> Vectors:
         )
         raise AuditError(msg)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return unit
+    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled
 
 
 def _scored(left: Vectors, right: Vectors, i: Int64s, j: Int64s) -> Pairs:

@@ -159,7 +159,7 @@ _UNITS = {
     **dict.fromkeys(("LIC001", "LIC002", "LIC003"), "rows"),
     **dict.fromkeys(("DUP001", "DUP002", "DUP003", "LEAK001", "LEAK002", "LEAK003", "LEAK004", "PII001"), "fraction"),
     **dict.fromkeys(("LABEL001", "LABEL002"), "fraction"),
-    **dict.fromkeys(("PAIR001", "PAIR002", "PAIR003", "PAIR004"), "fraction"),
+    **dict.fromkeys((f"PAIR00{i}" for i in range(1, 8)), "fraction"),
 }
 """The unit of each shipped check's findings, for where it found nothing or did not run."""
 

@@ -26,6 +26,9 @@ CODES = {
     "PAIR002": "fraction",
     "PAIR003": "fraction",
     "PAIR004": "fraction",
+    "PAIR005": "fraction",
+    "PAIR006": "fraction",
+    "PAIR007": "fraction",
     "PII001": "fraction",
 }
 CHECKS = {check.code: check for check in discover() if check.code in CODES}
@@ -70,6 +73,7 @@ CONTEXT = CheckContext(
     benchmarks={"quiz": [f"{LONG} two", "", "too short"], "other": ["what is it called and why so"]},
 )
 # as long, by FakeEncoder's count, as "what is it called"
+OTHER_SCRIPT = ("what name would you take", "Это написано совсем другими буквами", "b", "MIT")
 SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
 SPLITS = {
     "empty splits": {"train": table([]), "test": table([])},
@@ -88,7 +92,7 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK]),
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT]),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },
@@ -116,7 +120,7 @@ def test_a_check_documents_its_title_and_meaning(code):
 @pytest.mark.parametrize("code", CODES)
 def test_a_check_takes_any_data_and_states_sound_findings(code, case):
     for columns in (PAIRS, TEXTS):
-        if columns is TEXTS and code in ("PAIR001", "PAIR002"):
+        if columns is TEXTS and code in ("PAIR001", "PAIR002", "PAIR005", "PAIR006", "PAIR007"):
             continue
         splits = SPLITS[case]
         observations = run(code, splits, columns)

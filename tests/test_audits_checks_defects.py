@@ -2,13 +2,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from audits import nearest
 from audits.checks import CheckContext
 from audits.checks.exact_duplicates import ExactDuplicates
+from audits.checks.false_negatives import FalseNegatives
 from audits.checks.label_noise import LabelNoise
 from audits.checks.licenses import NonCommercialRows, RestrictedRows, UnknownLicenseRows
 from audits.checks.near_duplicates import NearDuplicates
-from audits.checks.pair_defects import DegenerateTexts, EqualSides, SharedPositives, TruncatedTexts
+from audits.checks.pair_defects import DegenerateTexts, EqualSides, SharedAnchors, SharedPositives, TruncatedTexts
 from audits.checks.personal_data import EmailAddresses
+from audits.checks.scripts import ScriptMismatch, script_of
 from audits.checks.split_leakage import ExactLeakage, NearLeakage
 from audits.findings import Columns, Finding, Measurement, Table
 from audits.source import AuditSource
@@ -136,6 +139,92 @@ def test_a_shared_positive_shows_its_anchors_and_the_largest_group():
     assert [row.row for row in finding.rows] == [0, 1, 2]
     assert [row.other_row for row in finding.rows] == [1, 0, 1]
     assert [other.excerpt for other in finding.evidence[0].related] == ["a", "b"]
+
+
+def test_a_shared_anchor_shows_its_positives():
+    data = source(
+        train=pairs(
+            ("Who?", "he"), ("who? ", "she"), ("who?", "HE"), ("what", "it"), ("what", "It"), ("", "x"), ("", "y")
+        )
+    )
+    seen = list(SharedAnchors().run(data, CheckContext()))
+    (finding,) = [item for item in seen if isinstance(item, Finding)]
+    assert [(row.row, row.other_row) for row in finding.rows] == [(0, 1), (1, 0), (2, 1)]
+    assert [related.excerpt for related in finding.evidence[0].related] == ["he", "she"]
+    (largest,) = [item for item in seen if isinstance(item, Measurement) and "largest" in item.name]
+    assert (largest.value, largest.unit) == (3, "rows")
+
+
+def test_a_list_of_positives_is_one_answer():
+    rows = {"anchor": ["who", "who", "what"], "positive": [["a", "b"], ["b", "a"], ["c"]]}
+    assert findings(SharedAnchors(), source(train=rows)) == []
+
+
+class Directions:
+    """A text's vector is written in it: two numbers."""
+
+    name = "directions"
+
+    def encode(self, texts):
+        return np.array([[float(number) for number in text.split()[-2:]] for text in texts], np.float32)
+
+
+def test_positives_that_answer_another_anchor_are_false_negatives():
+    rows = [
+        ("ask 1 0", "near 1 0.2"),
+        ("ask b 1 0.1", "same 1 0.19"),  # nearer to both anchors, and says what the first says
+        ("ask c 0 1", "far 0.3 1"),
+        ("ask d 1 0.05", "equal 0 1"),  # its own positive is elsewhere: much is nearer, nothing says the same
+        ("ask e 0 1", "near 1 0.2"),
+    ]
+    context = CheckContext(encoder=Directions(), semantic_threshold=0.995)
+    seen = list(FalseNegatives().run(source(train=pairs(*rows, (None, "x 1 0"), ("a 1 0", None))), context))
+    (finding,) = [item for item in seen if isinstance(item, Finding)]
+    listed = {row.row: row.other_row for row in finding.rows}
+    assert listed == {0: 1}
+    nearer = next(item for item in seen if isinstance(item, Measurement) and "nearer" in item.name)
+    assert nearer.value == 4 / 7
+    assert finding.evidence[0].related[0].excerpt == "near 1 0.2"
+    assert finding.evidence[0].related[1].excerpt == "same 1 0.19"
+
+
+@pytest.mark.parametrize("tile", [1, 2, 1024])
+def test_nearer_vectors_are_those_of_comparing_every_pair(monkeypatch, tile):
+    monkeypatch.setattr(nearest, "_TILE", tile)
+    rng = np.random.default_rng(0)
+    left, right = (nearest.unit(rng.normal(size=(n, 3)).astype(np.float32)) for n in (7, 15))
+    owner, text = rng.integers(0, 7, 15), rng.integers(0, 6, 15)
+    least = rng.uniform(0.3, 0.9, 7).astype(np.float32)
+    own = [set(text[owner == i].tolist()) for i in range(7)]
+    expected = [any(left[i] @ right[j] > least[i] and text[j] not in own[i] for j in range(15)) for i in range(7)]
+    assert 0 < sum(expected) < 7
+    assert nearest.nearer_than(left, right, least, (owner, text)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        (None, None),
+        ("", None),
+        ("short one", None),
+        ("a sentence in latin letters", "LATIN"),
+        ("ein Satz mit Ümläuten und ß", "LATIN"),
+        ("Ｆｕｌｌｗｉｄｔｈ ｌｅｔｔｅｒｓ", "LATIN"),
+        ("предложение на русском языке", "CYRILLIC"),
+        ("これは日本語の文章です、漢字とかなで", "CJK"),
+        ("half русский half english слова", None),
+        ("12345 67890 !!! ???", None),
+    ],
+)
+def test_the_script_of_a_text_is_that_of_most_of_its_letters(text, script):
+    assert script_of(text) == script
+
+
+def test_sides_in_two_scripts_are_listed():
+    rows = [("what is the answer", "это правильный ответ"), ("what is the answer", "this is the answer"), ("где", "x")]
+    finding = only(ScriptMismatch(), source(train=pairs(*rows)))
+    assert [row.row for row in finding.rows] == [0]
+    assert finding.measurement.value == 1 / 3
 
 
 def test_degenerate_texts_are_null_empty_or_one_word():

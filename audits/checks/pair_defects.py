@@ -1,12 +1,12 @@
-"""PAIR001-PAIR004: pairs that teach nothing, or something wrong."""
+"""PAIR001-PAIR005: pairs that teach nothing, or something wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from audits.checks import CheckContext, Observation
+from audits.checks import Check, CheckContext, Observation
 from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
@@ -14,16 +14,25 @@ from audits.text.cells import chunks, text_lists, texts_of
 from audits.text.excerpts import excerpt
 from audits.text.normalise import count_words, normalise
 
-_SHOWN_ANCHORS = 5
+_SHOWN_SIDES = 5
 _MIN_WORDS = 2
 _TOKEN_BATCH = 1000
 
 
 class _Member(NamedTuple):
-    """A row of a group with one positive, and its normalised anchor."""
+    """A row of a group with one shared text, and its other side, normalised."""
 
     row: int
-    anchor: str
+    other: str
+
+
+class _Sides(NamedTuple):
+    """The column whose texts are shared, and the other one, each with the texts of every row."""
+
+    shared: str | None
+    texts: Sequence[Sequence[str | None]]
+    other: str | None
+    others: Sequence[Sequence[str | None]]
 
 
 class EqualSides:
@@ -71,40 +80,50 @@ class SharedPositives:
         """
         for split in source.splits:
             anchors, positives = _sides(source, split)
-            groups = sorted(_shared(anchors, positives), key=lambda group: (-len(group), group[0].row))
-            others = {m.row: _other_anchor(group, m) for group in reversed(groups) for m in group}
-            rows = [FindingRow(split, row, split, other, None) for row, other in sorted(others.items())]
-            yield rows_count(
-                f"rows that share one positive, largest group {place(split)}",
-                max(map(len, groups), default=0),
-                len(anchors),
-                "rows with the same normalised positive and at least two different anchors",
-            )
-            yield report(
+            sides = _Sides(source.columns.positive, positives, source.columns.anchor, [[text] for text in anchors])
+            yield from _report_groups(
                 self,
-                rows,
-                share(
-                    f"rows whose positive has several anchors {place(split)}",
-                    len(rows),
-                    len(anchors),
+                source,
+                split,
+                sides,
+                (
+                    "rows that share one positive, largest group",
+                    "rows with the same normalised positive and at least two different anchors",
+                    "rows whose positive has several anchors",
                     "positives equal and anchors different after normalisation; empty sides left to PAIR003",
                 ),
-                split=split,
-                column=source.columns.positive,
-                remedy=(
-                    "Read the largest groups: remove boilerplate positives, or keep one anchor per positive, or "
-                    "train with a loss that knows several positives."
+                "Read the largest groups: remove boilerplate positives, or keep one anchor per positive, or "
+                "train with a loss that knows several positives.",
+            )
+
+
+class SharedAnchors:
+    """Anchors that stand in several rows with different positives."""
+
+    code = "PAIR005"
+    needs: tuple[str, ...] = ("anchor", "positive")
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """Where an anchor has several right answers, in one batch each is taken for a wrong one of the other.
+
+        The largest group is measured as an absolute number too. In the evidence each group stands once, the largest
+        first; its score is the number of different positives.
+        """
+        for split in source.splits:
+            anchors, positives = _sides(source, split)
+            sides = _Sides(source.columns.anchor, [[text] for text in anchors], source.columns.positive, positives)
+            yield from _report_groups(
+                self,
+                source,
+                split,
+                sides,
+                (
+                    "rows that share one anchor, largest group",
+                    "rows with the same normalised anchor and at least two different positives",
+                    "rows whose anchor has other positives elsewhere",
+                    "anchors equal and positives different after normalisation; empty sides left to PAIR003",
                 ),
-                evidence=partial(
-                    _group,
-                    source=source,
-                    anchors=anchors,
-                    positives=positives,
-                    groups={group[0].row: group for group in reversed(groups)},
-                ),
-                sample=[
-                    FindingRow(split, row, None, None, None) for row in dict.fromkeys(group[0].row for group in groups)
-                ],
+                "Put the positives of one anchor into one row, as a list, or keep one of them.",
             )
 
 
@@ -205,19 +224,41 @@ def _joined(texts: Sequence[str | None]) -> str | None:
     return "\n".join(filter(None, texts)) if any(text is not None for text in texts) else None
 
 
-def _shared(anchors: Sequence[str | None], positives: Sequence[Sequence[str | None]]) -> list[list[_Member]]:
-    """Return the groups of rows with one positive and several anchors; empty sides are left out."""
+def _shared(sides: _Sides) -> list[list[_Member]]:
+    """Return the groups of rows with one shared text and several other sides; empty texts are left out."""
     groups: dict[str, list[_Member]] = {}
-    for i, (anchor, texts) in enumerate(zip(anchors, positives, strict=True)):
-        side = normalise(anchor)
+    for i, (texts, others) in enumerate(zip(sides.texts, sides.others, strict=True)):
+        other = "\x1f".join(sorted(filter(None, map(normalise, others))))
         for key in dict.fromkeys(map(normalise, texts)):
-            if key and side:
-                groups.setdefault(key, []).append(_Member(i, side))
-    return [group for group in groups.values() if any(m.anchor != group[0].anchor for m in group)]
+            if key and other:
+                groups.setdefault(key, []).append(_Member(i, other))
+    return [group for group in groups.values() if any(m.other != group[0].other for m in group)]
 
 
-def _other_anchor(group: Sequence[_Member], member: _Member) -> int:
-    return next(other.row for other in group if other.anchor != member.anchor)
+def _other_side(group: Sequence[_Member], member: _Member) -> int:
+    return next(each.row for each in group if each.other != member.other)
+
+
+def _report_groups(
+    check: Check, source: AuditSource, split: str, sides: _Sides, words: tuple[str, str, str, str], remedy: str
+) -> Iterator[Observation]:
+    """Yield the size of the largest group, and the rows of all groups; ``words`` are names and methods of both."""
+    largest, largest_method, rows_name, rows_method = words
+    groups = sorted(_shared(sides), key=lambda group: (-len(group), group[0].row))
+    others = {m.row: _other_side(group, m) for group in reversed(groups) for m in group}
+    rows = [FindingRow(split, row, split, other, None) for row, other in sorted(others.items())]
+    total = len(sides.texts)
+    yield rows_count(f"{largest} {place(split)}", max(map(len, groups), default=0), total, largest_method)
+    yield report(
+        check,
+        rows,
+        share(f"{rows_name} {place(split)}", len(rows), total, rows_method),
+        split=split,
+        column=sides.shared,
+        remedy=remedy,
+        evidence=partial(_group, sides=sides, groups={group[0].row: group for group in reversed(groups)}),
+        sample=[FindingRow(split, row, None, None, None) for row in dict.fromkeys(group[0].row for group in groups)],
+    )
 
 
 def _equal(
@@ -236,23 +277,17 @@ def _equal(
     )
 
 
-def _group(
-    row: FindingRow,
-    source: AuditSource,
-    anchors: Sequence[str | None],
-    positives: Sequence[Sequence[str | None]],
-    groups: Mapping[int, Sequence[_Member]],
-) -> RowEvidence:
-    distinct = {member.anchor: member.row for member in reversed(groups[row.row])}
+def _group(row: FindingRow, sides: _Sides, groups: Mapping[int, Sequence[_Member]]) -> RowEvidence:
+    distinct = {member.other: member.row for member in reversed(groups[row.row])}
     return RowEvidence(
         split=row.split,
         row=row.row,
-        column=source.columns.positive,
-        excerpt=excerpt(_joined(positives[row.row])),
+        column=sides.shared,
+        excerpt=excerpt(_joined(sides.texts[row.row])),
         score=float(len(distinct)),
         related=tuple(
-            RowReference(split=row.split, row=i, column=source.columns.anchor, excerpt=excerpt(anchors[i]))
-            for i in sorted(distinct.values())[:_SHOWN_ANCHORS]
+            RowReference(split=row.split, row=i, column=sides.other, excerpt=excerpt(_joined(sides.others[i])))
+            for i in sorted(distinct.values())[:_SHOWN_SIDES]
         ),
     )
 

@@ -1,0 +1,99 @@
+"""PAIR006: rows that are right answers to each other's anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+
+from audits.checks import CheckContext, Observation
+from audits.checks._reporting import place, report, share
+from audits.findings import FindingRow, RowEvidence, RowReference
+from audits.nearest import nearer_than, similar_pairs, unit
+from audits.source import AuditSource
+from audits.text.cells import cell, each_text
+from audits.text.duplicates import digests, first_rows
+from audits.text.excerpts import excerpt
+
+
+class FalseNegatives:
+    """Pairs whose anchor another row's positive answers as well."""
+
+    code = "PAIR006"
+    needs: tuple[str, ...] = ("anchor", "positive", "semantic_encoder")
+
+    def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
+        """In one batch such a positive is pushed away from the anchor as if it were wrong.
+
+        Listed are rows with a positive of another row, different in its words, that is as near to the anchor as their
+        own and says the same as that by the given encoder; the score is the cosine of the two positives. How many rows
+        have any other positive that is nearer is measured too: that depends on the encoder more than on the data.
+        """
+        if context.encoder is None:
+            return
+        for split in source.splits:
+            anchor, positive = source.columns.anchor or "", source.columns.positive or ""
+            if not {anchor, positive} <= set(source.texts(split)):
+                continue
+            texts, row_of = each_text(source, split, positive)
+            marks = digests(texts)
+            filled = np.flatnonzero(marks.any(axis=1) & np.isin(row_of, _with_text(source, split, anchor)))
+            total = source.num_rows(split)
+            rows: dict[int, tuple[float, int]] = {}
+            nearer = 0
+            if len(filled):
+                own_row, text_of = row_of[filled], first_rows(marks)[filled]
+                asked, each = np.unique(own_row, return_inverse=True)
+                questions = [cell(source, split, anchor, row) or "" for row in asked.tolist()]
+                anchors = unit(np.asarray(context.encoder.encode(questions), np.float32))
+                answers = [texts.text(i) for i in filled.tolist()]
+                positives = unit(np.asarray(context.encoder.encode(answers), np.float32))
+                own = np.full(len(asked), -1.0, np.float32)
+                np.maximum.at(own, each, np.einsum("nd,nd->n", anchors[each], positives))
+                nearer = int(nearer_than(anchors, positives, own, (each, text_of)).sum())
+                pairs = similar_pairs(positives, positives, context.semantic_threshold)
+                i, j = pairs.left, pairs.right
+                as_near = np.einsum("nd,nd->n", anchors[each[i]], positives[j]) >= own[each[i]]
+                keep = as_near & (own_row[i] != own_row[j]) & (text_of[i] != text_of[j])
+                for a, b, score in zip(i[keep].tolist(), j[keep].tolist(), pairs.score[keep].tolist(), strict=True):
+                    row, other = int(own_row[a]), int(own_row[b])
+                    if row not in rows or score > rows[row][0]:
+                        rows[row] = (score, other)
+            method = (
+                f"by {context.encoder.name}: a positive of another row as near to the anchor as the own one, and of a "
+                f"cosine >= {context.semantic_threshold:g} with it; equal texts left to PAIR002"
+            )
+            yield share(
+                f"rows with a nearer positive in another row {place(split)}", nearer, total,
+                f"cosine with the anchor by {context.encoder.name}, every pair compared",
+            )  # fmt: skip
+            yield report(
+                self,
+                [FindingRow(split, row, split, other, score) for row, (score, other) in sorted(rows.items())],
+                share(f"rows whose anchor another positive answers {place(split)}", len(rows), total, method),
+                split=split,
+                column=positive,
+                remedy="Give such rows one id (`id_column`), join their positives, or train with a `guide_model`.",
+                evidence=partial(_evidence, source=source, anchor=anchor, positive=positive),
+            )
+
+
+def _with_text(source: AuditSource, split: str, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    texts, rows = each_text(source, split, column)
+    return np.asarray(rows[digests(texts).any(axis=1)], np.int64)
+
+
+def _evidence(row: FindingRow, source: AuditSource, anchor: str, positive: str) -> RowEvidence:
+    other = row.other_row or 0
+    return RowEvidence(
+        split=row.split,
+        row=row.row,
+        column=anchor,
+        excerpt=excerpt(cell(source, row.split, anchor, row.row)),
+        score=row.score,
+        related=tuple(
+            RowReference(split=row.split, row=i, column=positive, excerpt=excerpt(cell(source, row.split, positive, i)))
+            for i in (row.row, other)
+        ),
+    )
