@@ -157,7 +157,8 @@ _SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 
 _UNITS = {
     **dict.fromkeys(("LIC001", "LIC002", "LIC003"), "rows"),
-    **dict.fromkeys(("DUP001", "DUP002", "DUP003", "LEAK001", "LEAK002", "LEAK003", "LEAK004", "PII001"), "fraction"),
+    **dict.fromkeys(("DUP001", "DUP002", "DUP003", "LEAK001", "LEAK002", "LEAK003", "LEAK004"), "fraction"),
+    **dict.fromkeys((*(f"PII00{i}" for i in range(1, 6)), "SEC001"), "fraction"),
     **dict.fromkeys(("LABEL001", "LABEL002"), "fraction"),
     **dict.fromkeys((f"PAIR00{i}" for i in range(1, 8)), "fraction"),
 }

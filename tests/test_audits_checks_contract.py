@@ -30,6 +30,11 @@ CODES = {
     "PAIR006": "fraction",
     "PAIR007": "fraction",
     "PII001": "fraction",
+    "PII002": "fraction",
+    "PII003": "fraction",
+    "PII004": "fraction",
+    "PII005": "fraction",
+    "SEC001": "fraction",
 }
 CHECKS = {check.code: check for check in discover() if check.code in CODES}
 PAIRS = Columns(anchor="anchor", positive="positive", label="label", license="license")
@@ -73,6 +78,12 @@ CONTEXT = CheckContext(
     benchmarks={"quiz": [f"{LONG} two", "", "too short"], "other": ["what is it called and why so"]},
 )
 # as long, by FakeEncoder's count, as "what is it called"
+PERSONAL = (
+    "call +49 30 901820 or pay to DE89 3704 0044 0532 0130 00, tax id 86095742719, from host 93.184.216.34",
+    "the key is AKIA" + "QZ7RT2WXM4KLBN5C",
+    "a",
+    "MIT",
+)
 OTHER_SCRIPT = ("what name would you take", "Это написано совсем другими буквами", "b", "MIT")
 SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
 SPLITS = {
@@ -92,7 +103,7 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT]),
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, PERSONAL]),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },

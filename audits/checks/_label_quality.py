@@ -24,9 +24,10 @@ PLANTED_SHARE = 0.05
 _POWER = 3  # of the cosine, as a neighbour's weight
 _FLOOR = 1e-6  # of a probability
 _BLOCK = 4096
-_LEAST_PLANTED = 100
-_COPIES = (2, 20)
-_LEAST_BELOW = 20  # planted errors below a threshold, for a rate to be measured
+_COPIES = (4, 20)
+_WANTED_PLANTED = 400
+_FEWEST_PLANTED = 40
+_BELOW = 100  # planted errors below a cut, for their rate to be measured to a tenth
 _LOOSEST = 0.98
 
 
@@ -120,7 +121,7 @@ def calibrate(
     only positive and unlabeled data", KDD 2008), and e TPR(t) / F(t) the precision at t. Where F is of few rows, its
     upper limit is taken for e (Gehrels, ApJ 1986, equation 7), so that none of them by chance does not mean none.
     """
-    copies = min(max(math.ceil(_LEAST_PLANTED / (PLANTED_SHARE * len(labels))), _COPIES[0]), _COPIES[1])
+    copies = min(max(math.ceil(_WANTED_PLANTED / (PLANTED_SHARE * len(labels))), _COPIES[0]), _COPIES[1])
     flipped, others = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
     for copy in range(copies):
         rng = np.random.default_rng((seed, copy))
@@ -131,9 +132,9 @@ def calibrate(
         flipped.append(score[chosen])
         others.append(score[~chosen])
     planted, unplanted = np.sort(np.concatenate(flipped)), np.sort(np.concatenate(others))
-    if len(planted) < 2 * _LEAST_BELOW:
+    if len(planted) < _FEWEST_PLANTED:
         return None
-    first = max(1 - _LOOSEST, _LEAST_BELOW / len(planted))
+    first = max(1 - _LOOSEST, min(_BELOW / len(planted), 0.25))
     cuts = np.quantile(planted, np.linspace(first, _LOOSEST, 100))
     found = np.searchsorted(planted, cuts, "right")
     alarms = np.searchsorted(unplanted, cuts, "right")

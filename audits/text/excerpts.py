@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
+from audits.personal import DETECTORS
 from audits.text.emails import mask_addresses
 
 LIMIT = 160
 """Characters in an excerpt."""
+
+_WINDOW = 16  # characters that are looked at for each that may be shown
+_MARGIN = 64  # longer than any number with blanks in it
 
 # control and format characters, lone surrogates, private use, line and paragraph separators
 _UNSAFE = re.compile(
@@ -20,19 +24,27 @@ _BLANKS = re.compile(r"\s+")
 def excerpt(text: str | None, limit: int = LIMIT) -> str:
     """Return at most ``limit`` characters of ``text`` on one line, safe to show.
 
-    White space is collapsed, e-mail addresses are masked, characters that are invisible, control or
-    no valid UTF-8 are written as U+FFFD; a cut is marked by an ellipsis. None reads "(null)", a text
-    without any visible character "(empty)".
+    White space is collapsed; e-mail addresses, personal data and secrets are masked, whatever the check that shows the
+    text; characters that are invisible, control or no valid UTF-8 are written as U+FFFD; a cut is marked by an
+    ellipsis. None reads "(null)", a text without any visible character "(empty)".
     """
     if text is None:
         return "(null)"
-    head = text[: 64 * limit]
+    head = text[: _WINDOW * limit]
     if len(head) < len(text):
-        # masking shortens, so cut long before the limit bites, and never inside an address
-        head = re.sub(r"\S{1,400}\Z", "", head) or head[:limit]
-    shown = _UNSAFE.sub("\ufffd", _BLANKS.sub(" ", mask_addresses(head))).strip()
+        # masking shortens, so cut long before the limit bites, and never inside what would be masked as a whole
+        head = re.sub(r"\S{1,400}\Z", "", head[:-_MARGIN]) or head[:limit]
+    shown = _UNSAFE.sub("\ufffd", _BLANKS.sub(" ", mask(head))).strip()
     if not shown.strip("\ufffd "):
         return "(empty)"
     if len(shown) > limit or len(head) < len(text):
         shown = shown[: limit - 1].rstrip() + "…"
     return shown
+
+
+def mask(text: str) -> str:
+    """Return ``text`` with e-mail addresses, personal data and secrets masked."""
+    for detector in DETECTORS:
+        for match in reversed(list(detector.find(text))):
+            text = f"{text[: match.start]}[{match.kind}]{text[match.end :]}"
+    return mask_addresses(text)

@@ -26,7 +26,7 @@ from audits.checks._probe import out_of_sample
 from audits.checks.label_noise import _PRECISION
 from audits.encoders import TfidfEncoder
 from audits.nearest import nearest
-from tests.benchmarks.machine import cores, describe_machine, versions
+from tests.benchmarks.machine import cores, describe_machine, heading, versions
 
 _CHARACTERS = 1000
 _MOST_OF_CLASS = 1200
@@ -212,18 +212,8 @@ def _docstrings() -> tuple[list[str], list[str]]:
 
 
 def _markdown(result: dict[str, Any]) -> str:
-    lines = [
-        f"## {result['date']}, {result['rows']:,} texts of {result['classes']} classes",
-        "",
-        result["machine"],
-        "",
-        ", ".join(f"{name} {value}" for name, value in result["versions"].items()),
-        "",
-        f"`{result['command']}`",
-        "",
-        "| wrong | arm | AP | listed | precision | recall | F1 | s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    subject = f"{result['rows']:,} texts of {result['classes']} classes"
+    lines = heading(result, subject, ("wrong", "arm", "AP", "listed", "precision", "recall", "F1", "s"))
     for level in result["levels"]:
         for name in ARMS:
             arm = level[name]

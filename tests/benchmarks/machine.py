@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd")
 
@@ -35,6 +36,22 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def heading(result: Mapping[str, Any], subject: str, columns: Sequence[str]) -> list[str]:
+    """Return the lines before a table: when and of what, on which machine, with which versions, by which command."""
+    return [
+        f"## {result['date']}, {subject}",
+        "",
+        result["machine"],
+        "",
+        ", ".join(f"{name} {value}" for name, value in result["versions"].items()),
+        "",
+        f"`{result['command']}`",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{' --- |' * len(columns)}",
+    ]
 
 
 def _processor_facts() -> dict[str, str]:

@@ -26,7 +26,7 @@ import pyarrow as pa
 from tests.benchmarks.duplicates.arms import ARMS, PACKAGES, THRESHOLD, folder_of_texts
 from tests.benchmarks.duplicates.reference import EveryPair
 from tests.benchmarks.duplicates.texts import collect, read
-from tests.benchmarks.machine import cores, describe_machine, versions
+from tests.benchmarks.machine import cores, describe_machine, heading, versions
 from tests.benchmarks.memory import GB, peak_rss
 
 _SAMPLE = 20_000
@@ -134,18 +134,10 @@ def _measure(name: str, path: Path, count: int) -> dict[str, Any]:
 
 
 def _markdown(result: dict[str, Any]) -> str:
-    lines = [
-        f"## {result['date']}, {result['rows']:,} texts of {result['bytes_per_text']:,.0f} bytes",
-        "",
-        result["machine"],
-        "",
-        ", ".join(f"{name} {value}" for name, value in result["versions"].items()),
-        "",
-        f"`{result['command']}`",
-        "",
-        "| arm | what | texts/s | ours is | recall | precision | peak GB | repeated rows |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    subject = f"{result['rows']:,} texts of {result['bytes_per_text']:,.0f} bytes"
+    lines = heading(
+        result, subject, ("arm", "what", "texts/s", "ours is", "recall", "precision", "peak GB", "repeated rows")
+    )
     ours = next((arm["texts_per_second"] for arm in result["arms"] if arm["name"] == "ours"), None)
     for arm in result["arms"]:
         speed = arm["texts_per_second"]
