@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from audits.encoders import Encoder
 from audits.errors import AuditError
 from audits.text.folding import Int64s
 from audits.text.jit import compiled
 from audits.text.set_join import Pairs
 
 Vectors = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 MOST_EXACT = 100_000
 """Vectors up to which every pair is compared: about 20 seconds for 384 dimensions on 2 cores."""
@@ -45,7 +45,7 @@ def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
         partner = kept.earliest(block, threshold)
-        inside = np.tril(block @ block.T >= threshold, -1)
+        inside = np.tril(block @ block.T >= threshold - _ROUNDING, -1)
         for i in range(len(block)):
             if partner[i] < 0:
                 earlier = np.flatnonzero(inside[i])
@@ -72,7 +72,9 @@ def similar_pairs(left: Vectors, right: Vectors, threshold: float) -> Pairs:
     for start in range(0, len(left), _BLOCK):
         parts = []
         for first in range(0, len(right), 4 * _BLOCK):
-            i, j = np.nonzero(left[start : start + _BLOCK] @ right[first : first + 4 * _BLOCK].T >= threshold)
+            i, j = np.nonzero(
+                left[start : start + _BLOCK] @ right[first : first + 4 * _BLOCK].T >= threshold - _ROUNDING
+            )
             parts.append((i + start, j + first))
         i, j = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else (rows[0], columns[0])
         order = np.lexsort((j, i))
@@ -143,13 +145,13 @@ def _nearest_by_graph(vectors: Vectors, count: int) -> Neighbours | None:
     except ImportError:
         return None
     index: Any = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
-    index.add(np.arange(len(vectors)), vectors)
+    index.add(np.arange(len(vectors)), vectors, threads=1)  # else the graph depends on which was first
     rows = np.zeros((len(vectors), count), np.int64)
     cosines = np.zeros(rows.shape, np.float32)
     for start in range(0, len(vectors), _BLOCK):
         found = index.search(vectors[start : start + _BLOCK], count + 1)
         keys = np.atleast_2d(found.keys).astype(np.int64)
-        near = 1 - np.atleast_2d(found.distances)
+        near = np.nan_to_num(1 - np.atleast_2d(found.distances), nan=-1.0)
         # itself last, then cut off
         itself = keys == np.arange(start, start + len(keys))[:, None]
         order = np.lexsort((keys, -near, itself), axis=1)[:, :count]
@@ -184,20 +186,35 @@ def nearer_than(left: Vectors, right: Vectors, least: Vectors, own: tuple[Int64s
     return found
 
 
+def vectors_of(encoder: Encoder, texts: Sequence[str]) -> Vectors:
+    """Return one vector a text, ``[n, dim]``.
+
+    Raises:
+        AuditError: the encoder gives another number of vectors, or no finite numbers.
+    """
+    vectors = np.asarray(encoder.encode(texts), np.float32)
+    if len(texts) and (vectors.ndim != 2 or len(vectors) != len(texts)):
+        wanted = f"[{len(texts)}, dim]"
+        msg = f"The encoder must give one vector a text, {wanted}; {encoder.name} gave the shape {vectors.shape}."
+        raise AuditError(msg)
+    unit(vectors)
+    return vectors
+
+
 def unit(vectors: Vectors) -> Vectors:
     """Return vectors of length 1, or zero, ``[n, dim]``.
 
     Raises:
         AuditError: they are no finite numbers.
     """
-    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+    if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
         msg = (
             f"The encoder must give one vector of finite numbers a text, [n, dim]; got the shape {vectors.shape}"
             f"{'' if vectors.ndim != 2 else ' with numbers that are not finite'}."
         )
         raise AuditError(msg)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    scaled: Vectors = np.divide(vectors, norms, out=np.zeros(vectors.shape), where=norms > 0).astype(np.float32)
     return scaled
 
 
@@ -225,7 +242,7 @@ class _EveryKept:
         partner = np.full(len(block), -1, np.int64)
         for first in range(0, len(self._rows), 4 * _BLOCK):
             rows = self._rows[first : first + 4 * _BLOCK]
-            hit = block @ self._vectors[rows].T >= threshold
+            hit = block @ self._vectors[rows].T >= threshold - _ROUNDING
             found = (partner < 0) & hit.any(axis=1)
             partner[found] = rows[hit[found].argmax(axis=1)]
         return partner
@@ -255,13 +272,14 @@ class _IndexOfKept:
             return partner
         found = self._index.search(block, min(_NEIGHBOURS, len(self._index)))
         keys = np.atleast_2d(found.keys).astype(np.int64)
+        near = np.isfinite(np.atleast_2d(found.distances))
         for i in range(len(block)):
-            rows = np.sort(keys[i][keys[i] < len(self._vectors)])
-            similar = rows[self._vectors[rows] @ block[i] >= threshold]
+            rows = np.sort(keys[i][near[i]])
+            similar = rows[self._vectors[rows] @ block[i] >= threshold - _ROUNDING]
             if len(similar):
                 partner[i] = similar[0]
         return partner
 
     def add(self, rows: Int64s) -> None:
         if len(rows):
-            self._index.add(rows, self._vectors[rows])
+            self._index.add(rows, self._vectors[rows], threads=1)  # else the graph depends on which was first

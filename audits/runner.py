@@ -24,7 +24,7 @@ from audits.text.excerpts import excerpt
 Progress = Callable[[str, str, int, int], None]
 """Called as ``on_progress(code, title, index, total)`` before each check; ``index`` counts from 0."""
 
-PACKAGES = ("datasets", "hf-contrastive", "numba", "numpy", "pyarrow", "scikit-learn", "xxhash")
+PACKAGES = ("datasets", "hf-contrastive", "numba", "numpy", "pyarrow", "scikit-learn", "usearch", "xxhash")
 MAX_REASON = 300
 
 

@@ -299,18 +299,18 @@ def labelled(count=200, kind=str):
     classes = np.arange(count) % 4
     labels = classes.copy()
     wrong = np.arange(3, count, 25)
-    labels[wrong] = (labels[wrong] + 1) % 4
+    labels[wrong] = (labels[wrong] + 1 + np.arange(len(wrong)) % 3) % 4
     return {"t": [f"c{c} text {i}" for i, c in enumerate(classes)], "y": [kind(label) for label in labels]}, wrong
 
 
 @pytest.mark.parametrize("kind", [int, str])
 def test_planted_label_errors_are_found_and_corrected(kind):
-    rows, wrong = labelled(kind=kind)
+    rows, wrong = labelled(800, kind=kind)
     data = source(columns=Columns(text="t", label="y"), train=rows)
     finding = only(LabelNoise(), data, CheckContext(encoder=ClassEncoder()))
     found = {row.row for row in finding.rows}
-    assert set(wrong.tolist()) <= found
-    assert len(found) <= len(wrong) + 4
+    assert len(found & set(wrong.tolist())) >= 0.9 * len(wrong)
+    assert len(found - set(wrong.tolist())) <= 2
     worst = finding.evidence[0]
     assert worst.score == min(finding.rows.score)
     given = rows["y"][worst.row]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from audits.errors import AuditError
 from audits.text import duplicates, folding, seen
 from audits.text.duplicates import find_duplicates, find_matches, first_occurrences
 from audits.text.folding import Texts
@@ -131,7 +132,8 @@ def test_batches_hold_the_normal_forms(texts):
 
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=5))
 def test_columns_are_joined_unless_all_are_empty(rows):
-    table = pa.table({str(i): pa.array([row[i].encode("utf-8", "replace").decode() for row in rows]) for i in range(3)})
+    texts = [[row[i].encode("utf-8", "replace").decode() for row in rows] for i in range(3)]
+    table = pa.table({str(i): pa.array(column, pa.string()) for i, column in enumerate(texts)})
     expected = []
     for row in rows:
         cells = [normalise(text.encode("utf-8", "replace").decode()) for text in row]
@@ -289,6 +291,45 @@ def test_tables_of_several_machines_are_merged_to_what_one_would_have(monkeypatc
         for other in reversed(others):
             first.merge(other, two=two)
         assert np.array_equal(first.states, whole.states)
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.1, 1.5, float("nan")])
+def test_thresholds_that_are_no_similarity_are_refused(threshold):
+    for search in (lambda: find_duplicates(Texts.of(["a"]), threshold),
+                   lambda: find_matches(Texts.of(["a"]), Texts.of(["a"]), threshold)):  # fmt: skip
+        with pytest.raises(AuditError, match=r"`threshold` is a Jaccard similarity in \(0, 1\], got"):
+            search()
+
+
+def test_the_least_threshold_pairs_all_that_share_anything():
+    texts = ["a b c d e f", "c d e f a b", "x y z u v w", "b c d e f q"]
+    assert [pair[:2] for pair in find_duplicates(Texts.of(texts), 1e-10).near.listed()] == [(3, 0)]
+
+
+@pytest.mark.parametrize("column", [pa.array([1, 2]), pa.array([b"a", b"a"], pa.large_binary()), pa.nulls(2)])
+def test_columns_of_other_types_are_refused(column):
+    with pytest.raises(AuditError, match=r"Column `a` holds .*; allowed are string and large_string"):
+        Texts(pa.table({"a": column}))
+
+
+def test_sources_that_can_not_be_written_beside_are_compiled_anew(tmp_path):
+    import os
+    import shutil
+    import subprocess
+    import sys
+
+    root = Path(__file__).parent.parent
+    shutil.copytree(root / "audits", tmp_path / "audits", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+        "from audits.text.duplicates import find_duplicates; from audits.text.folding import Texts\n"
+        "print(find_duplicates(Texts.of(['a b c', 'A  b c'])).first.tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[0, 0]", done.stderr
 
 
 def test_stars_of_no_sets_are_none():

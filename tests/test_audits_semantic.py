@@ -94,6 +94,7 @@ def test_beyond_the_limit_a_graph_finds_them(monkeypatch):
     monkeypatch.setattr(nearest, "MOST_EXACT", 100)
     monkeypatch.setattr(nearest, "_BLOCK", 256)
     found = similar_groups(vectors, 0.95)
+    assert found.listed() == similar_groups(vectors, 0.95).listed()
     assert (found.score >= 0.95 - 1e-6).all()
     assert len(np.intersect1d(found.left, exact.left)) / len(exact) >= 0.98
 
@@ -109,6 +110,23 @@ def test_without_the_index_many_vectors_are_refused_with_the_command_that_helps(
 def test_what_is_no_vector_is_refused(vectors):
     with pytest.raises(AuditError, match="one vector of finite numbers a text"):
         similar_groups(vectors, 0.9)
+
+
+def test_an_encoder_that_loses_texts_is_refused():
+    class Short(Meanings):
+        def encode(self, texts):
+            return super().encode(texts)[:-1]
+
+    data = Dataset.from_dict({"text": ["cat a b", "dog c d", "ox e f"]})
+    (result,) = audit(data, checks=["DUP003"], encoder=Short()).results
+    assert result.status == "errored"
+    assert "The encoder must give one vector a text, [3, dim]; meanings gave the shape (2, 64)" in result.reason
+
+
+def test_equal_vectors_are_found_at_the_threshold_one():
+    vectors = np.random.default_rng(0).normal(size=(100, 7)).astype(np.float32)
+    assert len(similar_groups(np.concatenate([vectors, vectors]), 1.0)) == 100
+    assert len(similar_pairs(vectors, vectors, 1.0)) == 100
 
 
 # ---- checks ---------------------------------------------------------------------------------------------------
@@ -200,6 +218,14 @@ def test_what_stands_in_many_rows_says_nothing_of_an_item():
     rows, told = contaminated(texts, {"b": [notice, f"{ITEM} {notice}"]})
     assert list(rows) == [(30, "b", 1)]
     assert told["items of b of 2 that stand in train"] == 0.5
+    assert told["benchmark items of which every run is common (train)"] == 1
+
+
+def test_an_item_is_found_beside_a_text_in_another_script():
+    item = "".join(chr(0x4E00 + 3 * i) for i in range(40))
+    english = "this is the english side of a pair with many more words than the other one has characters in it " * 3
+    rows, _ = contaminated([f"{english} {item}"], {"b": [item]})
+    assert rows == {(0, "b", 0): 1.0}
 
 
 def test_scripts_without_spaces_are_compared_by_characters():

@@ -29,6 +29,8 @@ _WANTED_PLANTED = 400
 _FEWEST_PLANTED = 40
 _BELOW = 100  # planted errors below a cut, for their rate to be measured to a tenth
 _LOOSEST = 0.98
+_MOST_NOISE = 0.5
+_SETTLED = 0.25  # of the planted errors: a stricter cut would miss real ones that are a little less extreme
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class Quality:
     score: npt.NDArray[np.float64]
     suggestion: Integers
 
+    def ranking(self, labels: Integers) -> npt.NDArray[np.float64]:
+        """Return the scores, infinite where the given label fits best: such a row is never listed."""
+        return np.where(self.suggestion == labels, np.inf, self.score)
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -50,16 +56,18 @@ class Calibration:
 
     Attributes:
         share: of the rows, the lowest scores first, that are listed.
-        precision: expected share of wrong labels among them.
+        precision: expected share of wrong labels among them, for errors at random.
+        least_precision: the same, if all that strict cuts do not show are no errors.
         noise: estimated share of wrong labels among all rows.
         found: planted errors that would be listed.
         planted: errors.
-        alarms: rows without a planted error that would be listed.
-        unplanted: rows.
+        alarms: rows without a planted error that would be listed, in one copy.
+        unplanted: rows, in one copy.
     """
 
     share: float
     precision: float
+    least_precision: float
     noise: float
     found: int
     planted: int
@@ -113,13 +121,15 @@ def calibrate(
     *,
     precision: float,
 ) -> Calibration | None:
-    """Return where to cut, so that ``precision`` of what is listed is wrong; None where there are too few rows.
+    """Return where to cut, so that ``precision`` of what is listed is wrong; None where that can not be measured.
 
     In copies of the data some labels are flipped to any other class. Let TPR(t) be the share of these whose score is at
     most t, and F(t) that of the other rows. If the share e of those is wrong already, F(t) >= e TPR(t), and nearly
     equal where the cut is strict, so that the smallest F / TPR estimates e (Elkan & Noto, "Learning classifiers from
-    only positive and unlabeled data", KDD 2008), and e TPR(t) / F(t) the precision at t. Where F is of few rows, its
-    upper limit is taken for e (Gehrels, ApJ 1986, equation 7), so that none of them by chance does not mean none.
+    only positive and unlabeled data", KDD 2008), and e TPR(t) / F(t) the precision at t.
+
+    What is measured holds for errors at random. Where F / TPR is never small, flipped labels fit as well as the others:
+    the vectors do not tell the classes apart, and nothing is judged.
     """
     copies = min(max(math.ceil(_WANTED_PLANTED / (PLANTED_SHARE * len(labels))), _COPIES[0]), _COPIES[1])
     flipped, others = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
@@ -128,31 +138,40 @@ def calibrate(
         chosen = rng.random(len(labels)) < PLANTED_SHARE
         changed = labels.copy()
         changed[chosen] = (labels[chosen] + rng.integers(1, classes, int(chosen.sum()))) % classes
-        score = label_quality(vectors, changed, classes, neighbours, seed + copy).score
+        score = label_quality(vectors, changed, classes, neighbours, seed + copy).ranking(changed)
         flipped.append(score[chosen])
         others.append(score[~chosen])
     planted, unplanted = np.sort(np.concatenate(flipped)), np.sort(np.concatenate(others))
     if len(planted) < _FEWEST_PLANTED:
         return None
     first = max(1 - _LOOSEST, min(_BELOW / len(planted), 0.25))
-    cuts = np.quantile(planted, np.linspace(first, _LOOSEST, 100))
+    cuts = np.quantile(planted, np.linspace(first, _LOOSEST, 100), method="lower")
+    cuts = cuts[np.isfinite(cuts)]
+    if not len(cuts):
+        return None
     found = np.searchsorted(planted, cuts, "right")
     alarms = np.searchsorted(unplanted, cuts, "right")
     rate, share = found / len(planted), alarms / len(unplanted)
+    # half a row more, so that none by chance does not mean that there is none
     rows = alarms / copies
-    most = (rows + 1 + np.sqrt(rows + 0.75)) * copies / len(unplanted)
-    noise = float(np.minimum(most / rate, 1.0).min())
+    size = len(unplanted) / copies
+    settled = rate >= min(_SETTLED, rate[-1])
+    noise = float(((rows + 0.5) / size / rate)[settled].min())
+    least = float((np.maximum(rows - 2 * np.sqrt(rows), 0) / size / rate).min())
+    if noise >= _MOST_NOISE:
+        return None
     expected = np.divide(noise * rate, share, out=np.zeros_like(share), where=share > 0)
     enough = np.flatnonzero((expected >= precision) & (share > 0))
     if not len(enough):
-        return Calibration(0.0, 0.0, noise, 0, len(planted), 0, len(unplanted))
+        return Calibration(0.0, 0.0, 0.0, noise, 0, len(planted), 0, len(unplanted) // copies)
     best = enough[-1]
     return Calibration(
         float(share[best]),
         float(min(expected[best], 1.0)),
+        float(min(least * rate[best] / share[best], expected[best], 1.0)),
         noise,
         int(found[best]),
         len(planted),
-        int(alarms[best]),
-        len(unplanted),
+        round(int(alarms[best]) / copies),
+        len(unplanted) // copies,
     )

@@ -15,7 +15,7 @@ from audits.checks._reporting import place as place_of
 from audits.checks._reporting import report, share
 from audits.encoders import Encoder
 from audits.findings import FindingRow, RowEvidence, RowReference
-from audits.nearest import similar_pairs
+from audits.nearest import similar_pairs, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import cell, each_text, row_texts
 from audits.text.duplicates import digests, find_matches, first_rows
@@ -187,10 +187,7 @@ def semantic_leaks(
     """Return the texts that an encoder puts as near to those of later splits as ``threshold``, a cosine."""
 
     def similar(own: Texts, theirs: Texts) -> Pairs:
-        left, right = (
-            np.asarray(encoder.encode([texts.text(row) for row in range(len(texts))]), np.float32)
-            for texts in (own, theirs)
-        )
+        left, right = (vectors_of(encoder, [texts.text(row) for row in range(len(texts))]) for texts in (own, theirs))
         return similar_pairs(left, right, threshold)
 
     return _leaks_by(source, split, later, left_out, similar)

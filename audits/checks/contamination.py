@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from audits.checks import CheckContext, Observation
-from audits.checks._reporting import place, report, share
+from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
 from audits.text.cells import row_text, row_texts
@@ -34,8 +34,9 @@ class Contamination:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """A model that was trained on the items of a benchmark can not be measured by it.
 
-        All text columns of a row are looked into. The score is the share of the item's runs of words that stand in
-        the row; each row names the item of which it holds most. Rephrased items are not found by words.
+        All text columns of a row are looked into. The score is the share of the item's runs that stand in the row,
+        runs that are common in the data left out; each row names the item of which it holds most. Items of which every
+        run is common are counted apart: nothing tells a copy from boilerplate then. Rephrased items are not found.
         """
         names = [(name, i) for name, texts in context.benchmarks.items() for i in range(len(texts))]
         texts = [text for each in context.benchmarks.values() for text in each]
@@ -60,6 +61,12 @@ class Contamination:
                 own = [i for i, (of, _) in enumerate(names) if of == name and items.sizes[i]]
                 count = int(np.isin(own, reached).sum())
                 yield share(f"items of {name} of {len(each):,} that stand in {split}", count, len(own), _METHOD)
+            yield rows_count(
+                f"benchmark items of which every run is common {place(split)}",
+                int(found.common.sum()),
+                len(texts) - short,
+                "they stand in many rows: copied many times, or boilerplate; not judged above",
+            )
             yield report(
                 self,
                 rows,

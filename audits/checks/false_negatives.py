@@ -10,7 +10,7 @@ import numpy as np
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
-from audits.nearest import nearer_than, similar_pairs, unit
+from audits.nearest import nearer_than, similar_pairs, unit, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import cell, each_text
 from audits.text.duplicates import digests, first_rows
@@ -46,9 +46,9 @@ class FalseNegatives:
                 own_row, text_of = row_of[filled], first_rows(marks)[filled]
                 asked, each = np.unique(own_row, return_inverse=True)
                 questions = [cell(source, split, anchor, row) or "" for row in asked.tolist()]
-                anchors = unit(np.asarray(context.encoder.encode(questions), np.float32))
+                anchors = unit(vectors_of(context.encoder, questions))
                 answers = [texts.text(i) for i in filled.tolist()]
-                positives = unit(np.asarray(context.encoder.encode(answers), np.float32))
+                positives = unit(vectors_of(context.encoder, answers))
                 own = np.full(len(asked), -1.0, np.float32)
                 np.maximum.at(own, each, np.einsum("nd,nd->n", anchors[each], positives))
                 nearer = int(nearer_than(anchors, positives, own, (each, text_of)).sum())

@@ -11,7 +11,7 @@ from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import cell, row_text, row_texts
+from audits.text.cells import cell, labels_of, row_text, row_texts
 from audits.text.duplicates import first_occurrences
 from audits.text.excerpts import excerpt
 
@@ -32,18 +32,20 @@ class LabelConflicts:
             if column not in source.tables[split].column_names:
                 continue
             first = first_occurrences(row_texts(source, split))
-            labels = [cell(source, split, column, row) for row in range(len(first))]
+            labels = labels_of(source, split)
             groups: dict[int, list[int]] = {}
             repeated = np.unique(first[first != np.arange(len(first))])
             for row in np.flatnonzero(np.isin(first, repeated)).tolist():
                 if labels[row] is not None:
                     groups.setdefault(int(first[row]), []).append(row)
-            rows = [
-                FindingRow(split, row, split, other, None)
-                for members in groups.values()
-                for row in members
-                if (other := next((o for o in members if labels[o] != labels[row]), None)) is not None
-            ]
+            rows = []
+            for members in groups.values():
+                one = members[0]
+                other = next((row for row in members if labels[row] != labels[one]), None)
+                if other is not None:
+                    rows += [
+                        FindingRow(split, m, split, other if labels[m] == labels[one] else one, None) for m in members
+                    ]
             yield report(
                 self,
                 sorted(rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from audits.checks._probe import FOLDS
 from audits.checks._reporting import place, report, share, wilson
 from audits.encoders import Encoder, TfidfEncoder
 from audits.findings import FindingRow, Measurement, RowEvidence
-from audits.nearest import nearest
+from audits.nearest import nearest, vectors_of
 from audits.source import AuditSource
-from audits.text.cells import joined_texts, row_text, texts_of
+from audits.text.cells import joined_texts, labels_of, row_text
 from audits.text.excerpts import excerpt
 
 _MAX_CLASSES = 1000  # the probabilities are a dense matrix of rows by classes
@@ -63,8 +64,17 @@ class LabelNoise:
         yield share(
             "rows in classes too rare to judge", rare, total, f"labels with fewer than {FOLDS} rows in all splits"
         )
-        yield share("rows without a label or a text", total - len(rows), total, "null, empty or white space")
-        names, labels, sizes = np.unique([row.label for row in judged], return_inverse=True, return_counts=True)
+        yield share(
+            "rows without a label or a text",
+            total - len(rows),
+            total,
+            "null, empty, white space, or -1 among whole numbers",
+        )
+        counts = Counter(row.label for row in judged)
+        names = sorted(counts)
+        number = {name: i for i, name in enumerate(names)}
+        labels = np.asarray([number[row.label] for row in judged], np.int64)
+        sizes = np.asarray([counts[name] for name in names])
         if len(names):
             method = f"of {len(names)} classes, {names[sizes.argmax()][:40]} and {names[sizes.argmin()][:40]}"
             imbalance = float(sizes.max() / sizes.min())
@@ -78,12 +88,15 @@ class LabelNoise:
             yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
             return
         encoder: Encoder = context.encoder or TfidfEncoder(dim=_DIM, seed=context.seed)
-        vectors = np.asarray(encoder.encode([row.text for row in judged]), dtype=np.float32)
+        vectors = vectors_of(encoder, [row.text for row in judged])
         neighbours = nearest(vectors, NEIGHBOURS)
         quality = label_quality(vectors, labels, len(names), neighbours, context.seed)
         cut = calibrate(vectors, labels, len(names), neighbours, context.seed, precision=_PRECISION)
         if cut is None:
-            method = f"not judged: {len(judged)} rows are too few to measure how often the check is wrong"
+            method = (
+                f"not judged: how often the check is wrong can not be measured on {len(judged)} rows; they are too "
+                f"few, or the vectors of {encoder.name} do not tell the classes apart"
+            )
             yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
             return
         views = "a softmax regression" + (f" and {NEIGHBOURS} nearest texts" if neighbours is not None else "")
@@ -98,7 +111,8 @@ class LabelNoise:
         )  # fmt: skip
         yield Measurement(
             name="expected precision of the list", value=cut.precision, unit="fraction", sample_size=len(judged),
-            method=f"for errors at random, with {planted}",
+            interval=(cut.least_precision, 1.0),
+            method=f"for errors at random, with {planted}; lower end: what the strictest cuts show, no 95 % interval",
         )  # fmt: skip
         yield wilson("planted wrong labels that are found", cut.found, cut.planted, planted)
         yield wilson(
@@ -129,33 +143,32 @@ def _labelled(source: AuditSource) -> list[str]:
 
 def _rows(source: AuditSource) -> list[_Row]:
     """Return the rows that have a label and a text."""
-    column = source.columns.label
     rows: list[_Row] = []
     for split in _labelled(source):
-        labels, texts = texts_of(source, split, column or ""), joined_texts(source, split)
+        labels, texts = labels_of(source, split), joined_texts(source, split)
         rows.extend(
             _Row(split, i, label, text[:_MAX_CHARACTERS])
             for i, (label, text) in enumerate(zip(labels, texts, strict=True))
-            if label is not None and label.strip() and text.strip()
+            if label is not None and text.strip()
         )
     return rows
 
 
 def _without_rare(rows: Sequence[_Row]) -> tuple[int, list[_Row]]:
     """Return how many rows have too rare a label, and the others."""
-    names, index, counts = np.unique([row.label for row in rows], return_inverse=True, return_counts=True)
-    del names
-    kept = [row for row, label in zip(rows, index.tolist(), strict=True) if counts[label] >= FOLDS]
+    counts = Counter(row.label for row in rows)
+    kept = [row for row in rows if counts[row.label] >= FOLDS]
     return len(rows) - len(kept), kept
 
 
-def _listed(names: npt.NDArray[np.str_], labels: Integers, quality: Quality, count: int) -> dict[int, _Judged]:
-    """Return the ``count`` lowest scores, but for rows whose label fits best all the same."""
-    lowest = np.argsort(quality.score, kind="stable")[:count]
+def _listed(names: Sequence[str], labels: Integers, quality: Quality, count: int) -> dict[int, _Judged]:
+    """Return the ``count`` rows whose labels fit least."""
+    ranking = quality.ranking(labels)
+    lowest = np.argsort(ranking, kind="stable")[:count]
     return {
-        i: _Judged(float(quality.score[i]), str(names[labels[i]]), str(names[quality.suggestion[i]]))
+        i: _Judged(float(quality.score[i]), names[labels[i]], names[int(quality.suggestion[i])])
         for i in lowest.tolist()
-        if quality.suggestion[i] != labels[i]
+        if np.isfinite(ranking[i])
     }
 
 

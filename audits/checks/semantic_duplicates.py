@@ -11,7 +11,7 @@ from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
 from audits.checks.exact_duplicates import duplicate_evidence
 from audits.findings import FindingRow
-from audits.nearest import MOST_EXACT, similar_groups
+from audits.nearest import MOST_EXACT, similar_groups, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import row_text, row_texts
 from audits.text.duplicates import find_duplicates
@@ -45,7 +45,7 @@ class SemanticDuplicates:
             chosen = np.asarray([row for row, text in texts.items() if text.strip()], np.int64)
             rows = []
             if len(chosen):
-                vectors = np.asarray(context.encoder.encode([texts[row] for row in chosen.tolist()]), np.float32)
+                vectors = vectors_of(context.encoder, [texts[row] for row in chosen.tolist()])
                 pairs = similar_groups(vectors, threshold)
                 rows = [
                     FindingRow(split, int(chosen[left]), split, int(chosen[right]), score)

@@ -24,6 +24,14 @@ def texts_of(source: AuditSource, split: str, column: str) -> list[str | None]:
     return [_text(value) for value in cells]
 
 
+def labels_of(source: AuditSource, split: str) -> list[str | None]:
+    """Return the label of each row; None where there is none: null, white space, or -1 among whole numbers."""
+    column = source.columns.label or ""
+    whole = pa.types.is_integer(source.column(split, column).type)
+    found = texts_of(source, split, column)
+    return [None if label is None or not label.strip() or (whole and label == "-1") else label for label in found]
+
+
 def text_lists(source: AuditSource, split: str, column: str) -> list[list[str | None]]:
     """Return the texts of each cell of one column: one, or those of a list; a null is a list of None."""
     values = source.column(split, column)

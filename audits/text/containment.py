@@ -90,12 +90,14 @@ class Held:
         item: ``[pairs]``.
         runs: of the item that stand in the row and are not common, ``[pairs]``.
         share: of the item's runs that are not common, ``[pairs]``.
+        common: items that stand in the texts and of which every run is common, ``[items]``.
     """
 
     row: Int64s
     item: Int64s
     runs: Int64s
     share: npt.NDArray[np.float64]
+    common: npt.NDArray[np.bool_]
 
 
 def held_items(texts: Texts, items: Items, *, most_rows: int) -> Held:
@@ -110,6 +112,8 @@ def held_items(texts: Texts, items: Items, *, most_rows: int) -> Held:
     hits = np.unique(np.concatenate([*found, np.empty((0, 2), np.int64)]), axis=0)
     count = int(items.owners[:, 1].max(initial=-1)) + 1
     telling = np.bincount(hits[:, 1], minlength=count) <= most_rows
+    seen = np.zeros(len(items.sizes), np.bool_)
+    seen[items.owners[np.isin(items.owners[:, 1], hits[:, 1]), 0]] = True
     hits = hits[telling[hits[:, 1]]]
     owners = items.owners[telling[items.owners[:, 1]]]
     left = np.bincount(owners[:, 0], minlength=len(items.sizes))
@@ -122,7 +126,8 @@ def held_items(texts: Texts, items: Items, *, most_rows: int) -> Held:
     pairs, runs = np.unique(
         np.stack([np.repeat(hits[:, 0], sizes), owners[each, 0]], axis=1), axis=0, return_counts=True
     )
-    return Held(pairs[:, 0], pairs[:, 1], runs, runs / np.maximum(left[pairs[:, 1]], 1))
+    share = runs / np.maximum(left[pairs[:, 1]], 1)
+    return Held(pairs[:, 0], pairs[:, 1], runs, share, seen & (left == 0))
 
 
 def _runs_of(batch: Batch, i: int) -> tuple[UInt64s, int, bool]:
@@ -194,17 +199,25 @@ def _look(
     used = 0
     for row in range(first, len(starts)):
         before = used
-        count, spaced = _units(data, starts[row], ends[row], units)
-        for length in runs.word_lengths if spaced else runs.character_lengths:
-            for k in range(count - length + 1):
-                key = _run(units, k, length)
-                at = (key >> np.uint64(1)) & mask
-                while runs.keys[at] != 0 and runs.keys[at] != key:
-                    at = (at + np.uint64(1)) & mask
-                if runs.keys[at] == 0:
-                    continue
-                if used == len(out):
-                    return row, before
-                out[used, 0], out[used, 1] = row, runs.numbers[at]
-                used += 1
+        # a row may hold both kinds: a sentence and its translation
+        for spaced in (True, False):
+            lengths = runs.word_lengths if spaced else runs.character_lengths
+            if len(lengths) == 0 or starts[row] == ends[row]:
+                continue
+            if spaced:
+                count = np.int64(write_words(data, starts[row], ends[row], units)[0])
+            else:
+                count = np.int64(write_characters(data, starts[row], ends[row], units))
+            for length in lengths:
+                for k in range(count - length + 1):
+                    key = _run(units, k, length)
+                    at = (key >> np.uint64(1)) & mask
+                    while runs.keys[at] != 0 and runs.keys[at] != key:
+                        at = (at + np.uint64(1)) & mask
+                    if runs.keys[at] == 0:
+                        continue
+                    if used == len(out):
+                        return row, before
+                    out[used, 0], out[used, 1] = row, runs.numbers[at]
+                    used += 1
     return len(starts), used

@@ -1,9 +1,11 @@
 """Texts that are equal or nearly equal: all of them, each with its exact similarity.
 
-Three passes, all on batches of Arrow's buffers and without a loop over rows in Python: normal forms are hashed and
-their shingles entered into a table of two bits a slot (:mod:`audits.text.seen`); texts with too many shingles of their
-own are left out; what remains, usually a few percent, is joined exactly (:mod:`audits.text.set_join`). Nothing is
-estimated, so that recall is 1 and what is found does not depend on threads or batches.
+Three passes on batches of Arrow's buffers, in compiled code but for the hash of a row and the normal forms of rows with
+combining marks: normal forms are hashed and their shingles entered into a table of two bits a slot
+(:mod:`audits.text.seen`); texts with too many shingles of their own are left out; what remains, usually a few percent,
+is joined exactly (:mod:`audits.text.set_join`). Nothing is estimated: of the sets of shingles that
+:mod:`audits.text.shingles` makes of texts every similar pair is found (but for hashes that are equal by chance),
+whatever the threads or batches.
 
 Batches may be marked anywhere: tables of several machines are merged by one pass over each
 (:meth:`audits.text.seen.Seen.merge`), the survivors of batches by putting them in order.
@@ -24,6 +26,7 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_128_digest
 
+from audits.errors import AuditError
 from audits.text.folding import Batch, Int64s, Raw, Texts
 from audits.text.jit import compiled
 from audits.text.seen import Seen, Survivors, thinned
@@ -78,7 +81,11 @@ def find_duplicates(texts: Texts, threshold: float = THRESHOLD) -> Duplicates:
     Args:
         texts: rows; those without text have no duplicates.
         threshold: least Jaccard similarity of shingles, in (0, 1].
+
+    Raises:
+        AuditError: the threshold is not in (0, 1].
     """
+    _check(threshold)
     tables = _Tables(texts.nbytes)
     kept: dict[int, Batch] = {}
 
@@ -86,7 +93,7 @@ def find_duplicates(texts: Texts, threshold: float = THRESHOLD) -> Duplicates:
         batch = raw.normalised()
         tables.mark(batch, 0)
         if raw.offset < _KEPT_BYTES:
-            kept[batch.first] = batch
+            kept[batch.first] = batch.trimmed()
         return _digests(batch)
 
     first = first_rows(_matrix(b"".join(mapped(mark, texts))))
@@ -103,7 +110,12 @@ def find_duplicates(texts: Texts, threshold: float = THRESHOLD) -> Duplicates:
 
 
 def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD) -> Pairs:
-    """Return every pair of a text of ``left`` and one of ``right`` that are similar, ordered by left, then right."""
+    """Return every pair of a text of ``left`` and one of ``right`` that are similar, ordered by left, then right.
+
+    Raises:
+        AuditError: the threshold is not in (0, 1].
+    """
+    _check(threshold)
     tables = _Tables(left.nbytes + right.nbytes)
     for corpus, texts in ((1, left), (2, right)):
         deque(mapped(partial(tables.enter, corpus), texts), maxlen=0)
@@ -114,6 +126,12 @@ def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD) -> Pai
     )
     own, theirs = thinned(threshold, *corpora)
     return matches(own, theirs, threshold)
+
+
+def _check(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        msg = f"`threshold` is a Jaccard similarity in (0, 1], got {threshold!r}; near duplicates are from 0.7 to 0.9."
+        raise AuditError(msg)
 
 
 def threads() -> int:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from audits.errors import AuditError
 from audits.text.jit import Whole, compiled
 from audits.text.normalise import INVISIBLE, normalise
 
@@ -48,6 +49,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def trimmed(self) -> Batch:
+        """Return the same without the room that was left."""
+        return Batch(self.first, self.data[: int(self.ends.max(initial=0))].copy(), self.starts, self.ends)
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> Batch:
         """Return the same rows, those that are not ``wanted`` empty."""
@@ -106,6 +111,13 @@ class Texts:
     """
 
     table: pa.Table
+
+    def __post_init__(self) -> None:
+        """Refuse columns that hold no strings."""
+        for name, kind in zip(self.table.column_names, self.table.schema.types, strict=True):
+            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+                msg = f"Column `{name}` holds {kind}; allowed are string and large_string: cast it before."
+                raise AuditError(msg)
 
     @classmethod
     def of(cls, texts: Sequence[str | None]) -> Texts:

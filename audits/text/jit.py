@@ -16,4 +16,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def compiled(function: Function) -> Function:
     """Compile ``function`` on its first call; it holds no lock while it runs, so that threads work side by side."""
-    return cast("Function", njit(nogil=True, cache=True)(function))
+    try:
+        return cast("Function", njit(nogil=True, cache=True)(function))
+    except RuntimeError:
+        # neither the sources nor the home can be written to: compiled anew by each process
+        return cast("Function", njit(nogil=True)(function))

@@ -177,7 +177,7 @@ def _merge(into: Bytes, other: Bytes) -> None:
 def _too_lonely(hashes: UInt64s, count: Whole, threshold: float, states: Bytes) -> bool:
     """Return whether more of the first hashes stand alone than a text with a near duplicate may have."""
     # J(A, B) >= t needs |A and B| >= t |A or B| >= t |A|
-    most = (1.0 - threshold) * count + 1e-9
+    most = (1.0 - threshold) * count * (1.0 + 1e-12) + 1e-9
     alone = 0
     for k in range(np.uint64(count)):
         if _state(states, hashes[k]) != SHARED:

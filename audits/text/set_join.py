@@ -106,7 +106,7 @@ class _Index(NamedTuple):
 
 @compiled
 def _prefix(size: Whole, threshold: float) -> Whole:
-    return size - np.int64(np.ceil(threshold * size - 1e-9)) + 1
+    return min(size, size - np.int64(np.ceil(threshold * size * (1 - 1e-12))) + 1)
 
 
 @compiled

@@ -58,7 +58,7 @@ def ours(task: Task) -> tuple[Flags, Scores]:
     cut = calibrate(task.vectors, task.labels, task.classes, neighbours, task.seed, precision=_PRECISION)
     flags = np.zeros(len(task.labels), np.bool_)
     if cut is not None:
-        flags[np.argsort(quality.score, kind="stable")[: round(cut.share * len(flags))]] = True
+        flags[np.argsort(quality.ranking(task.labels), kind="stable")[: round(cut.share * len(flags))]] = True
     return flags & (quality.suggestion != task.labels), -quality.score
 
 
