@@ -15,6 +15,7 @@ from audits.source import AuditSource
 from audits.text.cells import cell, each_text
 from audits.text.duplicates import digests, first_rows
 from audits.text.excerpts import excerpt
+from audits.text.folding import Int64s
 
 
 class FalseNegatives:
@@ -79,7 +80,7 @@ class FalseNegatives:
             )
 
 
-def _with_text(source: AuditSource, split: str, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _with_text(source: AuditSource, split: str, column: str) -> Int64s:
     texts, rows = each_text(source, split, column)
     return np.asarray(rows[digests(texts).any(axis=1)], np.int64)
 

@@ -130,8 +130,8 @@ class Secrets:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """A key in training data can be got out of the model, and may still open a door.
 
-        Found are the forms of about 30 services, private keys with their body and passwords in URLs, where they look
-        random enough; GitHub's by their checksum. Placeholders do not count.
+        Found are the forms of 25 services, JSON web tokens, private keys with their body and passwords in URLs, where
+        they look random enough; GitHub's by their checksum. Placeholders do not count.
         """
         remedy = "Have the key revoked by whoever owns it first; then remove these rows or replace the key."
         yield from _found(self, source, (SECRETS,), "key, token or password", remedy)
