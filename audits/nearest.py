@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -56,31 +56,69 @@ def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
         left.extend((start + found).tolist())
         right.extend(partner[found].tolist())
         kept.add(start + np.flatnonzero(partner < 0))
-    return _scored(vectors, vectors, np.asarray(left, np.int64), np.asarray(right, np.int64))
+    return scored(vectors, vectors, np.asarray(left, np.int64), np.asarray(right, np.int64))
 
 
-def similar_pairs(left: Vectors, right: Vectors, threshold: float) -> Pairs:
-    """Return every pair of a vector of ``left`` and one of ``right`` whose cosine reaches the threshold, in order.
+def similar_blocks(left: Vectors, right: Vectors, threshold: float) -> Iterator[tuple[Int64s, Int64s]]:
+    """Yield the pairs of a vector of ``left`` and one of ``right`` whose cosine reaches the threshold, block by block.
 
-    Every pair is compared: ``len(left) * len(right) * dim`` products.
+    Every pair is compared: ``len(left) * len(right) * dim`` products. Pairs of one left vector stand in order; what is
+    kept of them is for the caller to choose, since of templates every pair may be similar.
+
+    Args:
+        left: of length 1 or zero, ``[n, dim]``.
+        right: of length 1 or zero, ``[m, dim]``.
+        threshold: least cosine.
+    """
+    for start in range(0, len(left), _BLOCK):
+        for first in range(0, len(right), 4 * _BLOCK):
+            i, j = np.nonzero(
+                left[start : start + _BLOCK] @ right[first : first + 4 * _BLOCK].T >= threshold - _ROUNDING
+            )
+            yield i + start, j + first
+
+
+def similar_pairs(left: Vectors, right: Vectors, threshold: float, parts: Int64s | None = None) -> Pairs:
+    """Return which vectors of ``left`` and ``right`` are similar by their cosine, ordered by left, then right.
+
+    Args:
+        left: of any length, zero for what has no direction, ``[n, dim]``.
+        right: likewise, ``[m, dim]``.
+        threshold: least cosine.
+        parts: of each of ``right``, ``[m]``. Given them, of every left vector and part the earliest similar one is
+            returned, and further pairs only until every right vector that is similar to any stands in one. Without
+            them every pair.
 
     Raises:
         AuditError: the vectors are no finite numbers.
     """
     left, right = unit(left), unit(right)
+    reached = np.zeros(len(right), np.bool_)
+    matched = np.zeros((len(left), 0 if parts is None else int(parts.max(initial=-1)) + 1), np.bool_)
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for start in range(0, len(left), _BLOCK):
-        parts = []
-        for first in range(0, len(right), 4 * _BLOCK):
-            i, j = np.nonzero(
-                left[start : start + _BLOCK] @ right[first : first + 4 * _BLOCK].T >= threshold - _ROUNDING
-            )
-            parts.append((i + start, j + first))
-        i, j = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else (rows[0], columns[0])
-        order = np.lexsort((j, i))
-        rows.append(i[order])
-        columns.append(j[order])
-    return _scored(left, right, np.concatenate(rows), np.concatenate(columns))
+    for i, j in similar_blocks(left, right, threshold):
+        if parts is not None:
+            chosen = _first_of_parts(i, j, parts, matched, reached)
+            i, j = i[chosen], j[chosen]
+        rows.append(i)
+        columns.append(j)
+    i, j = np.concatenate(rows), np.concatenate(columns)
+    order = np.lexsort((j, i))
+    return scored(left, right, i[order], j[order])
+
+
+@compiled
+def _first_of_parts(
+    left: Int64s, right: Int64s, parts: Int64s, matched: npt.NDArray[np.bool_], reached: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return which pairs are the first of their left vector and part, or of their right vector."""
+    chosen = np.zeros(len(left), np.bool_)
+    for k in range(len(left)):
+        i, j = left[k], right[k]
+        chosen[k] = not (matched[i, parts[j]] and reached[j])
+        matched[i, parts[j]] = True
+        reached[j] = True
+    return chosen
 
 
 class Neighbours(NamedTuple):
@@ -223,8 +261,12 @@ def _expect_finite(vectors: Vectors) -> None:
         raise AuditError(msg)
 
 
-def _scored(left: Vectors, right: Vectors, i: Int64s, j: Int64s) -> Pairs:
-    cosines = np.einsum("nd,nd->n", left[i].astype(np.float64), right[j].astype(np.float64))
+def scored(left: Vectors, right: Vectors, i: Int64s, j: Int64s) -> Pairs:
+    """Return the pairs ``i`` of ``left`` and ``j`` of ``right``, of length 1, with their cosines."""
+    cosines = np.empty(len(i))
+    for start in range(0, len(i), _BLOCK):
+        a, b = i[start : start + _BLOCK], j[start : start + _BLOCK]
+        cosines[start : start + _BLOCK] = np.einsum("nd,nd->n", left[a].astype(np.float64), right[b])
     return Pairs(i, j, np.minimum(cosines, 1.0))
 
 
@@ -257,7 +299,10 @@ class _EveryKept:
 
 
 class _IndexOfKept:
-    """An HNSW graph (Malkov and Yashunin, 2018); what it finds is verified, what it misses is missed."""
+    """An HNSW graph (Malkov and Yashunin, 2018); what it finds is verified, what it misses is missed.
+
+    Of the 16 nearest representatives the earliest that is similar is named.
+    """
 
     def __init__(self, vectors: Vectors) -> None:
         try:

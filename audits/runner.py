@@ -121,8 +121,8 @@ def run_audit(
     """
     chosen = _resolve(checks)
     context = context or CheckContext()
-    if context.encoder is None:
-        context = replace(context, encoder=TfidfEncoder(seed=context.seed))
+    # what checks share is given up with the audit
+    context = replace(context, encoder=context.encoder or TfidfEncoder(seed=context.seed), memo={})
     results = []
     for index, check in enumerate(chosen):
         if on_progress is not None:
@@ -176,7 +176,7 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
 
 _ROLES = tuple(item.name for item in fields(Columns))
 _ARTICLES = {"anchor": "an", "negatives": "a"}
-_CONTEXT = tuple(item.name for item in fields(CheckContext))
+_CONTEXT = tuple(item.name for item in fields(CheckContext) if item.name != "memo")
 _CONTEXT_WORDS = {
     "count_tokens": "a tokenizer (`count_tokens`)",
     "max_length": "the model's `max_length`",

@@ -45,11 +45,13 @@ def docstrings(count: int = 1200) -> tuple[str, ...]:
 
 def runs(text: str) -> frozenset[object]:
     """What the shingles of a normalised text are, written plainly."""
-    words = WORD.findall(text)
-    size = sum(len(word.encode("utf-8", "surrogatepass")) for word in words)
-    unspaced = sum(len(c.encode("utf-8", "surrogatepass")) for c in UNSPACED.findall(text))
-    if len(words) >= 5 and size <= 24 * len(words) and 2 * unspaced <= size:
-        return frozenset(zip(*(words[i:] for i in range(5)), strict=False))
+    units = list[str]()
+    for word in WORD.findall(text):
+        # a character of a script without spaces is a unit, what stands between two of them is a word
+        for part in re.split(f"({UNSPACED.pattern})", word):
+            units += part if len(part) > 64 else filter(None, [part])
+    if len(units) >= 5:
+        return frozenset(zip(*(units[i:] for i in range(5)), strict=False))
     return frozenset(text[i : i + 5] for i in range(max(len(text) - 4, 1))) if text else frozenset()
 
 
@@ -170,7 +172,9 @@ def test_slices_chunks_and_nulls_are_read_in_place(kind, machine):
 @example("\u1000\u109f\u10a0 " * 6)
 @example("\u1780\u17ff\u1800 " * 6)
 @example("\u3040\u303f\u0eff " * 6)
-def test_shingles_count_distinct_runs_of_words_or_characters(text):
+@example("ab" * 32 + " " + "é" * 64 + " " + "ab" * 33 + " " + "é" * 65 + "漢c")
+@example("a漢b字_c 12")
+def test_shingles_count_distinct_runs_of_units_or_characters(text):
     (batch,) = (raw.normalised() for raw in Texts.of([text, "other"]).raw())
     assert len(shingles_of(batch, 0)) == len(runs(normalise(text)))
 
@@ -238,6 +242,48 @@ def test_texts_without_spaces_are_compared_by_characters():
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # an edit that makes one word too long for a word, or adds a script, changes the shingles around it alone
+        ("x" * 64, "x" * 65),
+        ("short", "y" * 80),
+        ("word", "漢字かな交じり文の例"),
+        ("short", "кириллица"),
+    ],
+)
+def test_no_edit_of_one_word_makes_a_long_text_another(one, other):
+    words = [f"word{i}" for i in range(400)]
+    texts = [" ".join([*words[:200], middle, *words[200:]]) for middle in (one, other)]
+    ((left, right, score),) = find_duplicates(Texts.of(texts)).near.listed()
+    assert (left, right, score) == (1, 0, pytest.approx(jaccard(*map(runs, texts))))
+
+
+def test_half_a_text_in_a_script_without_spaces_is_compared_like_the_other_half():
+    text = " ".join(f"word{i}" for i in range(60)) + "".join(chr(0x4E00 + i) for i in range(61))
+    assert [pair[:2] for pair in find_duplicates(Texts.of([text, text[:-1], text[:-3]])).near.listed()] == [
+        (1, 0),
+        (2, 0),
+    ]
+
+
+def test_words_that_a_polynomial_could_confuse_are_told_apart():
+    """The words of Thue and Morse have equal polynomials modulo 2^64 under any odd base."""
+    one, other = "a", "b"
+    for _ in range(11):
+        one, other = one + other, other + one
+    texts = [f"one two three four {word} five six seven eight" for word in (one, other)]
+    sets = [shingles_of(raw.normalised(), 0) for text in texts for raw in Texts.of([text]).raw()]
+    assert not np.array_equal(*sets)
+
+
+@pytest.mark.parametrize("tables", [1, 2, 3, 6, 12, 16])
+def test_tables_together_keep_to_their_bound(tables, monkeypatch):
+    monkeypatch.setattr(seen, "_MOST_BYTES", 1 << 16)
+    each = len(seen.Seen.for_shingles(10_000_000, tables=tables).states)
+    assert 1 << 15 < tables * each <= 1 << 16
+
+
+@pytest.mark.parametrize(
     "texts", [[], [""], ["", ""], ["a"], ["a", "b"], ["a", ""], ["\0\0\0\0\0", "\0"], [None, None]]
 )
 def test_nothing_to_compare_gives_nothing(texts):
@@ -274,6 +320,28 @@ def test_many_matches_of_one_text_are_all_written(monkeypatch):
     texts = [f"{docstrings()[0]} {i}" for i in range(40)]
     found = find_matches(Texts.of(texts[:3]), Texts.of(texts))
     assert [pair[:2] for pair in found.listed()] == [(i, j) for i in range(3) for j in range(40)]
+
+
+@given(
+    st.lists(FEW_WORDS, max_size=8), st.lists(st.tuples(FEW_WORDS, st.integers(0, 2)), max_size=8),
+    st.sampled_from([0.3, 0.8]),
+)  # fmt: skip
+def test_with_parts_every_text_that_matches_is_named_and_the_earliest_of_each_part(left, right, threshold):
+    texts, parts = [text for text, _ in right], np.asarray([part for _, part in right], np.int64)
+    every = every_match(left, texts, threshold)
+    found = find_matches(Texts.of(left), Texts.of(texts), threshold, parts=parts).listed()
+    assert set(found) <= set(every)
+    assert found == sorted(found)
+    assert {j for _, j, _ in found} == {j for _, j, _ in every}
+    earliest = {(i, int(parts[j])): (i, j, score) for i, j, score in reversed(every)}
+    assert set(earliest.values()) <= set(found)
+
+
+def test_templates_are_compared_as_often_as_it_takes_to_name_them_all():
+    texts = Texts.of([f"{docstrings()[0]} {i}" for i in range(2000)])
+    found = find_matches(texts, texts, parts=np.arange(2000) % 2)
+    assert len(found) <= 2000 * 3
+    assert set(found.left.tolist()) == set(found.right.tolist()) == set(range(2000))
 
 
 def test_tables_of_several_machines_are_merged_to_what_one_would_have(monkeypatch):

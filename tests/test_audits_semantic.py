@@ -77,6 +77,12 @@ def test_groups_of_vectors_are_those_of_comparing_every_pair(monkeypatch, block)
     pairs = similar_pairs(vectors[:100], vectors[100:], 0.95)
     left, right = np.nonzero(unit[:100] @ unit[100:].T >= 0.95)
     assert [pair[:2] for pair in pairs.listed()] == list(zip(left.tolist(), right.tolist(), strict=True))
+    parts = np.arange(200) % 3
+    few = similar_pairs(vectors[:100], vectors[100:], 0.95, parts)
+    assert set(few.listed()) <= set(pairs.listed())
+    assert set(few.right.tolist()) == set(right.tolist())
+    earliest = {(i, parts[j]): (i, j) for i, j in zip(left[::-1].tolist(), right[::-1].tolist(), strict=True)}
+    assert set(earliest.values()) <= {pair[:2] for pair in few.listed()}
 
 
 @given(st.integers(0, 6), st.integers(0, 6))
@@ -233,6 +239,16 @@ def test_scripts_without_spaces_are_compared_by_characters():
     rows, _ = contaminated([f"前{item}后", item[:20], item[:30]], {"b": [item, item[:9], item[5:17]]})
     assert (0, "b", 0) in rows
     assert all(row != 2 or item != 0 for row, _, item in rows)
+
+
+def test_a_prompt_that_many_items_share_tells_none_of_them():
+    prompt = "read the following passage and then answer the question below in one short sentence of your own words"
+    questions = [f"{prompt} what {word}" for word in (f"thing{i}" for i in range(40))]
+    rows, _ = contaminated([f"{prompt} but say something else", f"so {questions[3]} indeed"], {"b": questions})
+    assert set(rows) == {(1, "b", 3)}
+    # of few items, or of one that is there many times, nothing is known to be a prompt
+    rows, _ = contaminated([f"so {questions[3]} indeed"], {"b": [questions[3]] * 40})
+    assert set(rows) == {(0, "b", 0)}
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=40).map(" ".join), max_size=6),

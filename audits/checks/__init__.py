@@ -26,11 +26,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from audits.encoders import Encoder
 from audits.errors import DuplicateCodeError
@@ -43,6 +43,8 @@ ENTRY_POINT_GROUP = "hf_contrastive.checks"
 
 Observation = Finding | Measurement | Table
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
@@ -50,7 +52,8 @@ class CheckContext:
 
     ``count_tokens`` maps texts to their numbers of tokens, special tokens included, untruncated.
     ``encoder`` turns texts into vectors ``[n, dim]``; None means the dependency-free default.
-    ``semantic_threshold`` is the cosine from which two texts say the same.
+    ``semantic_threshold`` is the cosine from which two texts say the same. ``memo`` holds what several checks need;
+    :meth:`once` fills it.
     """
 
     encoder: Encoder | None = None
@@ -61,6 +64,16 @@ class CheckContext:
     semantic_threshold: float = 0.95
     seed: int = 0
     cache_dir: Path | None = None
+    memo: dict[tuple[int, Hashable], tuple[object, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, source: AuditSource, what: Hashable, compute: Callable[[], Value]) -> Value:
+        """Return what ``compute`` gives, computed once for this source and context; ``what`` names it."""
+        key = (id(source), what)
+        if key not in self.memo:
+            # the source is kept with it, so that no other one gets its identity
+            self.memo[key] = (source, compute())
+        found: Value = self.memo[key][1]
+        return found
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from audits.checks import Check, Observation
+from audits.checks import Check, CheckContext, Observation
 from audits.checks._reporting import place as place_of
 from audits.checks._reporting import report, share
 from audits.encoders import Encoder
@@ -53,7 +53,7 @@ class Target(NamedTuple):
 
 
 class Leaks(NamedTuple):
-    """Per place and later split the best match; per column the evaluation rows with any match."""
+    """Per place and later split a match; per column the evaluation rows with any match."""
 
     best: dict[tuple[Place, str], Target]
     reached: dict[str, set[tuple[str, int]]]
@@ -105,15 +105,22 @@ class Units:
         """Return the groups of the ``chosen`` units that have a text, ``[units]``."""
         return np.unique(self.first[chosen & self.digests.any(axis=1)])
 
-    def places(self, group: int, members: Mapping[int, Int64s], left_out: Set[int] = frozenset()) -> list[Place]:
-        """Return where a text stands; where it is too short to mean anything, only in splits of one column."""
-        short = count_words(normalise(self.texts.text(group)), MIN_WORDS) < MIN_WORDS
-        found = []
-        for unit in members[group].tolist():
-            split, column, alone = self.sides[self.side[unit]]
-            row = int(self.row[unit])
-            if (alone or not short) and row not in left_out:
-                found.append(Place(split, row, column))
+    def part_of_sides(self) -> Int64s:
+        """Return a number for the split of each side, ``[sides]``, in the order of the splits."""
+        names = list(dict.fromkeys(split for split, _, _ in self.sides))
+        return np.asarray([names.index(split) for split, _, _ in self.sides], np.int64)
+
+    def places(self, groups: Int64s, left_out: Set[int] = frozenset()) -> dict[int, list[Place]]:
+        """Return where each text stands; where it is too short to mean anything, only in splits of one column."""
+        found = {}
+        for group, units in members_of(self.first, groups).items():
+            short = count_words(normalise(self.texts.text(group)), MIN_WORDS) < MIN_WORDS
+            stands = [(self.sides[self.side[unit]], int(self.row[unit])) for unit in units.tolist()]
+            found[group] = [
+                Place(split, row, column)
+                for (split, column, alone), row in stands
+                if (alone or not short) and row not in left_out
+            ]
         return found
 
 
@@ -150,46 +157,61 @@ def columns_of(source: AuditSource, split: str) -> tuple[str, ...]:
     return tuple(name for name in (columns.anchor, columns.positive, columns.text) if name in source.texts(split))
 
 
-def exact_leaks(source: AuditSource, split: str, later: Sequence[str]) -> Leaks:
+def exact_leaks(source: AuditSource, context: CheckContext, split: str, later: Sequence[str]) -> Leaks:
     """Return the texts of later splits that stand in this one, and the rows that do so as wholes."""
+    return context.once(source, ("exact leaks", split), lambda: _exact_leaks(source, split, later))
+
+
+def _exact_leaks(source: AuditSource, split: str, later: Sequence[str]) -> Leaks:
     leaks = Leaks({}, {})
     own, theirs = Units.of(source, [split]), Units.of(source, later)
-    for mine, found in _equal(own.digests, theirs.digests):
-        _add(leaks, own.places(mine[0], {mine[0]: mine}), theirs.places(found[0], {found[0]: found}), 1.0)
+    mine, found = _equal(own.digests, theirs.digests)
+    of_mine, of_found = own.places(mine), theirs.places(found)
+    for a, b in zip(mine.tolist(), found.tolist(), strict=True):
+        _add(leaks, of_mine[a], of_found[b], 1.0)
     rows = [digests(row_texts(source, other)) for other in later]
     where = [(other, row) for other, part in zip(later, rows, strict=True) for row in range(len(part))]
-    for mine, found in _equal(digests(row_texts(source, split)), np.concatenate(rows)):
+    theirs_as_wholes = np.concatenate(rows)
+    own_as_wholes = digests(row_texts(source, split))
+    mine, found = _equal(own_as_wholes, theirs_as_wholes)
+    members = members_of(first_rows(own_as_wholes), mine), members_of(first_rows(theirs_as_wholes), found)
+    for a, b in zip(mine.tolist(), found.tolist(), strict=True):
+        at = [where[i] for i in members[1][b].tolist()]
         for column in columns_of(source, split):
-            at = [where[i] for i in found.tolist()]
             same = [Place(other, row, column) for other, row in at if column in columns_of(source, other)]
-            _add(leaks, [Place(split, row, column) for row in mine.tolist()], same, 1.0)
+            _add(leaks, [Place(split, row, column) for row in members[0][a].tolist()], same, 1.0)
     return leaks
 
 
-def _equal(own: UInt64s, theirs: UInt64s) -> Iterator[tuple[Int64s, Int64s]]:
-    """Yield the units of each text that stands on both sides."""
+def _equal(own: UInt64s, theirs: UInt64s) -> tuple[Int64s, Int64s]:
+    """Return the groups of both sides that are equal, beside each other."""
     first = first_rows(np.concatenate([own, theirs]))
-    mine, found = first[: len(own)], first[len(own) :]
-    both = np.intersect1d(mine, found)
-    of_mine, of_found = members_of(mine, both), members_of(found, both)
-    for group in both.tolist():
-        yield of_mine[group], of_found[group]
+    both = np.intersect1d(first[: len(own)], first[len(own) :])
+    # a group is named by its first member on its side
+    of_theirs = dict(zip(first[len(own) :].tolist(), first_rows(theirs).tolist(), strict=True))
+    return both, np.asarray([of_theirs[group] for group in both.tolist()], np.int64)
 
 
-def near_leaks(source: AuditSource, split: str, later: Sequence[str], *, left_out: Set[int]) -> Leaks:
-    """Return the near duplicates of later splits among the rows that are not left out."""
-    return _leaks_by(source, split, later, left_out, find_matches)
+def near_leaks(source: AuditSource, context: CheckContext, split: str, later: Sequence[str]) -> Leaks:
+    """Return the near duplicates of later splits among the rows that do not leak exactly."""
+
+    def compute() -> Leaks:
+        left_out = exact_leaks(source, context, split, later).rows
+        return _leaks_by(source, split, later, left_out, lambda a, b, parts: find_matches(a, b, parts=parts))
+
+    return context.once(source, ("near leaks", split), compute)
 
 
 def semantic_leaks(
-    source: AuditSource, split: str, later: Sequence[str], *, left_out: Set[int], encoder: Encoder, threshold: float
+    source: AuditSource, context: CheckContext, split: str, later: Sequence[str], encoder: Encoder
 ) -> Leaks:
-    """Return the texts that an encoder puts as near to those of later splits as ``threshold``, a cosine."""
+    """Return the texts that an encoder puts near to those of later splits, of rows that leak in no other way."""
 
-    def similar(own: Texts, theirs: Texts) -> Pairs:
+    def similar(own: Texts, theirs: Texts, parts: Int64s) -> Pairs:
         left, right = (vectors_of(encoder, [texts.text(row) for row in range(len(texts))]) for texts in (own, theirs))
-        return similar_pairs(left, right, threshold)
+        return similar_pairs(left, right, context.semantic_threshold, parts)
 
+    left_out = exact_leaks(source, context, split, later).rows | near_leaks(source, context, split, later).rows
     return _leaks_by(source, split, later, left_out, similar)
 
 
@@ -198,7 +220,7 @@ def _leaks_by(
     split: str,
     later: Sequence[str],
     left_out: Set[int],
-    find: Callable[[Texts, Texts], Pairs],
+    find: Callable[[Texts, Texts, Int64s], Pairs],
 ) -> Leaks:
     own, theirs = Units.of(source, [split]), Units.of(source, later)
     mine = own.groups(~np.isin(own.row, sorted(left_out)))
@@ -206,11 +228,13 @@ def _leaks_by(
     leaks = Leaks({}, {})
     if not len(mine) or not len(others):
         return leaks
-    pairs = find(own.texts.take(mine), theirs.texts.take(others))
+    # a text of several splits counts for the first of them; the others are reached through its group all the same
+    parts = theirs.part_of_sides()[theirs.side[others]]
+    pairs = find(own.texts.take(mine), theirs.texts.take(others), parts)
     left, right = mine[pairs.left], others[pairs.right]
-    of_left, of_right = members_of(own.first, np.unique(left)), members_of(theirs.first, np.unique(right))
+    of_left, of_right = own.places(np.unique(left), left_out), theirs.places(np.unique(right))
     for a, b, score in Pairs(left, right, pairs.score).listed():
-        _add(leaks, own.places(a, of_left, left_out), theirs.places(b, of_right), score)
+        _add(leaks, of_left[a], of_right[b], score)
     return leaks
 
 
@@ -224,7 +248,7 @@ def _add(leaks: Leaks, own: Sequence[Place], theirs: Sequence[Place], score: flo
     for place in own:
         for other, target in first.items():
             known = leaks.best.get((place, other))
-            # the better match; of equal ones the earlier row, whatever the order of discovery
+            # of several the better one; of equal ones the earlier row, whatever the order of discovery
             if known is None or (-score, target) < (-known.score, known.place):
                 leaks.best[place, other] = Target(target, score)
     for column in {place.column for place in own}:

@@ -13,7 +13,7 @@ from audits.checks._reporting import place, report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
 from audits.text.cells import row_text, row_texts
-from audits.text.duplicates import first_occurrences
+from audits.text.duplicates import Duplicates, find_duplicates
 from audits.text.excerpts import excerpt
 
 _METHOD = (
@@ -35,7 +35,7 @@ class ExactDuplicates:
         Each affected row names the first row with the same text, which is not counted itself.
         """
         for split in source.splits:
-            first = first_occurrences(row_texts(source, split))
+            first = duplicates_of(source, context, split).first
             again = np.flatnonzero(first != np.arange(len(first)))
             kept = first[again].tolist()
             rows = [FindingRow(split, row, split, other, 1.0) for row, other in zip(again.tolist(), kept, strict=True)]
@@ -48,6 +48,11 @@ class ExactDuplicates:
                 evidence=partial(duplicate_evidence, source=source),
                 sample=_one_per_group(rows),
             )
+
+
+def duplicates_of(source: AuditSource, context: CheckContext, split: str) -> Duplicates:
+    """Return what repeats in one split: each text column of a row together."""
+    return context.once(source, ("duplicates", split), lambda: find_duplicates(row_texts(source, split)))
 
 
 def duplicate_evidence(row: FindingRow, source: AuditSource) -> RowEvidence:

@@ -10,12 +10,13 @@ import numpy as np
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
 from audits.findings import FindingRow, RowEvidence, RowReference
-from audits.nearest import nearer_than, similar_pairs, unit, vectors_of
+from audits.nearest import nearer_than, scored, similar_blocks, unit, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import cell, each_text
 from audits.text.duplicates import digests, first_rows
 from audits.text.excerpts import excerpt
 from audits.text.folding import Int64s
+from audits.text.set_join import Pairs
 
 
 class FalseNegatives:
@@ -53,14 +54,12 @@ class FalseNegatives:
                 own = np.full(len(asked), -1.0, np.float32)
                 np.maximum.at(own, each, np.einsum("nd,nd->n", anchors[each], positives))
                 nearer = int(nearer_than(anchors, positives, own, (each, text_of)).sum())
-                pairs = similar_pairs(positives, positives, context.semantic_threshold)
-                i, j = pairs.left, pairs.right
-                as_near = np.einsum("nd,nd->n", anchors[each[i]], positives[j]) >= own[each[i]]
-                keep = as_near & (own_row[i] != own_row[j]) & (text_of[i] != text_of[j])
-                for a, b, score in zip(i[keep].tolist(), j[keep].tolist(), pairs.score[keep].tolist(), strict=True):
-                    row, other = int(own_row[a]), int(own_row[b])
-                    if row not in rows or score > rows[row][0]:
-                        rows[row] = (score, other)
+                best = _Best(len(asked))
+                for i, j in similar_blocks(positives, positives, context.semantic_threshold):
+                    as_near = np.einsum("nd,nd->n", anchors[each[i]], positives[j]) >= own[each[i]]
+                    keep = as_near & (own_row[i] != own_row[j]) & (text_of[i] != text_of[j])
+                    best.take(each[i[keep]], scored(positives, positives, i[keep], j[keep]))
+                rows = {int(asked[k]): (float(best.score[k]), int(own_row[best.right[k]])) for k in best.found()}
             method = (
                 f"by {context.encoder.name}: a positive of another row as near to the anchor as the own one, and of a "
                 f"cosine >= {context.semantic_threshold:g} with it; equal texts left to PAIR002"
@@ -78,6 +77,27 @@ class FalseNegatives:
                 remedy="Give such rows one id (`id_column`), join their positives, or train with a `guide_model`.",
                 evidence=partial(_evidence, source=source, anchor=anchor, positive=positive),
             )
+
+
+class _Best:
+    """The nearest positive of each asked row so far; of equal ones the earliest."""
+
+    def __init__(self, count: int) -> None:
+        self.score = np.full(count, -np.inf)
+        self.right = np.full(count, -1)
+
+    def take(self, asked: Int64s, pairs: Pairs) -> None:
+        """Take in pairs, each for one asked row, ``[pairs]``."""
+        order = np.lexsort((pairs.right, -pairs.score, asked))
+        rows, first = np.unique(asked[order], return_index=True)
+        chosen = order[first]
+        better = pairs.score[chosen] > self.score[rows]
+        self.score[rows[better]] = pairs.score[chosen[better]]
+        self.right[rows[better]] = pairs.right[chosen[better]]
+
+    def found(self) -> list[int]:
+        """Return the asked rows that have one."""
+        return np.flatnonzero(self.right >= 0).tolist()
 
 
 def _with_text(source: AuditSource, split: str, column: str) -> Int64s:

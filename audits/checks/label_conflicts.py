@@ -9,10 +9,10 @@ import numpy as np
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
+from audits.checks.exact_duplicates import duplicates_of
 from audits.findings import FindingRow, RowEvidence, RowReference
 from audits.source import AuditSource
-from audits.text.cells import cell, labels_of, row_text, row_texts
-from audits.text.duplicates import first_occurrences
+from audits.text.cells import cell, labels_of, row_text
 from audits.text.excerpts import excerpt
 
 
@@ -31,7 +31,7 @@ class LabelConflicts:
         for split in source.splits:
             if column not in source.tables[split].column_names:
                 continue
-            first = first_occurrences(row_texts(source, split))
+            first = duplicates_of(source, context, split).first
             labels = labels_of(source, split)
             groups: dict[int, list[int]] = {}
             repeated = np.unique(first[first != np.arange(len(first))])

@@ -14,7 +14,7 @@ from audits.checks._reporting import place, report, rows_count
 from audits.findings import FindingRow, RowEvidence, RowReference, Table
 from audits.licenses import Category, ResolvedLicense, resolve, strictest
 from audits.source import AuditSource
-from audits.text.cells import row_text, texts_of
+from audits.text.cells import row_text, text_lists, texts_of
 from audits.text.excerpts import excerpt
 
 _MAX_GROUPS = 1000
@@ -110,7 +110,7 @@ def _stated(source: AuditSource, split: str) -> _Stated:
     values = source.column(split, column)
     if _is_list(values.type):
         # a list does not say whether it is a choice: the strictest reading
-        parts = [[str(part) for part in cell or () if part] for cell in values.to_pylist()]
+        parts = [[part for part in cell if part] for cell in text_lists(source, split, column)]
         known = {tuple(cell): strictest([resolve(part) for part in cell]) for cell in parts}
         return _Stated(column, ["; ".join(cell) for cell in parts], [known[tuple(cell)] for cell in parts])
     texts = texts_of(source, split, column)

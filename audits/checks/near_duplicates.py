@@ -7,15 +7,14 @@ from functools import partial
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
-from audits.checks.exact_duplicates import duplicate_evidence
+from audits.checks.exact_duplicates import duplicate_evidence, duplicates_of
 from audits.findings import FindingRow
 from audits.source import AuditSource
-from audits.text.cells import row_texts
-from audits.text.duplicates import THRESHOLD, find_duplicates
+from audits.text.duplicates import THRESHOLD
 
 _METHOD = (
-    f"exact Jaccard similarity of word 5-grams >= {THRESHOLD} (5-grams of characters for texts under 5 words "
-    "or in scripts without spaces) with the representative, by an exact join that misses none; rows of DUP001 left out"
+    f"exact Jaccard similarity of word 5-grams >= {THRESHOLD} with the representative, by an exact join that misses none; "
+    "a character of a script without spaces is a word, texts under 5 words go by 5 characters; rows of DUP001 left out"
 )
 _REMEDY = "Read the pairs; then keep each representative and remove its near duplicates (`remove_duplicates`)."
 
@@ -34,7 +33,7 @@ class NearDuplicates:
         """
         for split in source.splits:
             total = source.num_rows(split)
-            found = find_duplicates(row_texts(source, split)).near
+            found = duplicates_of(source, context, split).near
             rows = [
                 FindingRow(split, row, split, kept, score)
                 for row, kept, score in zip(

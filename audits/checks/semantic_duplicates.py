@@ -9,12 +9,11 @@ import numpy as np
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
-from audits.checks.exact_duplicates import duplicate_evidence
+from audits.checks.exact_duplicates import duplicate_evidence, duplicates_of
 from audits.findings import FindingRow
 from audits.nearest import MOST_EXACT, similar_groups, vectors_of
 from audits.source import AuditSource
-from audits.text.cells import row_text, row_texts
-from audits.text.duplicates import find_duplicates
+from audits.text.cells import row_text
 
 _REMEDY = (
     "Read the pairs; then keep each representative and remove those that say no more "
@@ -38,7 +37,7 @@ class SemanticDuplicates:
             return
         threshold = context.semantic_threshold
         for split in source.splits:
-            found = find_duplicates(row_texts(source, split))
+            found = duplicates_of(source, context, split)
             known = found.first != np.arange(len(found.first))
             known[found.near.left] = True
             texts = {row: row_text(source, split, row) for row in np.flatnonzero(~known).tolist()}

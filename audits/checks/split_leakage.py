@@ -24,7 +24,7 @@ class ExactLeakage:
         have a match.
         """
         for split, later in earlier_and_later(source):
-            leaks = exact_leaks(source, split, later)
+            leaks = exact_leaks(source, context, split, later)
             yield from report_leaks(self, source, split, later, leaks, f"equal after normalisation; {RULES}")
 
 
@@ -35,14 +35,13 @@ class NearLeakage:
     needs: tuple[str, ...] = ("texts", "splits")
 
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
-        """As LEAK001, for texts with small edits; the score is their exact similarity.
+        """As LEAK001, for texts with small edits; the score is the exact similarity with the earliest such text.
 
         Rows that LEAK001 lists are left out: they have to go anyway.
         """
         method = f"exact Jaccard similarity of 5-grams >= {THRESHOLD}; rows of LEAK001 left out; {RULES}"
         for split, later in earlier_and_later(source):
-            exact = exact_leaks(source, split, later)
-            leaks = near_leaks(source, split, later, left_out=exact.rows)
+            leaks = near_leaks(source, context, split, later)
             yield from report_leaks(self, source, split, later, leaks, method)
 
 
@@ -65,9 +64,5 @@ class SemanticLeakage:
             f"and LEAK002 left out; {RULES}"
         )
         for split, later in earlier_and_later(source):
-            known = exact_leaks(source, split, later).rows
-            known |= near_leaks(source, split, later, left_out=known).rows
-            leaks = semantic_leaks(
-                source, split, later, left_out=known, encoder=context.encoder, threshold=context.semantic_threshold
-            )
+            leaks = semantic_leaks(source, context, split, later, context.encoder)
             yield from report_leaks(self, source, split, later, leaks, method)

@@ -1,4 +1,4 @@
-"""Cells of an audited table as texts."""
+"""Cells of an audited table as texts; bytes that are no valid UTF-8, lone surrogates among them, become U+FFFD."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def texts_of(source: AuditSource, split: str, column: str) -> list[str | None]:
     values = source.column(split, column)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    cells: list[Any] = values.to_pylist()
+    cells = _values(values)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return cells
     return [_text(value) for value in cells]
@@ -37,12 +37,12 @@ def text_lists(source: AuditSource, split: str, column: str) -> list[list[str | 
     values = source.column(split, column)
     if not pa.types.is_nested(values.type):
         return [[text] for text in texts_of(source, split, column)]
-    return [[None] if texts is None else texts for texts in values.to_pylist()]
+    return [[None] if texts is None else texts for texts in _values(values)]
 
 
 def cell(source: AuditSource, split: str, column: str, row: int) -> str | None:
     """Return one cell as :func:`texts_of` gives it."""
-    return _text(source.column(split, column)[row].as_py())
+    return _text(_value(source.column(split, column)[row]))
 
 
 def row_texts(source: AuditSource, split: str) -> Texts:
@@ -73,11 +73,40 @@ def joined_texts(source: AuditSource, split: str) -> list[str]:
 
 def _strings(source: AuditSource, split: str, column: str) -> pa.ChunkedArray:
     values = source.column(split, column)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return values
     if pa.types.is_dictionary(values.type):
-        return values.cast(pa.large_string())
+        values = values.cast(pa.large_string())
+    if (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) and _is_valid(values):
+        return values
     return pa.chunked_array([pa.array(texts_of(source, split, column), pa.large_string())])
+
+
+def _is_valid(values: pa.ChunkedArray) -> bool:
+    try:
+        for chunk in values.chunks:
+            chunk.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _values(values: pa.ChunkedArray) -> list[Any]:
+    try:
+        found: list[Any] = values.to_pylist()
+    except UnicodeDecodeError:
+        found = [_value(scalar) for scalar in values]
+    return found
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """Return a scalar of Arrow as Python's."""
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        if pa.types.is_dictionary(scalar.type):
+            return _value(scalar.value)
+        if pa.types.is_nested(scalar.type):
+            return [_value(item) for item in scalar.values]
+        return scalar.as_buffer().to_pybytes().decode("utf-8", errors="replace")
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

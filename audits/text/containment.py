@@ -1,7 +1,8 @@
 """Which texts hold parts of given items: benchmarks within training data.
 
 The parts are runs of 13 words, as in Brown et al., "Language models are few-shot learners" (2020), appendix C, or the
-whole item where it is shorter; in scripts written without spaces, runs of 26 characters.
+whole item where it is shorter; runs of 26 units where most of them are characters of scripts written without spaces.
+What a unit is, :mod:`audits.text.shingles` says.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from audits.text.duplicates import mapped
+from audits.text.duplicates import digests, first_rows, mapped
 from audits.text.folding import Batch, Bytes, Int64s, Texts
 from audits.text.jit import Whole, compiled
-from audits.text.shingles import UInt64s, mixed, write_characters, write_words
+from audits.text.shingles import UInt64s, mixed, write_units
 
 WORDS, FEWEST_WORDS = 13, 5
 CHARACTERS, FEWEST_CHARACTERS = 26, 10
+
+_WIDESPREAD, _WIDESPREAD_SHARE = 10, 0.01  # items that may share a run, whichever is more
 
 _STEP = np.uint64(0xD1342543DE82EF95)
 
@@ -30,14 +33,12 @@ class Runs(NamedTuple):
     Attributes:
         keys: hash of the run in each place, 0 where it is free.
         numbers: of the run in each place.
-        word_lengths: lengths of the runs of words, ascending.
-        character_lengths: of those of characters.
+        lengths: of the runs, in units, ascending.
     """
 
     keys: UInt64s
     numbers: Int64s
-    word_lengths: Int64s
-    character_lengths: Int64s
+    lengths: Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +49,40 @@ class Items:
         runs: the distinct runs of all.
         owners: item and run of each pair that belongs together, ``[pairs, 2]``.
         sizes: distinct runs of each item, ``[items]``; 0 for those that are too short to be looked for.
+        widespread: whether a run stands in too many items to tell one from the others: a common prompt, ``[runs]``.
     """
 
     runs: Runs
     owners: Int64s
     sizes: Int64s
+    widespread: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Items:
         """Return the runs of ``texts``."""
-        hashes, owners, words, characters = list[UInt64s](), list[Int64s](), set[int](), set[int]()
-        for raw in Texts.of(texts).raw():
+        hashes, owners, lengths = list[UInt64s](), list[Int64s](), set[int]()
+        given = Texts.of(texts)
+        for raw in given.raw():
             batch = raw.normalised()
             for i in range(len(batch)):
-                found, length, spaced = _runs_of(batch, i)
+                found, length = _runs_of(batch, i)
                 if length:
-                    (words if spaced else characters).add(length)
+                    lengths.add(length)
                     hashes.append(found)
                     owners.append(np.full(len(found), batch.first + i))
         flat = np.concatenate([*hashes, np.empty(0, np.uint64)])
         distinct, numbers = np.unique(flat, return_inverse=True)
         pairs = np.unique(np.stack([np.concatenate([*owners, np.empty(0, np.int64)]), numbers], axis=1), axis=0)
         sizes = np.bincount(pairs[:, 0], minlength=len(texts))
+        # an item that is there twice is one
+        first = first_rows(digests(given))
+        once = pairs[first[pairs[:, 0]] == pairs[:, 0]]
+        most = max(_WIDESPREAD, int(_WIDESPREAD_SHARE * len(np.unique(first))))
+        widespread = np.bincount(once[:, 1], minlength=len(distinct)) > most
         places = 1 << max(4, (2 * len(distinct)).bit_length())
-        runs = Runs(
-            np.zeros(places, np.uint64),
-            np.zeros(places, np.int64),
-            np.asarray(sorted(words), np.int64),
-            np.asarray(sorted(characters), np.int64),
-        )
+        runs = Runs(np.zeros(places, np.uint64), np.zeros(places, np.int64), np.asarray(sorted(lengths), np.int64))
         _fill(distinct, runs)
-        return cls(runs, pairs, sizes)
+        return cls(runs, pairs, sizes, widespread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,13 @@ def held_items(texts: Texts, items: Items, *, most_rows: int) -> Held:
     Args:
         texts: to look into.
         items: to look for.
-        most_rows: a run that stands in more rows is common, boilerplate that says nothing of an item.
+        most_rows: a run that stands in more rows is common, boilerplate that says nothing of an item; so is one that
+            stands in many of the items.
     """
     found = [part for part in mapped(lambda raw: _found(raw.normalised(), items.runs), texts) if len(part)]
     hits = np.unique(np.concatenate([*found, np.empty((0, 2), np.int64)]), axis=0)
     count = int(items.owners[:, 1].max(initial=-1)) + 1
-    telling = np.bincount(hits[:, 1], minlength=count) <= most_rows
+    telling = (np.bincount(hits[:, 1], minlength=count) <= most_rows) & ~items.widespread
     seen = np.zeros(len(items.sizes), np.bool_)
     seen[items.owners[np.isin(items.owners[:, 1], hits[:, 1]), 0]] = True
     hits = hits[telling[hits[:, 1]]]
@@ -130,17 +135,19 @@ def held_items(texts: Texts, items: Items, *, most_rows: int) -> Held:
     return Held(pairs[:, 0], pairs[:, 1], runs, share, seen & (left == 0))
 
 
-def _runs_of(batch: Batch, i: int) -> tuple[UInt64s, int, bool]:
-    """Return the runs of one item, their length (0 where it is too short), and whether they are of words."""
+def _runs_of(batch: Batch, i: int) -> tuple[UInt64s, int]:
+    """Return the distinct runs of one item, and their length (0 where it is too short)."""
     start, end = batch.starts[i], batch.ends[i]
-    units = np.empty(max(int(end - start), 1), np.uint64)
-    count, spaced = _units(batch.data, start, end, units)
-    fewest, most = (FEWEST_WORDS, WORDS) if spaced else (FEWEST_CHARACTERS, CHARACTERS)
+    if start == end:
+        return np.empty(0, np.uint64), 0
+    units = np.empty(int(end - start), np.uint64)
+    count, characters = map(int, write_units(batch.data, start, end, units))
+    fewest, most = (FEWEST_CHARACTERS, CHARACTERS) if 2 * characters > count else (FEWEST_WORDS, WORDS)
     if count < fewest:
-        return np.empty(0, np.uint64), 0, spaced
-    length = min(int(count), most)
-    found = np.asarray([_run(units, k, length) for k in range(int(count) - length + 1)], np.uint64)
-    return np.unique(found), length, spaced
+        return np.empty(0, np.uint64), 0
+    length = min(count, most)
+    runs = np.asarray([_run(units, k, length) for k in range(count - length + 1)], np.uint64)
+    return np.unique(runs), length
 
 
 def _found(batch: Batch, runs: Runs) -> Int64s:
@@ -158,16 +165,6 @@ def _found(batch: Batch, runs: Runs) -> Int64s:
     found = np.concatenate([*parts, np.empty((0, 2), np.int64)])
     found[:, 0] += batch.first
     return found
-
-
-@compiled
-def _units(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> tuple[Whole, bool]:
-    if start == end:
-        return 0, True
-    words, _, unspaced = write_words(data, start, end, out)
-    if unspaced:
-        return write_characters(data, start, end, out), False
-    return np.int64(words), True
 
 
 @compiled
@@ -199,25 +196,19 @@ def _look(
     used = 0
     for row in range(first, len(starts)):
         before = used
-        # a row may hold both kinds: a sentence and its translation
-        for spaced in (True, False):
-            lengths = runs.word_lengths if spaced else runs.character_lengths
-            if len(lengths) == 0 or starts[row] == ends[row]:
-                continue
-            if spaced:
-                count = np.int64(write_words(data, starts[row], ends[row], units)[0])
-            else:
-                count = np.int64(write_characters(data, starts[row], ends[row], units))
-            for length in lengths:
-                for k in range(count - length + 1):
-                    key = _run(units, k, length)
-                    at = (key >> np.uint64(1)) & mask
-                    while runs.keys[at] != 0 and runs.keys[at] != key:
-                        at = (at + np.uint64(1)) & mask
-                    if runs.keys[at] == 0:
-                        continue
-                    if used == len(out):
-                        return row, before
-                    out[used, 0], out[used, 1] = row, runs.numbers[at]
-                    used += 1
+        if starts[row] == ends[row]:
+            continue
+        count = np.int64(write_units(data, starts[row], ends[row], units)[0])
+        for length in runs.lengths:
+            for k in range(count - length + 1):
+                key = _run(units, k, length)
+                at = (key >> np.uint64(1)) & mask
+                while runs.keys[at] != 0 and runs.keys[at] != key:
+                    at = (at + np.uint64(1)) & mask
+                if runs.keys[at] == 0:
+                    continue
+                if used == len(out):
+                    return row, before
+                out[used, 0], out[used, 1] = row, runs.numbers[at]
+                used += 1
     return len(starts), used

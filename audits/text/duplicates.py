@@ -109,8 +109,15 @@ def find_duplicates(texts: Texts, threshold: float = THRESHOLD) -> Duplicates:
     return Duplicates(first, stars(rows, threshold))
 
 
-def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD) -> Pairs:
-    """Return every pair of a text of ``left`` and one of ``right`` that are similar, ordered by left, then right.
+def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD, *, parts: Int64s | None = None) -> Pairs:
+    """Return which texts of ``left`` and ``right`` are similar, ordered by left, then right.
+
+    Args:
+        left: rows.
+        right: rows.
+        threshold: least Jaccard similarity of shingles, in (0, 1].
+        parts: of each text of ``right``, ``[len(right)]``: see :func:`audits.text.set_join.matches`. Every pair by
+            default.
 
     Raises:
         AuditError: the threshold is not in (0, 1].
@@ -125,7 +132,7 @@ def find_matches(left: Texts, right: Texts, threshold: float = THRESHOLD) -> Pai
         for texts in (left, right)
     )
     own, theirs = thinned(threshold, *corpora)
-    return matches(own, theirs, threshold)
+    return matches(own, theirs, threshold, None if parts is None else parts[theirs.rows])
 
 
 def _check(threshold: float) -> None:

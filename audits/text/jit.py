@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numba
 import numpy as np
-from numba import njit
 
 Whole = int | np.integer[Any]
 """A whole number within a compiled function, where numbers of Python and of NumPy are the same."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+_SOURCES = Path(__file__).parent
+
 
 def compiled(function: Function) -> Function:
     """Compile ``function`` on its first call; it holds no lock while it runs, so that threads work side by side."""
     try:
-        return cast("Function", njit(nogil=True, cache=True)(function))
+        with _cached_beside_sources():
+            return cast("Function", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:
         # neither the sources nor the home can be written to: compiled anew by each process
-        return cast("Function", njit(nogil=True)(function))
+        return cast("Function", numba.njit(nogil=True)(function))
+
+
+@contextmanager
+def _cached_beside_sources() -> Iterator[None]:
+    """Keep machine code in a folder that belongs to these very sources.
+
+    Numba looks for changes in the file of the function itself only, and a compiled function holds the code of those
+    that it calls, which stand in other files of this folder.
+    """
+    folder, before = _folder(), numba.config.CACHE_DIR
+    if folder:
+        numba.config.CACHE_DIR = folder
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def _folder() -> str:
+    """Return the folder for machine code, or "" where there is none: numba then takes one of its own."""
+    state = hashlib.sha256()
+    for path in sorted(_SOURCES.glob("*.py")):
+        state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    folder = _SOURCES / "__pycache__" / f"compiled-{state.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError:
+        return ""

@@ -71,7 +71,8 @@ class Seen:
     def for_shingles(cls, count: int, *, tables: int = 1) -> Seen:
         """Return an empty table for about ``count`` shingles, one of ``tables`` that exist at once."""
         wanted = max(_LEAST_BYTES, count * _SLOTS_PER_SHINGLE // 4)
-        return cls(1 << min(wanted - 1, _MOST_BYTES // tables - 1).bit_length())
+        most = 1 << (_MOST_BYTES // tables).bit_length() - 1  # all of them together keep to the bound
+        return cls(min(1 << (wanted - 1).bit_length(), most))
 
     @classmethod
     def for_texts(cls, nbytes: int, *, tables: int = 1) -> Seen:

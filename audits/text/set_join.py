@@ -53,22 +53,49 @@ def stars(sets: Survivors, threshold: float) -> Pairs:
     return Pairs(sets.rows[left], sets.rows[partner[left]], score[left])
 
 
-def matches(left: Survivors, right: Survivors, threshold: float) -> Pairs:
-    """Return every pair of a set of ``left`` and one of ``right`` that are similar, ordered by left, then right."""
+def matches(left: Survivors, right: Survivors, threshold: float, parts: Int64s | None = None) -> Pairs:
+    """Return which sets of ``left`` and ``right`` are similar, ordered by left, then right.
+
+    Args:
+        left: sets.
+        right: sets.
+        threshold: least Jaccard similarity.
+        parts: of each set of ``right``, ``[len(right)]``. Given them, of every left set and part the earliest similar
+            one is returned, and further pairs only until every right set that is similar to any stands in one: no more
+            comparisons than that needs, where all are similar to all. Without them every pair.
+    """
+    parts = np.arange(len(right)) if parts is None else parts
     of_left, of_right = _ranked(left, right)
     index = _Index.sized(right, threshold)
     _index_all(of_right, right.offsets, threshold, index)
-    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))]
+    state = _Progress(parts, np.full(int(parts.max(initial=-1)) + 1, -1, np.int64), np.zeros(len(right), np.bool_))
+    columns = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))]
     first, room = 0, _ROOM
     while first < len(left):
         a, b, score = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64)
-        stop, count = _matches(of_left, left.offsets, of_right, right.offsets, threshold, index, first, a, b, score)
+        stop, count = _matches(
+            of_left, left.offsets, of_right, right.offsets, threshold, index, state, first, a, b, score
+        )
         if stop == first:
             room *= 2  # one text with more candidates than there is room for
-        parts.append((a[:count].copy(), b[:count].copy(), score[:count].copy()))
+        columns.append((a[:count].copy(), b[:count].copy(), score[:count].copy()))
         first = stop
-    a, b, score = (np.concatenate(column) for column in zip(*parts, strict=True))
+    a, b, score = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Pairs(left.rows[a], right.rows[b], score)
+
+
+class _Progress(NamedTuple):
+    """What has been matched so far.
+
+    Attributes:
+        parts: of the right sets.
+        last: left set that was matched last in each part.
+        reached: whether each right set has a match.
+    """
+
+    parts: Int64s
+    last: Int64s
+    reached: npt.NDArray[np.bool_]
 
 
 def _ranked(*corpora: Survivors) -> list[UInt64s]:
@@ -256,6 +283,7 @@ def _matches(
     right_offsets: Int64s,
     threshold: float,
     index: _Index,
+    state: _Progress,
     first: int,
     left: Int64s,
     right: Int64s,
@@ -271,8 +299,12 @@ def _matches(
         if used + near > len(left):
             return row, used
         for other in np.sort(found[:near]):
+            part = state.parts[other]
+            if state.last[part] == row and state.reached[other]:
+                continue
             similarity = _similarity(own, rights[right_offsets[other] : right_offsets[other + 1]], threshold)
             if similarity > 0.0:
                 left[used], right[used], score[used] = row, other, similarity
                 used += 1
+                state.last[part], state.reached[other] = row, True
     return len(left_offsets) - 1, used

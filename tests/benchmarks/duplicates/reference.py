@@ -12,6 +12,9 @@ from scipy import sparse
 from audits.text.normalise import normalise
 
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]+")
+_UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
 
 
 class EveryPair:
@@ -60,7 +63,10 @@ class EveryPair:
 
 
 def _runs(text: str) -> frozenset[object]:
-    words = _WORD.findall(text)
-    if len(words) >= 5 and sum(len(word.encode()) for word in words) <= 24 * len(words):
-        return frozenset(zip(*(words[i:] for i in range(5)), strict=False))
+    units = list[str]()
+    for word in _WORD.findall(text):
+        for part in _UNSPACED.split(word):
+            units += part if len(part) > 64 else filter(None, [part])
+    if len(units) >= 5:
+        return frozenset(zip(*(units[i:] for i in range(5)), strict=False))
     return frozenset(text[i : i + 5] for i in range(max(len(text) - 4, 1))) if text else frozenset()
