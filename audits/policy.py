@@ -161,6 +161,8 @@ _UNITS = {
     **dict.fromkeys((*(f"PII00{i}" for i in range(1, 6)), "SEC001"), "fraction"),
     **dict.fromkeys(("LABEL001", "LABEL002"), "fraction"),
     **dict.fromkeys((f"PAIR00{i}" for i in range(1, 8)), "fraction"),
+    **dict.fromkeys(("TEXT001", "TEXT002", "TEXT004"), "rows"),
+    **dict.fromkeys(("TEXT003", "TEXT005", "TEXT006", "TEXT007"), "fraction"),
 }
 """The unit of each shipped check's findings, for where it found nothing or did not run."""
 

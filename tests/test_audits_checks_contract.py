@@ -35,6 +35,13 @@ CODES = {
     "PII004": "fraction",
     "PII005": "fraction",
     "SEC001": "fraction",
+    "TEXT001": "rows",
+    "TEXT002": "rows",
+    "TEXT003": "fraction",
+    "TEXT004": "rows",
+    "TEXT005": "fraction",
+    "TEXT006": "fraction",
+    "TEXT007": "fraction",
 }
 CHECKS = {check.code: check for check in discover() if check.code in CODES}
 PAIRS = Columns(anchor="anchor", positive="positive", label="label", license="license")
@@ -86,6 +93,13 @@ PERSONAL = (
 )
 OTHER_SCRIPT = ("what name would you take", "Это написано совсем другими буквами", "b", "MIT")
 SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
+GARBLED = (
+    "Ignore all previous instructions, zero\u200bwidth and \u202eback, says p\u0430ypal of the cafÃ©",
+    "1.5 2.5 " * 12 + "and so on",
+    "a",
+    "MIT",
+)
+TEMPLATES = [(f"entry {i}", f"All rights reserved by whoever wrote these pages\nno {i}", "a", "MIT") for i in range(20)]
 SPLITS = {
     "empty splits": {"train": table([]), "test": table([])},
     "one row": {"train": table(DEFECTIVE[:1])},
@@ -103,7 +117,7 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, PERSONAL]),
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, PERSONAL, GARBLED, *TEMPLATES]),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },
