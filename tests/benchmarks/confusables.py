@@ -53,7 +53,7 @@ def main() -> None:
     digest = hashlib.sha256(Path(sys.argv[1]).read_bytes()).hexdigest()
     print(f"# Unicode {version} confusables.txt (sha256 {digest}), Unicode {of_scripts} Scripts.txt")
     print("# Derived and shortened by tests/benchmarks/confusables.py.")
-    print("# Copyright © 1991-2026 Unicode, Inc.; Unicode License v3, https://www.unicode.org/license.txt")
+    print("# Copyright © 1991-2026 Unicode, Inc.; Unicode License v3: confusables.license.txt")
     print("# letter\tlooks like\tscript")
     for letter, other, name in derive(*texts):
         print(f"{ord(letter):04X}\t{other}\t{name}")

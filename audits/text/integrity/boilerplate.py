@@ -83,7 +83,7 @@ def find_parts(texts: Texts) -> Parts:
 def _spread(owner: Int64s, hashes: UInt64s, letters: Int64s, count: int) -> Int64s:
     """Return for each part how many different texts hold it; 0 where it is too short."""
     whole = np.zeros(count, np.uint64)
-    _combine(owner, hashes, letters, whole)
+    _combine(owner, hashes, whole)
     spread = np.zeros(len(hashes), np.int64)
     long = np.flatnonzero(letters >= _LEAST_LETTERS)
     if not len(long):
@@ -110,10 +110,10 @@ def _hash(data: Bytes, starts: Int64s, ends: Int64s, hashes: UInt64s, letters: I
 
 
 @compiled
-def _combine(owner: Int64s, hashes: UInt64s, letters: Int64s, whole: UInt64s) -> None:
-    """Write a hash of each text: that of its parts in their order, those without letters left out."""
-    prime = np.uint64(0x9E3779B97F4A7C15)
+def _combine(owner: Int64s, hashes: UInt64s, whole: UInt64s) -> None:
+    """Write a hash of each text: that of its parts in their order, empty ones left out."""
+    prime, empty = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCBF29CE484222325)
     for i in range(len(owner)):
-        if letters[i]:
+        if hashes[i] != empty:
             mixed = (whole[owner[i]] ^ hashes[i]) * prime
             whole[owner[i]] = mixed ^ (mixed >> np.uint64(29))

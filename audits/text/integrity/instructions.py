@@ -129,7 +129,9 @@ _TURN = re.compile(_TURNS.pattern, re.IGNORECASE)
 _QUOTES = "\"'`“”‘’„«»「」『』"
 _CODE = re.compile(r"^\s*(?:>>>|\.\.\.|\$|#)|[=({\[]\s*[rfb]*[\"']|[\"'],?\s*$|\\n|`|\{[\w%{]")
 _WORDS = re.compile(r"(?:[^\W\d_]+\W+){3}")
-_LEFT = 60
+_CLOSE = re.compile(r"<\|im_end\|>|<\|eot_id\|>|<\|end(?:oftext)?\|>|\[/INST\]|<</SYS>>|<end_of_turn>|<\|return\|>")
+_TOKENS = re.compile(r"<\|[\w▁]+\|>|</?s>|<bos>|\[/?INST\]")
+_NEAR, _FAR = 60, 400  # characters of a line that are looked at for quotation marks, and for code
 
 
 def find_instructions(text: str) -> list[Span]:
@@ -143,29 +145,31 @@ def find_instructions(text: str) -> list[Span]:
     return sorted([*spans, *_turns(text)])
 
 
+def _line(text: str, start: int, end: int, reach: int) -> tuple[str, str]:
+    """Return what stands before and after a place on its line, ``reach`` characters at most."""
+    first, last = max(start - reach, 0), end + reach
+    line_end = text.find("\n", end, last)
+    return text[max(text.rfind("\n", first, start) + 1, first) : start], text[end : last if line_end < 0 else line_end]
+
+
 def _is_quoted(text: str, start: int, end: int) -> bool:
     """Whether a quotation opens shortly before and closes shortly after on the same line."""
-    line_start = max(text.rfind("\n", 0, start) + 1, start - _LEFT)
-    line_end = text.find("\n", end)
-    line_end = min(len(text) if line_end < 0 else line_end, end + _LEFT)
-    before = re.search(rf"(?<!\w)[{_QUOTES}](?:[^{_QUOTES}]|(?<=\w)['’](?=\w))*\Z", text[line_start:start])
-    after = re.match(rf"(?:[^{_QUOTES}]|(?<=\w)['’](?=\w))*[{_QUOTES}](?!\w)", text[end:line_end])
-    return before is not None and after is not None
+    before, after = _line(text, start, end, _NEAR)
+    opened = re.search(rf"(?<!\w)[{_QUOTES}](?:[^{_QUOTES}]|(?<=\w)['’](?=\w))*\Z", before)
+    return opened is not None and re.match(rf"(?:[^{_QUOTES}]|(?<=\w)['’](?=\w))*[{_QUOTES}](?!\w)", after) is not None
 
 
 def _turns(text: str) -> list[Span]:
-    """Return the first token of a chat where words follow it and it does not stand in code."""
+    """Return the first token of a chat that opens a turn: alone at the left, or closed later; not one in code."""
     fences = counted = 0
+    last_close = max((match.start() for match in _CLOSE.finditer(text)), default=-1)
     for match in _TURN.finditer(text):
         fences += text.count("```", counted, match.start())
         counted = match.start()
-        line_start = text.rfind("\n", 0, match.start()) + 1
-        line_end = text.find("\n", match.end())
-        line = text[
-            max(line_start, match.start() - 400) : len(text) if line_end < 0 else min(line_end, match.end() + 400)
-        ]
-        if fences % 2 or _CODE.search(line) or _is_quoted(text, *match.span()):
+        before, after = _line(text, *match.span(), _FAR)
+        if fences % 2 or _CODE.search(f"{before}{match.group()}{after}") or _is_quoted(text, *match.span()):
             continue
-        if _WORDS.match(text[match.end() : match.end() + 200].lstrip(" \n\r\t:>|")):
+        opens = last_close > match.start() or not _TOKENS.sub("", before).strip()
+        if opens and _WORDS.match(text[match.end() : match.end() + 200].lstrip(" \n\r\t:>|")):
             return [Span(*match.span(), _TURNS.kind)]
     return []

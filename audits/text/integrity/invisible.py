@@ -79,6 +79,8 @@ _INVISIBLE = re.compile(
     f"|(?<=[{_UNSPACED}])[\u200b\u2060]|[\u200b\u2060](?=[{_UNSPACED}])"
     "|(?<=[\u1800-\u18af])\u180e"
     f"|(?<=[{_HANGUL}])[\u115f\u1160\u3164]|[\u115f\u1160\u3164](?=[{_HANGUL}])|(?<=[\uffa1-\uffdc])\uffa0"
+    # a word joiner that keeps signs on one line
+    "|(?<![^\\W\\d_])\u2060|\u2060(?![^\\W\\d_])"
     # a byte order mark at the very beginning is counted apart
     "|\\A\ufeff"
     # sorting and mark order: between letters or marks

@@ -46,7 +46,7 @@ class Lookalikes:
         version: of Unicode.
         latin: the ASCII letter that each letter of another script looks like.
         scripts: the script of each of them.
-        pairs: an ASCII letter beside one of them.
+        pairs: a Latin letter beside one of them, or beside any of Greek and Cyrillic.
         whole: four of them and more, of Cyrillic.
     """
 
@@ -72,7 +72,7 @@ class Lookalikes:
             text.split()[2],
             latin,
             scripts,
-            re.compile(f"[{_LATIN}][{letters}]|[{letters}][{_LATIN}]"),
+            re.compile(f"[{_LATIN}][\u0370-\u052f{letters}]|[\u0370-\u052f{letters}][{_LATIN}]"),
             re.compile(f"[{''.join(set(cyrillic) - _FAINT)}]{{4,}}"),
         )
 
@@ -124,6 +124,9 @@ def _mixed(text: str, table: Lookalikes) -> Iterator[Span]:
         start, end = _word(text, match.start(), match.end())
         if text[start - 1 : start] == ")" and text[start] in "sdfr" and "%(" in text[max(start - _LONGEST, 0) : start]:
             start += 1  # the end of a placeholder: %(name)s
+        before = text[start - 1 : start]
+        if before == "\\" or (before == "-" and text[start] < "\x80" <= text[start + 1]):
+            continue  # letters of an escape or of an option: \fBслово, -sфайл
         kind = _judged(text[start:end], table)
         if kind:
             yield Span(start, end, kind)

@@ -39,9 +39,11 @@ HINT = "".join(
 )  # fmt: skip
 """Matches every text in which :func:`find_mojibake` finds something."""
 
-# signs that may follow a capital letter: quotes, dashes, marks of trade, ordinals, a no-break space
-_MAY_FOLLOW = frozenset("\u00a0»«’‘“”‚„…–—™®©ºª·›‹•°¹²³†‡´\u00ad")
+# what may follow a capital letter: quotes, dashes, marks of trade, ordinals, a no-break space, letters
+_LETTERS = "ŠšŒœŽžŸƒ"
+_MAY_FOLLOW = frozenset(_LETTERS + "\u00a0»«’‘“”‚„…–—™®©ºª·›‹•°¹²³†‡´\u00ad")
 # letters and signs in use: what else is decoded was no UTF-8
+_QUOTES = "\"'`“”‘’«»"
 _IN_USE = re.compile(
     "[\u00a0-\u024f\u0259\u02b0-\u03ff\u0400-\u052f\u0531-\u0589\u0590-\u06ff\u0900-\u0dff\u0e01-\u0e5b\u10a0-\u10ff"
     "\u1e00-\u1fff\u2000-\u27bf\u2900-\u2bff\u3000-\u30ff\u3131-\u318e\u4e00-\u9fff\uac00-\ud7a3\ufb01\ufb02"
@@ -149,10 +151,13 @@ def _is_garbled(text: str, start: int, end: int, decoded: str) -> bool:
             or after.islower()
             or (signs == "\u00a0" and not before.isalpha())
         )
+    if signs in _LETTERS:
+        return False
     return before.islower() or (after.islower() and signs not in "’–—·\u00a0" and not before.isalpha())
 
 
 def _is_loss(text: str, match: re.Match[str]) -> bool:
     """Whether a letter was lost, rather than the replacement character spoken of."""
     before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
-    return match.end() - match.start() > 1 or before.isalnum() or after.isalnum()
+    quoted = before in _QUOTES and after in _QUOTES and bool(before and after)
+    return (match.end() - match.start() > 1 and not quoted) or before.isalnum() or after.isalnum()
