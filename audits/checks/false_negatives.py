@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
@@ -17,6 +18,7 @@ from audits.text.duplicates import digests, first_rows
 from audits.text.excerpts import excerpt
 from audits.text.folding import Int64s
 from audits.text.set_join import Pairs
+from audits.text.shingles import UInt64s
 
 
 class FalseNegatives:
@@ -41,6 +43,9 @@ class FalseNegatives:
             texts, row_of = each_text(source, split, positive)
             marks = digests(texts)
             filled = np.flatnonzero(marks.any(axis=1) & np.isin(row_of, _with_text(source, split, anchor)))
+            same_as = _first_equal_rows(source, split, anchor, marks)
+            # rows that are equal have equal answers: one of them is looked at
+            filled = filled[same_as[row_of[filled]] == row_of[filled]]
             total = source.num_rows(split)
             rows: dict[int, tuple[float, int]] = {}
             nearer = 0
@@ -53,13 +58,15 @@ class FalseNegatives:
                 positives = unit(vectors_of(context.encoder, answers))
                 own = np.full(len(asked), -1.0, np.float32)
                 np.maximum.at(own, each, np.einsum("nd,nd->n", anchors[each], positives))
-                nearer = int(nearer_than(anchors, positives, own, (each, text_of)).sum())
+                is_nearer = nearer_than(anchors, positives, own, (each, text_of))
+                nearer = int(np.isin(same_as, asked[is_nearer]).sum())
                 best = _Best(len(asked))
                 for i, j in similar_blocks(positives, positives, context.semantic_threshold):
                     as_near = np.einsum("nd,nd->n", anchors[each[i]], positives[j]) >= own[each[i]]
                     keep = as_near & (own_row[i] != own_row[j]) & (text_of[i] != text_of[j])
                     best.take(each[i[keep]], scored(positives, positives, i[keep], j[keep]))
-                rows = {int(asked[k]): (float(best.score[k]), int(own_row[best.right[k]])) for k in best.found()}
+                found = {int(asked[k]): (float(best.score[k]), int(own_row[best.right[k]])) for k in best.found()}
+                rows = {i: found[first] for i, first in enumerate(same_as.tolist()) if first in found}
             method = (
                 f"by {context.encoder.name}: a positive of another row as near to the anchor as the own one, and of a "
                 f"cosine >= {context.semantic_threshold:g} with it; equal texts left to PAIR002"
@@ -98,6 +105,18 @@ class _Best:
     def found(self) -> list[int]:
         """Return the asked rows that have one."""
         return np.flatnonzero(self.right >= 0).tolist()
+
+
+def _first_equal_rows(source: AuditSource, split: str, anchor: str, positives: UInt64s) -> Int64s:
+    """Return of each row the first with the same anchor and positive; rows with lists are taken for different."""
+    total = source.num_rows(split)
+    if pa.types.is_nested(source.column(split, source.columns.positive or "").type):
+        return np.arange(total)
+    anchors = digests(each_text(source, split, anchor)[0])
+    _, first, each = np.unique(
+        first_rows(anchors) * total + first_rows(positives), return_index=True, return_inverse=True
+    )
+    return np.asarray(first[each], np.int64)
 
 
 def _with_text(source: AuditSource, split: str, column: str) -> Int64s:

@@ -110,7 +110,7 @@ def _stated(source: AuditSource, split: str) -> _Stated:
     values = source.column(split, column)
     if _is_list(values.type):
         # a list does not say whether it is a choice: the strictest reading
-        parts = [[part for part in cell if part] for cell in text_lists(source, split, column)]
+        parts = [[str(part) for part in cell if part] for cell in text_lists(source, split, column)]
         known = {tuple(cell): strictest([resolve(part) for part in cell]) for cell in parts}
         return _Stated(column, ["; ".join(cell) for cell in parts], [known[tuple(cell)] for cell in parts])
     texts = texts_of(source, split, column)

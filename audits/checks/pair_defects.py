@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from audits.checks import Check, CheckContext, Observation
 from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, RowEvidence, RowReference
@@ -143,12 +145,10 @@ class DegenerateTexts:
         for split in source.splits:
             for column in source.texts(split):
                 texts = texts_of(source, split, column)
-                # a list of hard negatives may be empty, one of positives may not
-                least = _MIN_WORDS if column in source.columns.negatives else 0
                 rows = [
                     FindingRow(split, i, None, None, float(words))
-                    for i, cell in enumerate(text_lists(source, split, column))
-                    if (words := min((count_words(t or "", _MIN_WORDS) for t in cell), default=least)) < _MIN_WORDS
+                    for i, words in enumerate(_fewest_words(source, split, column))
+                    if words < _MIN_WORDS
                 ]
 
                 yield report(
@@ -210,6 +210,16 @@ class TruncatedTexts:
                     evidence=partial(_cell, column=column, texts=texts),
                     sample=sorted(rows, key=lambda row: (-(row.score or 0), row.row)),
                 )
+
+
+def _fewest_words(source: AuditSource, split: str, column: str) -> list[int]:
+    """Return the number of words of each cell, of a list that of its shortest text, counted up to two."""
+    if not pa.types.is_nested(source.column(split, column).type):
+        return [count_words(text, _MIN_WORDS) if text else 0 for text in texts_of(source, split, column)]
+    # a list of hard negatives may be empty, one of positives may not
+    least = _MIN_WORDS if column in source.columns.negatives else 0
+    cells = text_lists(source, split, column)
+    return [min((count_words(text or "", _MIN_WORDS) for text in cell), default=least) for cell in cells]
 
 
 def _sides(source: AuditSource, split: str) -> tuple[list[str | None], list[list[str | None]]]:

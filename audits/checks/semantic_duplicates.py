@@ -13,7 +13,7 @@ from audits.checks.exact_duplicates import duplicate_evidence, duplicates_of
 from audits.findings import FindingRow
 from audits.nearest import MOST_EXACT, similar_groups, vectors_of
 from audits.source import AuditSource
-from audits.text.cells import row_text
+from audits.text.cells import joined_texts
 
 _REMEDY = (
     "Read the pairs; then keep each representative and remove those that say no more "
@@ -40,7 +40,8 @@ class SemanticDuplicates:
             found = duplicates_of(source, context, split)
             known = found.first != np.arange(len(found.first))
             known[found.near.left] = True
-            texts = {row: row_text(source, split, row) for row in np.flatnonzero(~known).tolist()}
+            every = joined_texts(source, split)
+            texts = {row: every[row] for row in np.flatnonzero(~known).tolist()}
             chosen = np.asarray([row for row, text in texts.items() if text.strip()], np.int64)
             rows = []
             if len(chosen):

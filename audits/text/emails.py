@@ -97,7 +97,11 @@ def mask_address(address: str) -> str:
 
 def mask_addresses(text: str) -> str:
     """Return ``text`` with everything that looks like an address masked, reserved domains included."""
-    return _ANY.sub(lambda match: mask_address(match.group()), text) if "@" in text else text
+    previous = ""
+    while "@" in text and text != previous:
+        # the domain of one address can be the local part of the next
+        previous, text = text, _ANY.sub(lambda match: mask_address(match.group()), text)
+    return text
 
 
 def _in_url(before: str) -> bool:

@@ -43,8 +43,9 @@ def excerpt(text: str | None, limit: int = LIMIT) -> str:
 
 
 def mask(text: str) -> str:
-    """Return ``text`` with e-mail addresses, personal data and secrets masked."""
+    """Return ``text`` with e-mail addresses, personal data and secrets masked, wherever else in it they stand too."""
     for detector in DETECTORS:
-        for match in reversed(list(detector.find(text))):
-            text = f"{text[: match.start]}[{match.kind}]{text[match.end :]}"
+        found = {text[match.start : match.end]: match.kind for match in detector.find(text)}
+        for value in sorted(found, key=len, reverse=True):
+            text = text.replace(value, f"[{found[value]}]")
     return mask_addresses(text)
