@@ -75,7 +75,7 @@ class RepetitiveTexts:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """A text that says one thing over and over, a table of numbers or a block of base64 teaches nothing.
 
-        Counted are texts of 20 words with 60 % in runs of five words that stood before, and texts of 40 characters of
+        Counted are texts of 20 words with 60 % in runs of five words that stood before, and texts of 80 characters of
         which half are one character in a row, half are encoded data, or less than a fifth are letters. Texts of one
         word are left to PAIR003. The score is that share.
         """

@@ -222,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.text_integrity", description=__doc__)
     parser.add_argument("--django", type=Path, required=True, help="a wheel of Django, for its translations")
+    parser.add_argument("--orders", type=Path, help="JSON list of prompts that attack models; half is taken")
     parser.add_argument("--data", type=Path, help="parquet file, to count what is found in real text, and to time")
     parser.add_argument("--column", default="text", help="its column of texts")
     parser.add_argument("--rows", type=int, default=50_000, help="rows to time")
@@ -239,6 +240,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "characters": measure_characters(plain[:2000], rng),
         "mojibake": measure_mojibake(texts),
     }
+    if options.orders is not None:
+        # the phrases were written with the others in sight
+        prompts = json.loads(options.orders.read_text(encoding="utf-8"))[1::2]
+        found = sum(bool(instructions.find_instructions(prompt)) for prompt in prompts)
+        result["orders"] = {"planted": len(prompts), "recall": found / len(prompts)}
     if options.data is not None:
         result["data"] = measure_data(options.data, options.column, options.rows)
     result |= {
@@ -280,6 +286,11 @@ def _markdown(result: dict[str, Any]) -> str:
     total = sum(row["planted"] for row in repaired)
     share = sum(row["planted"] * row["repaired"] for row in repaired) / total
     lines += ["", f"- Of all garbled texts {share:.1%} are turned back into what they were, character by character."]
+    if "orders" in result:
+        lines.append(
+            f"- TEXT004: of {result['orders']['planted']:,} prompts collected in the wild, which mostly ask for a role "
+            f"to be played and seldom for instructions to be ignored, {result['orders']['recall']:.1%} are found."
+        )
     if "data" in result:
         lines += ["", "| check | rows of real data | found | seconds for 50,000 rows |", f"|{' --- |' * 4}"]
         lines += [

@@ -44,6 +44,11 @@ _PHRASES = (
         r"you\s+(?:got|received|were\s+given|have\s+been\s+given|have)\b"
         r"|\b(?:ignore|disregard|forget)\s+(?:all|everything)\s+(?:of\s+)?(?:(?:that\s+)?you\s+(?:were|have been)"
         r"\s+(?:told|instructed)|your\s+(?:instructions|training|rules|guidelines|programming))\b"
+        r"|\b(?:ignore|disregard|forget|override|bypass|disable|abandon|stop\s+following)\s+(?:all\s+(?:of\s+)?)?your\s+"
+        r"(?:(?:safety|content|ethical|moral|previous|prior|original)\s+(?:guideline|filter|rule|measure|restriction|"
+        r"polic(?:y|ie)|training|instruction|task)s?|instructions|guidelines|programming|system\s+prompt)\b"
+        r"|\bno\s+longer\s+bound\s+by\s+(?:your|the|any)\s+(?:training|guidelines|rules|instructions|restrictions)\b"
+        r"|\bfollow\s+these\s+new\s+instructions\b"
         rf"|\b(?:new|updated|real|actual)\s+(?:system\s+)?instructions?\s*:\s*(?:you|ignore|from now|do|reply|respond|"
         r"output|print|say)\b",
     ),
@@ -73,6 +78,10 @@ _PHRASES = (
         r"\byou(?:'re|\s+are)\s+(?:now\s+)?(?:going|about)\s+to\s+(?:act\s+as|pretend\b|play\s+the\s+(?:role|character)|immerse\s+"
         r"yourself|role-?play|simulate\s+the)"
         r"|\b(?:hello|hi|hey|dear),?\s+(?:chat\s?gpt|gpt-?\d|claude|gemini)\b"
+        r"|\b(?:act|respond|reply|answer|role-?play|pretend|simulate|behave)\b[^.\n]{0,30}\b(?:ai|llm|chat\s?bot|assistant|"
+        r"language\s+model)\b[^.\n]{0,40}\b(?:no|without|freed?|any)\b[^.\n]{0,20}(?:restriction|guideline|filter|constraint|"
+        r"safety|ethic)"
+        r"|\byou\s+are\s+no\s+longer\s+an?\s+(?:helpful\s+)?(?:assistant|ai|chat\s?bot|language\s+model)\b"
         r"|\b(?:broken|break)\s+free\s+(?:of|from)\s+the\s+(?:typical\s+)?(?:confines|limits|restrictions)\s+of\s+a[il]\b"
         r"|\bdo(?:es)?\s+not\s+have\s+to\s+(?:abide\s+by|follow)\s+the\s+(?:rules|restrictions|filters)\b"
         r"|\bchat\s?gpt\s+(?:with|in)\s+(?:dan|developer|jailbreak)\s+mode\b|\bstay\s+a\s+dan\b"
@@ -93,6 +102,11 @@ _PHRASES = (
         r"(?:(?:full|entire|complete|hidden|secret|exact|initial|original|own)\s+){0,2}system\s+(?:prompt|message|instructions)\b"
         r"|\b(?:reveal|leak|disclose|print|repeat)\s+your\s+(?:(?:full|entire|hidden|secret|initial|original)\s+)*"
         r"(?:instructions|prompt|guidelines)\b"
+        r"|\b(?:show|tell|repeat|output|print|display|reveal|give|encode|translate|write|copy)\b[^.\n]{0,30}\byour\s+"
+        r"(?:(?:exact|full|entire|complete|hidden|secret)\s+)?(?:system\s+(?:prompt|message|instructions)|(?:initial|original|"
+        r"starting|hidden|secret)\s+(?:instructions|prompt|configuration))\b"
+        r"|\bwhat\s+(?:is|are|was|were)\s+your\s+(?:system\s+prompt|(?:initial|original|hidden|secret)\s+instructions)\b"
+        r"|\b(?:repeat|output|tell\s+me|show\s+me|print|reveal)\b[^.\n]{0,20}\binstructions\s+you\s+(?:were\s+given|received|got)\b"
         r"|\brepeat\s+(?:everything|all\s+(?:of\s+)?the\s+(?:text|words)|the\s+(?:text|words))\s+above\b"
         r"|\b(?:send|forward|post|upload|exfiltrate|e?-?mail|transmit)\s+(?:me\s+)?(?:all\s+)?(?:(?:of\s+)?(?:the|your|this|their|any)\s+)?"
         r"(?:user'?s?\s+|entire\s+|full\s+)*(?:conversation|chat)(?:\s+(?:history|log|transcript))?\s+to\s+\S",
@@ -105,6 +119,7 @@ _PHRASES = (
         r"(?:\s*:|\s+(?:reading|reviewing|processing|parsing|summari[sz]ing)\b)"
         rf"|\b{_MODEL}\s+(?:that|who|which)?\s*(?:reads?|reading|process(?:es|ing)|summari[sz](?:es?|ing)|review(?:s|ing))"
         r"\s+this\b"
+        rf"|\battention,?\s+(?:all\s+|the\s+)?(?:ai|llm)\s+(?:assistant|agent|model|reviewer)s?\b"
         r"|\bdo\s+not\s+(?:tell|inform|alert|mention\s+(?:this|it|that)\s+to)\s+the\s+user\b"
         r"|\bgive\s+(?:only\s+)?a\s+positive\s+review\b|\bdo\s+not\s+highlight\s+any\s+negatives\b",
     ),

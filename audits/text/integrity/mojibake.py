@@ -40,7 +40,7 @@ HINT = "".join(
 """Matches every text in which :func:`find_mojibake` finds something."""
 
 # what may follow a capital letter: quotes, dashes, marks of trade, ordinals, a no-break space, letters
-_LETTERS = "ŠšŒœŽžŸƒ"
+_LETTERS = "ŠšŒœŽž"
 _MAY_FOLLOW = frozenset(_LETTERS + "\u00a0»«’‘“”‚„…–—™®©ºª·›‹•°¹²³†‡´\u00ad")
 # letters and signs in use: what else is decoded was no UTF-8
 _QUOTES = "\"'`“”‘’«»"

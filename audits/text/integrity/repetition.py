@@ -30,7 +30,7 @@ LETTERS = 0.2
 ENCODED = 0.5
 """Share of the text in strings of 40 and more characters that mix letters and digits."""
 
-LEAST_CHARACTERS = 40
+LEAST_CHARACTERS = 80
 """Characters, blanks left out, of a text whose kind is asked for."""
 
 _GRAM = 5
