@@ -9,12 +9,14 @@ import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from audits.records import Record, transient, volatile
 
 SCHEMA_VERSION = 1
 MAX_EVIDENCE = 20
+_LINES = 10_000  # that are hashed at once
 
 Status = Literal["ran", "skipped", "errored"]
 Cell = str | int | float | None
@@ -25,7 +27,8 @@ class DatasetRef(Record):
     """One split of the data that was read.
 
     ``fingerprint`` is ``sha256:<hex>`` over schema and values in row order, over all columns,
-    independent of path, chunking and cache. ``revision`` is a commit of the Hub or None.
+    independent of path, chunking and cache. ``revision`` is a commit of the Hub or None. ``unread_rows`` were not
+    looked at, where only some were read; None where nobody knows how many there are.
     """
 
     repo_id: str | None = None
@@ -34,6 +37,7 @@ class DatasetRef(Record):
     revision: str | None = None
     fingerprint: str
     num_rows: int
+    unread_rows: int | None = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +151,15 @@ class FindingRows:
     def digest(self) -> str:
         """``sha256:<hex>`` over the rows; scores are rounded to 1e-6, as they are shown."""
         state = hashlib.sha256()
-        for item in self:
-            score = "" if item.score is None else f"{item.score:.6f}"
-            state.update(f"{item.split}\t{item.row}\t{item.other_split}\t{item.other_row}\t{score}\n".encode())
+        names = (*self.splits, None)  # the last is that of -1
+        lines: Iterator[str] = (
+            f"{self.split}\t{row}\t{names[split]}\t{other if other >= 0 else None}\t"
+            f"{'' if score != score else format(score, '.6f')}\n"
+            for row, split, other, score in zip(self.row, self.other_split, self.other_row, self.score, strict=True)
+        )
+        # of millions of rows the calls would take longer than the hash
+        while part := "".join(islice(lines, _LINES)):
+            state.update(part.encode())
         return "sha256:" + state.hexdigest()
 
 
@@ -159,7 +169,8 @@ class Finding(Record):
 
     ``total_rows`` counts distinct affected rows; ``evidence`` shows at most 20 of them; ``rows``
     (not in the JSON, written to ``findings/<CODE>.parquet``) holds all, sealed by ``rows_digest``.
-    ``remedy`` tells what a person can do. ``error_rate`` is the check's own measured error.
+    ``remedy`` tells what a person can do. ``error_rate`` bounds the check's false alarms on this data, where they were
+    measured: :attr:`SelfTest.others`.
     """
 
     code: str
@@ -191,10 +202,42 @@ class Table(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest(Record):
+    """How often a check is right about defects that were planted in a copy of this data.
+
+    ``found`` is the share of the planted defects that it lists, one measurement a kind; ``others`` the share of the
+    remaining rows that it lists too, real defects among them: more than its false alarms. ``reason`` says why nothing
+    was measured.
+    """
+
+    found: tuple[Measurement, ...] = ()
+    others: Measurement | None = None
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence, for every document."""
+        if not self.found or self.others is None:
+            return f"own error not measured: {self.reason}"
+        found = ", ".join(f"{_percent(item)} of {item.sample_size or 0:,} ({item.name})" for item in self.found)
+        rows = f"{self.others.sample_size or 0:,}"
+        return f"finds {found} planted in a copy; lists {_percent(self.others)} of {rows} rows without a planted defect"
+
+
+def _percent(share: Measurement) -> str:
+    """Return a fraction with its interval."""
+    low, high = share.interval or (share.value, share.value)
+    # three digits near nothing, where one row more matters
+    digits = 1 if max(share.value, high) < 0.1 else 0
+    return f"{100 * share.value:.{digits}f} % [{100 * low:.{digits}f} to {100 * high:.{digits}f}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult(Record):
     """What one check did; ``reason`` says why it was skipped or how it failed.
 
-    ``measurements`` and ``tables`` hold what was measured even where nothing was found.
+    ``measurements`` and ``tables`` hold what was measured even where nothing was found. ``self_test`` is None where
+    none was asked for.
     """
 
     code: str
@@ -204,6 +247,7 @@ class CheckResult(Record):
     findings: tuple[Finding, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     tables: tuple[Table, ...] = ()
+    self_test: SelfTest | None = None
     seconds: float = volatile(default=0.0)
 
 

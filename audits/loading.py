@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import huggingface_hub
@@ -38,6 +38,20 @@ _READ_ERRORS = (
 _HTTP_ERRORS = tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ in ("HTTPError", "OSError"))
 
 
+class Limit(NamedTuple):
+    """How many rows of each split are read; those of a stream are the first ones.
+
+    Attributes:
+        rows: at most.
+        drawn: evenly over the split, else the first ones.
+        seed: of the draw.
+    """
+
+    rows: int
+    drawn: bool = False
+    seed: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """Splits as ``datasets`` objects, and where they came from."""
@@ -56,9 +70,13 @@ class Loaded:
             repo_id=self.repo_id, config=self.config, revision=self.revision, split="", fingerprint="", num_rows=0
         )
 
-    def tables(self, max_rows: int | None) -> dict[str, pa.Table]:
+    def tables(self, limit: Limit | None = None) -> dict[str, pa.Table]:
         """Return the rows of each split as Arrow; a stream is consumed."""
-        return {name: table_of(part, max_rows) for name, part in self.splits.items()}
+        return {name: part for name, (part, _) in self.parts(limit).items()}
+
+    def parts(self, limit: Limit | None = None) -> dict[str, tuple[pa.Table, int | None]]:
+        """Return the rows of each split as Arrow, and how many were not read; None where a stream goes on."""
+        return {name: _read(part, limit) for name, part in self.splits.items()}
 
 
 def load(data: Any, *, split: str | None = None, config: str | None = None, revision: str | None = None) -> Loaded:
@@ -214,11 +232,25 @@ def _from_hub(repo_id: str, config: str | None, revision: str | None) -> Loaded:
     )
 
 
-def table_of(part: Any, max_rows: int | None) -> pa.Table:
+def _read(part: Any, limit: Limit | None) -> tuple[pa.Table, int | None]:
+    """Return the rows of one split that are wanted, and how many there are besides."""
+    if limit is None:
+        return _table(part), 0
+    if isinstance(part, datasets.IterableDataset):
+        # one row more tells whether the stream goes on
+        table = _table(part.take(limit.rows + 1))
+        return table.slice(0, limit.rows), 0 if table.num_rows <= limit.rows else None
+    count = len(part)
+    if count <= limit.rows:
+        return _table(part), 0
+    rows: Any = range(limit.rows)
+    if limit.drawn:
+        rows = np.sort(np.random.default_rng(limit.seed).choice(count, limit.rows, replace=False))
+    return _table(part.select(rows)), count - limit.rows
+
+
+def _table(part: Any) -> pa.Table:
     """Return the rows of one split as Arrow; memory-mapped data stays mapped."""
-    if max_rows is not None:
-        streamed = isinstance(part, datasets.IterableDataset)
-        part = part.take(max_rows) if streamed else part.select(range(min(max_rows, len(part))))
     blocks = []
     for block in part.with_format("arrow").iter(batch_size=BATCH_ROWS):
         # rows of a shuffled or filtered Dataset arrive as a chunk each: make one chunk of them

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audits.findings import AuditReport, CheckResult, Finding
+from audits.findings import AuditReport, CheckResult, DatasetRef, Finding
 from audits.records import Record, volatile
 
 LEVELS = ("permissive", "standard", "strict")
@@ -125,6 +125,7 @@ def judge(report: AuditReport, policy: Policy, *, today: datetime.date | None = 
     * A check that a rule requires and that did not run blocks. Without being required, an errored check or one
       that is not in the report at all is reviewed; one skipped for a reason is shown and does not count.
     * An errored check without a rule, and a finding without a rule, are reviewed.
+    * So is a report over a part of the rows: nothing is known of the others.
 
     ``report_digest`` is the report's content digest: auditing the same data again gives the same verdict, so
     an approval that was given to it stays valid.
@@ -141,6 +142,7 @@ def judge(report: AuditReport, policy: Policy, *, today: datetime.date | None = 
         outcomes.append(
             Outcome(code="*", decision="review", rule="no rules", observed="nothing was judged", allowed="a rule")
         )
+    outcomes.extend(_unread(ref) for ref in report.datasets if ref.unread_rows != 0)
     decisions = [outcome.decision for outcome in outcomes]
     worst: Decision = max(decisions, key=_SEVERITY.__getitem__)
     return Verdict(
@@ -242,6 +244,17 @@ def _judge_finding(rule: Rule, finding: Finding, policy: Policy, day: datetime.d
         observed=f"{_amount(measured.value, measured.unit)} in {place}",
         allowed=_amount(rule.allowed, measured.unit),
         waiver=waiver,
+    )
+
+
+def _unread(ref: DatasetRef) -> Outcome:
+    rest = f"{ref.unread_rows:,} rows" if ref.unread_rows is not None else "an unknown number of rows"
+    return Outcome(
+        code="*",
+        decision="review",
+        rule="every row is read",
+        observed=f"{rest} of {ref.split} not looked at",
+        allowed="0 rows",
     )
 
 

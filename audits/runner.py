@@ -14,9 +14,11 @@ from typing import Any
 from audits.checks import Check, CheckContext, discover, title_of
 from audits.encoders import Encoder, TfidfEncoder
 from audits.errors import AuditError, DuplicateCodeError
-from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurement, Table
+from audits.extras import EXTRAS, missing_extra
+from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurement, SelfTest, Table
 from audits.policy import Policy, load_policy
 from audits.records import canonical_json
+from audits.self_test import SELF_TEST_ROWS, Planted, drawn_rows, measured, plant_defects
 from audits.source import AuditSource, open_source
 from audits.text.cells import text_lists
 from audits.text.excerpts import excerpt
@@ -39,6 +41,7 @@ def audit(
     semantic_threshold: float = 0.95,
     benchmarks: Mapping[str, Any] | None = None,
     seed: int = 0,
+    self_test: bool | int | None = None,
     on_progress: Progress | None = None,
     **options: Any,
 ) -> AuditReport:
@@ -56,6 +59,9 @@ def audit(
         benchmarks: what must not stand in the data: texts, or anything that :func:`audits.open_source` takes, of which
             every cell of the text columns is an item, by name.
         seed: of every random choice; same data, seed and versions give the same ``content_digest``.
+        self_test: plant known defects in a copy of the data and look for them, so that the report says how often each
+            check is right (:class:`~audits.findings.SelfTest`). By default where there are fewer than 50,000 rows; a
+            number draws so many rows at most for it.
         on_progress: see :data:`Progress`.
         options: of :func:`audits.open_source`, such as ``split`` or ``text_columns``.
 
@@ -73,6 +79,9 @@ def audit(
             f"`semantic_threshold` is a cosine in (0, 1], got {semantic_threshold!r}; paraphrases are from 0.9 to 0.97."
         )
         raise AuditError(msg)
+    if isinstance(self_test, int) and not isinstance(self_test, bool) and self_test < 1:
+        msg = f"`self_test` is True, False or the most rows to test on, got {self_test}; some thousands are enough."
+        raise AuditError(msg)
     context = CheckContext(
         encoder=encoder,
         count_tokens=count_tokens,
@@ -81,7 +90,10 @@ def audit(
         benchmarks={name: _items(name, given) for name, given in (benchmarks or {}).items()},
         seed=seed,
     )
-    return run_audit(open_source(data, **options), checks=chosen, context=context, on_progress=on_progress)
+    source = open_source(data, **options)
+    if self_test is None:
+        self_test = sum(map(source.num_rows, source.splits)) < SELF_TEST_ROWS
+    return run_audit(source, checks=chosen, context=context, self_test=self_test, on_progress=on_progress)
 
 
 def _items(name: str, given: Any) -> Sequence[str]:
@@ -108,9 +120,10 @@ def run_audit(
     *,
     checks: Sequence[Check | str] | None = None,
     context: CheckContext | None = None,
+    self_test: bool | int = False,
     on_progress: Progress | None = None,
 ) -> AuditReport:
-    """Run the checks on an open source, ordered by code.
+    """Run the checks on an open source, ordered by code; see :func:`audit` for ``self_test``.
 
     A check whose needs are not met is "skipped" with the reason; one that raises, or yields something
     that has no place in a report, is "errored".
@@ -124,12 +137,66 @@ def run_audit(
     # what checks share is given up with the audit
     context = replace(context, encoder=context.encoder or TfidfEncoder(seed=context.seed), memo={})
     results = []
+    progress, steps = on_progress or _silent, len(chosen) * (2 if self_test else 1)
     for index, check in enumerate(chosen):
-        if on_progress is not None:
-            on_progress(check.code, title_of(check), index, len(chosen))
+        progress(check.code, title_of(check), index, steps)
         results.append(_run(check, source, context))
+    if self_test:
+        results = _self_tested(chosen, results, source, context, self_test, progress)
     return AuditReport(
         datasets=source.refs, columns=source.columns, results=tuple(results), versions=installed_versions()
+    )
+
+
+def _silent(code: str, title: str, index: int, total: int) -> None:
+    """Show nothing."""
+
+
+def _self_tested(
+    chosen: Sequence[Check],
+    results: Sequence[CheckResult],
+    source: AuditSource,
+    context: CheckContext,
+    wanted: bool | int,
+    progress: Progress,
+) -> list[CheckResult]:
+    """Return the results, each with what its check makes of planted defects; those that told it themselves as they are.
+
+    A plant or a check that fails here leaves the result as it was, and says so in its place.
+    """
+    asked = [
+        check
+        for check, result in zip(chosen, results, strict=True)
+        if result.status == "ran" and result.self_test is None
+    ]
+    drawn = source if wanted is True else drawn_rows(source, wanted, context.seed)
+    planted: Planted | Exception
+    try:
+        planted = plant_defects(drawn, asked, context)
+    except Exception as error:  # noqa: BLE001  a broken plant must neither stop the audit nor read as a test
+        planted = error
+    tested = []
+    for index, (check, result) in enumerate(zip(chosen, results, strict=True), len(chosen)):
+        progress(check.code, f"{title_of(check)}: self-test", index, 2 * len(chosen))
+        tested.append(result if check not in asked else _with_self_test(check, result, planted, context))
+    return tested
+
+
+def _with_self_test(
+    check: Check, result: CheckResult, planted: Planted | Exception, context: CheckContext
+) -> CheckResult:
+    start = time.perf_counter()
+    try:
+        if isinstance(planted, Exception):
+            raise planted
+        found = measured(check, planted, lambda: check.run(planted.source, context))
+    except Exception as error:  # noqa: BLE001  as above
+        found = SelfTest(reason=excerpt(f"errored: {type(error).__name__}: {error}", MAX_REASON))
+    return replace(
+        result,
+        self_test=found,
+        findings=tuple(replace(finding, error_rate=found.others) for finding in result.findings),
+        seconds=round(result.seconds + time.perf_counter() - start, 6),
     )
 
 
@@ -160,6 +227,10 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
         elif need == "semantic_encoder":
             if context.encoder is None or isinstance(context.encoder, TfidfEncoder):
                 return "needs an encoder (`encoder`); the default one compares words, as DUP002 and LEAK002 do exactly"
+        elif need in EXTRAS:
+            reason = missing_extra(need)
+            if reason is not None:
+                return reason
         elif need in _ROLES:
             if not getattr(source.columns, need):
                 return f"needs {_ARTICLES.get(need, 'a')} {need} column; none was named or found"
@@ -168,7 +239,7 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
             if value is None or (need == "benchmarks" and not value):
                 return f"needs {_CONTEXT_WORDS.get(need, need)}; none was given"
         else:
-            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT))
+            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT, *EXTRAS))
             msg = f"The check {check.code} needs `{need}`, which does not exist; allowed are {allowed}."
             raise AuditError(msg)
     return None
@@ -228,6 +299,7 @@ def _collect(check: Check, title: str, observations: Iterable[object]) -> CheckR
     findings: list[Finding] = []
     measurements: list[Measurement] = []
     tables: list[Table] = []
+    tested: SelfTest | None = None
     for observation in observations:
         if isinstance(observation, Finding):
             if observation.code != check.code:
@@ -238,17 +310,20 @@ def _collect(check: Check, title: str, observations: Iterable[object]) -> CheckR
             measurements.append(observation)
         elif isinstance(observation, Table):
             tables.append(observation)
+        elif isinstance(observation, SelfTest):
+            tested = observation
         else:
             msg = (
                 f"The check {check.code} yielded a {type(observation).__name__}; allowed are Finding, "
-                "Measurement and Table."
+                "Measurement, Table and SelfTest."
             )
             raise AuditError(msg)
     return CheckResult(
         code=check.code,
         title=title,
         status="ran",
-        findings=tuple(findings),
+        findings=tuple(replace(f, error_rate=f.error_rate or tested.others) if tested else f for f in findings),
         measurements=tuple(measurements),
         tables=tuple(tables),
+        self_test=tested,
     )

@@ -18,7 +18,7 @@ from audits.fingerprint import fingerprint_table
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-    from audits.loading import Loaded
+    from audits.loading import Limit, Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,8 @@ def open_source(
     config: str | None = None,
     revision: str | None = None,
     max_rows: int | None = None,
+    sample: int | None = None,
+    sample_seed: int = 0,
 ) -> AuditSource:
     """Read ``data`` and recognise its columns.
 
@@ -76,26 +78,35 @@ def open_source(
         group_column: where a row comes from, e.g. its package.
         config: configuration of a dataset on the Hub.
         revision: commit, branch or tag on the Hub; it is resolved to the commit that is read.
-        max_rows: read no more rows than this of each split; the fingerprint is then over those.
+        max_rows: read no more rows than this of each split, the first ones; the fingerprint is then over those.
+        sample: the same, drawn evenly from each split; of a stream the first ones. For a quick look: what was not read
+            is counted in the report, and such a report never passes.
+        sample_seed: of the draw.
 
     Raises:
         SourceNotFoundError: no such path, dataset, revision or split.
         SourceError: unreadable, empty, of an unsupported type, or a column has the wrong type.
         ColumnError: a named column is not there, or no text columns are recognised.
     """
-    options = (split, text_columns, label_column, license_column, group_column, config, revision, max_rows)
+    options = (split, text_columns, label_column, license_column, group_column, config, revision, max_rows, sample)
     if isinstance(data, AuditSource):
         if any(option is not None for option in options):
             msg = "An AuditSource is already open; give its options where it is opened, or pass the data itself."
             raise SourceError(msg)
         return data
-    if max_rows is not None and max_rows < 1:
-        msg = f"`max_rows` must be at least 1, got {max_rows}; leave it out to read every row."
+    for name, value in (("max_rows", max_rows), ("sample", sample)):
+        if value is not None and value < 1:
+            msg = f"`{name}` must be at least 1, got {value}; leave it out to read every row."
+            raise SourceError(msg)
+    if max_rows is not None and sample is not None:
+        msg = f"`max_rows={max_rows}` takes the first rows, `sample={sample}` draws them: give one of the two."
         raise SourceError(msg)
-    from audits.loading import load  # datasets takes a second to import
+    from audits.loading import Limit, load  # datasets takes a second to import
 
     loaded = load(data, split=split, config=config, revision=revision)
-    tables = _tables(loaded, max_rows)
+    most = max_rows or sample
+    limit = None if most is None else Limit(most, drawn=sample is not None, seed=sample_seed)
+    tables, unread = _tables(loaded, limit)
     if isinstance(text_columns, str):
         text_columns = (text_columns,)
     columns = recognise_columns(
@@ -109,7 +120,7 @@ def open_source(
     return AuditSource(
         tables={name: _plain_texts(table, columns) for name, table in tables.items()},
         columns=columns,
-        refs=_refs(tables, (loaded.origin,)),
+        refs=tuple(replace(ref, unread_rows=unread[ref.split]) for ref in _refs(tables, (loaded.origin,))),
         declared_license=loaded.license,
         name=loaded.name,
     )
@@ -161,7 +172,7 @@ def references(data: Any) -> tuple[DatasetRef, ...]:
     from audits.loading import load
 
     loaded = load(data)
-    return _refs(_tables(loaded, None), (loaded.origin,))
+    return _refs(_tables(loaded)[0], (loaded.origin,))
 
 
 def dataset_of(data: Any) -> DatasetDict:
@@ -173,7 +184,7 @@ def dataset_of(data: Any) -> DatasetDict:
     """
     from audits.loading import dataset_dict, load
 
-    tables = data.tables if isinstance(data, AuditSource) else _tables(load(data), None)
+    tables = data.tables if isinstance(data, AuditSource) else _tables(load(data))[0]
     return dataset_dict(tables, {ref.split: ref.fingerprint for ref in _refs(tables, ())})
 
 
@@ -193,14 +204,16 @@ def select_rows(data: Any, kept: Mapping[str, npt.NDArray[np.int64]]) -> Any:
     return replace(data, tables=tables, refs=_refs(tables, data.refs))
 
 
-def _tables(loaded: Loaded, max_rows: int | None) -> dict[str, pa.Table]:
-    tables = loaded.tables(max_rows)
+def _tables(loaded: Loaded, limit: Limit | None = None) -> tuple[dict[str, pa.Table], dict[str, int | None]]:
+    """Return the rows of each split, and how many were not read."""
+    parts = loaded.parts(limit)
+    tables = {name: table for name, (table, _) in parts.items()}
     empty = [name for name, table in tables.items() if table.num_rows == 0]
     if empty or not tables:
         what = f"Split {', '.join(f'`{name}`' for name in empty)} has no rows" if empty else "The data has no split"
         msg = f"{what}; at least one row is needed. Check the filter before it, or leave the empty split out."
         raise SourceError(msg)
-    return tables
+    return tables, {name: unread for name, (_, unread) in parts.items()}
 
 
 def _plain_texts(table: pa.Table, columns: Columns) -> pa.Table:

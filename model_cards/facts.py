@@ -206,6 +206,13 @@ def name_of(ref: DatasetRef) -> str:
     return f"{ref.repo_id} ({ref.config})" if ref.repo_id and ref.config else ref.repo_id or "origin not recorded"
 
 
+def rows_of(ref: DatasetRef) -> str:
+    """Return how many rows of a split were read, and how many were not."""
+    if ref.unread_rows == 0:
+        return number(ref.num_rows)
+    return f"{number(ref.num_rows)}; {'others' if ref.unread_rows is None else number(ref.unread_rows)} not looked at"
+
+
 def compute_words(training: TrainingRecord) -> str:
     """Return the floating point operations of the training, which are always an estimate."""
     if training.flops is None:
@@ -258,6 +265,8 @@ def _check_row(evidence: Evidence, result: CheckResult) -> CheckRow:
         found = ("nothing found",)
     if result.status == "ran" and not result.findings:
         found += tuple(f"{item.name}: {measured(item)}" for item in result.measurements if item.value)[:3]
+    if result.self_test is not None:
+        found += (f"Self-test: {result.self_test.words}",)
     allowed = tuple(dict.fromkeys(o.allowed for o in outcomes if o.allowed))
     if not allowed:
         allowed = tuple(dict.fromkeys(number(rule.allowed) for rule in rules))

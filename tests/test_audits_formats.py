@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audits import SourceError, SourceNotFoundError, judge, read_findings, read_report, write_report
+from audits import (
+    SourceError,
+    SourceNotFoundError,
+    audit,
+    judge,
+    load_policy,
+    read_findings,
+    read_report,
+    write_report,
+)
 from audits.errors import SchemaError
-from audits.findings import AuditReport, CheckResult, Columns, DatasetRef, Finding, FindingRow, FindingRows, Measurement
+from audits.findings import (
+    AuditReport,
+    CheckResult,
+    Columns,
+    DatasetRef,
+    Finding,
+    FindingRow,
+    FindingRows,
+    Measurement,
+    SelfTest,
+)
 from audits.formats import formats
 from audits.policy import Intent, Policy, Rule, Verdict, Waiver
+from model_cards.documents import report_html
+from model_cards.evidence import Evidence
 
 POLICY = Policy(
     name="house",
@@ -160,6 +184,51 @@ def test_every_format(name, report, verdict):
     foreign = replace(verdict, report_digest="sha256:00")
     with pytest.raises(SchemaError, match="The verdict is of another report"):
         member.render(report, foreign)
+
+
+def test_formats_agree_on_every_number():
+    """What the JSON says of each outcome and each self-test stands in every other document, word for word."""
+    texts = [f"the {i}th of many sentences about number {i * i} and nothing else at all" for i in range(300)]
+    texts[7], texts[9], texts[11] = texts[6], "write to ann.other@mailbox.org | `today` <b>", "x"
+    found = audit(Dataset.from_dict({"anchor": texts, "positive": [f"answer {text}" for text in texts]}))
+    judged = judge(found, load_policy("strict"))
+    assert judged.decision == "block"
+    data = json.loads(formats()["json"].render(found, judged))
+    evidence = Evidence(audit=found, verdict=judged, policy=load_policy("strict"))
+    plain = {
+        "text": formats()["text"].render(found, judged),
+        "markdown": html.unescape(formats()["markdown"].render(found, judged)),
+        "html": html.unescape(re.sub(r"<[^>]+>", "", report_html.render(evidence))),
+    }
+    documents = {name: re.sub(r"\s+", " ", text) for name, text in plain.items()}
+    table = [re.split(r" {2,}", line) for line in plain["text"].splitlines()]
+    for outcome in data["outcomes"]:
+        for name, text in documents.items():
+            assert outcome["code"] in text, name
+        if outcome["decision"] != "pass" and outcome["checked"]:
+            assert all(outcome["observed"] in text for text in documents.values()), outcome
+            assert any(row[0] == outcome["code"] and outcome["decision"] in row for row in table)
+    tested = 0
+    for result in data["results"]:
+        test = SelfTest.from_dict(result["self_test"]) if result["self_test"] else None
+        if test is not None and test.found:
+            tested += 1
+            for name, text in documents.items():
+                assert test.words in text, (result["code"], name)
+            assert [item["value"] for item in result["self_test"]["found"]] == [item.value for item in test.found]
+    assert tested >= 10
+    assert all("300" in text and data["report_digest"] in text for name, text in documents.items() if name != "text")
+    assert "ann.other@" not in " ".join(documents.values())
+
+
+def test_markdown_shows_no_markup_of_the_data(report, verdict):
+    evil = replace(report.datasets[0], split="a|b `c` <img src=x> **d** @everyone", repo_id="[x](http://evil)")
+    told = replace(report, datasets=(evil,))
+    text = formats()["markdown"].render(told, judge(told, POLICY))
+    (row,) = [line for line in text.splitlines() if "img" in line]
+    assert row.count("|") == 5
+    for sign in "`<>*@[]":
+        assert sign not in row
 
 
 def test_written_and_read_back(report, verdict, tmp_path):

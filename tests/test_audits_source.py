@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -14,9 +15,21 @@ from datasets import Dataset
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import audits.loading
-from audits import CheckContext, ColumnError, SourceError, SourceNotFoundError, dataset_of, open_source, run_audit
+from audits import (
+    CheckContext,
+    ColumnError,
+    SourceError,
+    SourceNotFoundError,
+    audit,
+    dataset_of,
+    judge,
+    open_source,
+    run_audit,
+)
 from audits.columns import COLUMN_NAMES, common_columns, recognise_columns
 from audits.findings import Columns
+from audits.formats import formats
+from audits.policy import Policy, Rule
 from audits.source import join_sources, references, select_rows
 from audits.text.cells import texts_of
 
@@ -112,13 +125,50 @@ def test_splits(pairs):
         open_source(both, split="dev")
 
 
-def test_max_rows_reads_the_head(pairs):
-    expected = open_source(pairs.select([0, 1])).refs
-    assert open_source(pairs, max_rows=2).refs == expected
-    assert open_source(pairs.to_iterable_dataset(), max_rows=2).refs == expected
+def test_max_rows_reads_the_head_and_counts_the_rest(pairs):
+    (expected,) = open_source(pairs.select([0, 1])).refs
+    assert open_source(pairs, max_rows=2).refs == (replace(expected, unread_rows=2),)
+    # nobody knows how long a stream is before it ends
+    assert open_source(pairs.to_iterable_dataset(), max_rows=2).refs == (replace(expected, unread_rows=None),)
+    for data in (pairs, pairs.to_iterable_dataset()):
+        (ref,) = open_source(data, max_rows=4).refs
+        assert (ref.num_rows, ref.unread_rows) == (4, 0)
     assert open_source(pairs, max_rows=99).num_rows("train") == 4
     with pytest.raises(SourceError, match="`max_rows` must be at least 1, got 0"):
         open_source(pairs, max_rows=0)
+
+
+def test_a_sample_is_drawn_evenly_and_in_order():
+    data = Dataset.from_dict({"text": [f"text number {i}" for i in range(1000)]})
+    (ref,) = open_source(data, sample=100).refs
+    assert (ref.num_rows, ref.unread_rows) == (100, 900)
+    numbers = [int(text.split()[-1]) for text in open_source(data, sample=100).column("train", "text").to_pylist()]
+    assert numbers == sorted(set(numbers))
+    assert 300 < sum(numbers) / 100 < 700
+    assert open_source(data, sample=100).refs == (ref,)
+    assert open_source(data, sample=100, sample_seed=1).refs != (ref,)
+    (streamed,) = open_source(data.to_iterable_dataset(), sample=100).refs
+    assert (streamed.num_rows, streamed.unread_rows) == (100, None)
+    with pytest.raises(SourceError, match="`sample` must be at least 1, got 0"):
+        open_source(data, sample=0)
+    with pytest.raises(SourceError, match="give one of the two"):
+        open_source(data, sample=5, max_rows=5)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_look_at_some_rows_never_passes_and_says_what_it_did_not_see(streamed):
+    data = Dataset.from_dict({"text": [f"a text with a number in it: {i * 7919}" for i in range(300)]})
+    report = audit(data.to_iterable_dataset() if streamed else data, checks=["DUP001"], sample=50, self_test=False)
+    policy = Policy(name="p", rules=(Rule(code="DUP001"),))
+    verdict = judge(report, policy)
+    assert verdict.decision == "review"
+    rest = "an unknown number of rows" if streamed else "250 rows"
+    (outcome,) = [outcome for outcome in verdict.outcomes if outcome.decision != "pass"]
+    assert outcome.observed == f"{rest} of train not looked at"
+    told = "50 rows, an unknown number not looked at" if streamed else "50 rows, 250 not looked at"
+    for name in ("text", "markdown"):
+        assert told in formats()[name].render(report, verdict)
+    assert judge(audit(data, checks=["DUP001"], self_test=False), policy).decision == "pass"
 
 
 def test_a_stream_is_read_once():

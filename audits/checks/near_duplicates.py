@@ -13,8 +13,9 @@ from audits.source import AuditSource
 from audits.text.duplicates import THRESHOLD
 
 _METHOD = (
-    f"exact Jaccard similarity of word 5-grams >= {THRESHOLD} with the representative, by an exact join that misses none; "
-    "a character of a script without spaces is a word, texts under 5 words go by 5 characters; rows of DUP001 left out"
+    f"exact Jaccard similarity of word 5-grams >= {THRESHOLD} with the representative, by an exact join that misses "
+    "none; a character of a script without spaces is a word, texts under 5 words go by 5 characters; rows of DUP001 "
+    "left out"
 )
 _REMEDY = "Read the pairs; then keep each representative and remove its near duplicates (`remove_duplicates`)."
 

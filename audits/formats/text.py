@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from audits.findings import AuditReport
+from audits.findings import AuditReport, DatasetRef
 from audits.formats import check_pair
 from audits.policy import Outcome, Verdict
 
@@ -23,18 +23,46 @@ def render(report: AuditReport, verdict: Verdict) -> str:
         SchemaError: the verdict is of another report.
     """
     check_pair(report, verdict)
-    lines = [f"{ref.split}: {ref.num_rows:,} rows, {ref.fingerprint}" for ref in report.datasets]
+    lines = [f"{ref.split}: {rows_words(ref)}, {ref.fingerprint}" for ref in report.datasets]
+    rows = outcome_rows(report, verdict)
+    lines += ["", *_table((_HEAD, *rows)), "", *textwrap.wrap(sentence(report, verdict), WIDTH)]
+    tests = list(_self_tests(report))
+    if tests:
+        lines += ["", "How often the checks are right, by defects planted in a copy (95 % intervals):", *tests]
+    remedies = list(_remedies(report, verdict))
+    if remedies:
+        lines += ["", "What can be done:", *remedies]
+    return "\n".join(lines) + "\n"
+
+
+def outcome_rows(report: AuditReport, verdict: Verdict) -> list[tuple[str, ...]]:
+    """Return code, check, status, measured, allowed and decision of each outcome, then of checks without a rule."""
     rows = [_row(report, outcome) for outcome in verdict.outcomes]
     judged = {outcome.code for outcome in verdict.outcomes}
     for result in report.results:
         if result.code not in judged:
             status = "ran" if result.status == "ran" else "not checked"
             rows.append((result.code, _cut(result.title), status, result.reason or "no finding", "no rule", "-"))
-    lines += ["", *_table((_HEAD, *rows)), "", *textwrap.wrap(sentence(report, verdict), WIDTH)]
-    remedies = list(_remedies(report, verdict))
-    if remedies:
-        lines += ["", "What can be done:", *remedies]
-    return "\n".join(lines) + "\n"
+    return rows
+
+
+def rows_words(ref: DatasetRef) -> str:
+    """Return how many rows were read, and how many were not."""
+    if ref.unread_rows == 0:
+        return f"{ref.num_rows:,} rows"
+    rest = "an unknown number" if ref.unread_rows is None else f"{ref.unread_rows:,}"
+    return f"{ref.num_rows:,} rows, {rest} not looked at"
+
+
+def _self_tests(report: AuditReport) -> Iterator[str]:
+    for result in report.results:
+        if result.self_test is not None and result.self_test.found:
+            text = f"{result.code} {result.self_test.words}"
+            yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    silent = [result.code for result in report.results if result.self_test is not None and not result.self_test.found]
+    if silent:
+        text = f"own error not measured: {', '.join(silent)}"
+        yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def sentence(report: AuditReport, verdict: Verdict) -> str:

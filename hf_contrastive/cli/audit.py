@@ -21,8 +21,18 @@ def command(
     benchmark: Annotated[
         list[str] | None, typer.Option(help="NAME=SOURCE whose items must not stand in the data; may be repeated.")
     ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="A quick look at so many rows of each split; such an audit never passes.")
+    ] = None,
+    self_test: Annotated[
+        bool | None,
+        typer.Option(
+            "--self-test/--no-self-test",
+            help="Plant known defects in a copy and look for them. By default on data under 50,000 rows.",
+        ),
+    ] = None,
     policy: Annotated[str, typer.Option(help="permissive, standard, strict or a TOML file.")] = "standard",
-    out: Annotated[Path | None, typer.Option(help="Write report.json, report.html and findings/ here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write report.json, .html, .md and findings/ here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
 ) -> None:
     """Check data before it is trained on: licenses, duplicates, leakage, pair defects, label noise, e-mails."""
@@ -45,6 +55,8 @@ def command(
             label_column=label_column,
             license_column=license_column,
             benchmarks=dict(map(_benchmark, benchmark or ())),
+            sample=sample,
+            self_test=self_test,
             on_progress=update,
         )
     verdict = judge(report, rules)

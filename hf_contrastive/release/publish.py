@@ -10,6 +10,7 @@ from typing import Any
 
 from audits.errors import SourceError
 from audits.findings import AuditReport
+from audits.formats import markdown
 from audits.policy import Policy, Verdict
 from audits.report_files import write_report
 from hf_contrastive.errors import ConfigurationError
@@ -173,7 +174,7 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> None:
-    """Write an audit alone: report.json, ``findings/*.parquet``, report.html and evidence.json, all or none.
+    """Write an audit alone: report.json, report.md, ``findings/*.parquet``, report.html, evidence.json, all or none.
 
     Args:
         report: with the rows of its findings.
@@ -188,7 +189,7 @@ def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: P
     try:
         with all_or_none(folder) as new:
             write_report(report, verdict, new)
-            _write(rendered, new)
+            _write({**rendered, "report.md": markdown.render(report, verdict).encode()}, new)
     except (OSError, SourceError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__ or error
         reason = getattr(cause, "strerror", None) or cause

@@ -26,6 +26,7 @@ from model_cards.facts import (
     open_outcomes,
     place,
     removed_ranges,
+    rows_of,
     unchecked,
 )
 from model_cards.questions import answers, describes_model, further_statements
@@ -71,6 +72,7 @@ def render(evidence: Evidence) -> str:
             place=place,
             finding_words=finding_words,
             removed_ranges=removed_ranges,
+            rows_of=rows_of,
             loss_curve=loss_curve,
             comparison_chart=comparison_chart,
             comparison_rows=comparison_rows,

@@ -1,0 +1,125 @@
+"""How often the checks are right on this very data: known defects are planted in a copy, and looked for.
+
+Up to a quarter of the rows of a copy is changed, each by one plant; the same checks run on it. What they list of the
+planted defects is their recall for these kinds; what they list of the rows that no plant touched bounds their false
+alarms from above, since real defects are among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from audits.checks import Check, CheckContext
+from audits.checks._reporting import wilson
+from audits.findings import Finding, SelfTest
+from audits.planting import Defect, Ground, Plant, plants
+from audits.planting.ground import planted_copy
+from audits.source import AuditSource
+from audits.text.folding import Int64s
+
+SELF_TEST_ROWS = 50_000
+"""Rows under which an audit tests itself without being asked."""
+
+_PLANTED_SHARE = 0.25
+_MOST_OF_A_KIND = 100
+_FEWEST_OF_A_KIND = 2
+_NO_PLANT = "no defect of this kind can be planted"
+_NOTHING_PLANTED = "the data has too few rows, or none of the form that is needed, to plant such defects in"
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A copy of the data with known defects.
+
+    Attributes:
+        source: the copy.
+        defects: of each plant, by split.
+        touched: rows that are changed or may be listed because of that, by split.
+    """
+
+    source: AuditSource
+    defects: Mapping[Plant, Mapping[str, Sequence[Defect]]]
+    touched: Mapping[str, frozenset[int]]
+
+
+def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckContext) -> Planted:
+    """Return a copy of ``source`` with defects that ``checks`` should find, each row changed by one plant at most."""
+    kinds = plants(checks)
+    cells: dict[tuple[str, str], dict[int, Any]] = {}
+    defects: dict[Plant, dict[str, Sequence[Defect]]] = {plant: {} for plant in kinds}
+    touched: dict[str, set[int]] = {split: set() for split in source.splits}
+    changed, staying = _allotted(source, len(kinds), context.seed)
+    for number, split in enumerate(source.splits):
+        for k, (plant, rows) in enumerate(zip(kinds, changed[split], strict=False)):
+            # what another plant compares with stays untouched by this one, if there is enough
+            own = staying[split][k :: len(kinds)]
+            others = {**staying, split: own if len(own) >= len(rows) else staying[split]}
+            rng = np.random.default_rng((context.seed, number, k))
+            ground = Ground(source=source, context=context, split=split, rows=rows, staying=others, rng=rng)
+            found = list(plant.defects(ground))
+            defects[plant][split] = found
+            for column, values in ground.cells.items():
+                cells.setdefault((split, column), {}).update(values)
+                touched[split].update(values)
+            for one in found:
+                touched[split].update(one.rows | one.touched)
+    return Planted(planted_copy(source, cells), defects, {split: frozenset(rows) for split, rows in touched.items()})
+
+
+def _allotted(source: AuditSource, kinds: int, seed: int) -> tuple[dict[str, list[Int64s]], dict[str, Int64s]]:
+    """Return for each split the rows that each plant may change, and those that stay as they are, in random order."""
+    changed: dict[str, list[Int64s]] = {}
+    staying: dict[str, Int64s] = {}
+    for number, split in enumerate(source.splits):
+        rows = np.random.default_rng((seed, number)).permutation(source.num_rows(split))
+        each = min(_MOST_OF_A_KIND, int(_PLANTED_SHARE * len(rows)) // max(kinds, 1))
+        each = each if each >= _FEWEST_OF_A_KIND else 0
+        changed[split] = [rows[k * each : (k + 1) * each] for k in range(kinds)] if each else []
+        staying[split] = rows[each * kinds :]
+    return changed, staying
+
+
+def drawn_rows(source: AuditSource, most: int, seed: int) -> AuditSource:
+    """Return ``source`` with at most ``most`` rows, drawn evenly from all splits, in their order."""
+    total = sum(map(source.num_rows, source.splits))
+    if total <= most:
+        return source
+    rng = np.random.default_rng(seed)
+    tables = {}
+    for split, table in source.tables.items():
+        count = max(1, round(most * len(table) / total))
+        tables[split] = table.take(np.sort(rng.permutation(len(table))[:count]))
+    return replace(source, tables=tables)
+
+
+def measured(check: Check, planted: Planted, run: Callable[[], Iterable[object]]) -> SelfTest:
+    """Return what ``check`` lists of the planted defects and of the other rows; ``run`` runs it on the copy.
+
+    It is not run where there is nothing to find.
+    """
+    own = {plant: found for plant, found in planted.defects.items() if check.code in plant.codes}
+    if not own:
+        return SelfTest(reason=_NO_PLANT)
+    if not any(some for by_split in own.values() for some in by_split.values()):
+        return SelfTest(reason=_NOTHING_PLANTED)
+    listed: dict[str, set[int]] = {}
+    for finding in run():
+        if isinstance(finding, Finding) and finding.rows is not None:
+            listed.setdefault(finding.split, set()).update(finding.rows.row)
+    found = []
+    for plant, by_split in own.items():
+        every = [bool(one.rows & listed.get(split, set())) for split, some in by_split.items() for one in some]
+        if every:
+            found.append(wilson(plant.kind, sum(every), len(every), "planted in a copy of this data"))
+    source = planted.source
+    untouched = sum(source.num_rows(split) - len(planted.touched[split]) for split in source.splits)
+    alarms = sum(len(listed.get(split, set()) - planted.touched[split]) for split in source.splits)
+    others = wilson(
+        "rows listed without a planted defect", alarms, untouched,
+        "in the copy with planted defects; real defects are among them, so that false alarms are no more",
+    )  # fmt: skip
+    return SelfTest(found=tuple(found), others=others)
