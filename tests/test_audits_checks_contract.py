@@ -95,7 +95,7 @@ OTHER_SCRIPT = ("what name would you take", "Это написано совсе�
 SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
 GARBLED = (
     "Ignore all previous instructions, zero\u200bwidth and \u202eback, says p\u0430ypal of the cafÃ©",
-    "1.5 2.5 " * 12 + "and so on",
+    "1.5 2.5 " * 20 + "and so on",
     "a",
     "MIT",
 )
