@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from audits.checks import CheckContext, Observation
-from audits.checks._label_quality import NEIGHBOURS, PLANTED_SHARE, Quality, calibrate, label_quality
+from audits.checks._label_calibration import calibrate
+from audits.checks._label_quality import NEIGHBOURS, Quality, class_fit, label_quality
 from audits.checks._probe import FOLDS
 from audits.checks._reporting import place, report, share, wilson
 from audits.encoders import Encoder, TfidfEncoder
-from audits.findings import FindingRow, Measurement, RowEvidence
+from audits.findings import FindingRow, Measurement, RowEvidence, Table
 from audits.nearest import nearest, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import joined_texts, labels_of, row_text
@@ -25,6 +26,7 @@ _MAX_CLASSES = 1000  # the probabilities are a dense matrix of rows by classes
 _MAX_CHARACTERS = 1000  # enough to tell the class; keeps one huge text from filling the vocabulary
 _DIM = 128
 _PRECISION = 0.7
+_BINS = 10
 
 Integers = npt.NDArray[np.int64]
 
@@ -37,7 +39,7 @@ class _Row(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """One label issue: how probable the given label is, and which one fits better."""
+    """One label issue: how well the given label fits, and which one fits better."""
 
     quality: float
     label: str
@@ -53,10 +55,12 @@ class LabelNoise:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """Labels that neither a probe nor the nearest texts would give, over all splits together.
 
-        The score is the probability of the given label by a softmax regression that has not seen the row (5 folds)
-        and a vote of the 20 nearest texts, combined; the worst are shown. How many are listed is calibrated on this
-        data: labels are flipped at random in a copy, and the list ends where 70 % of it is expected to be wrong. Where
-        people mistake one class for one that is near to it, less is found than of errors at random.
+        A softmax regression that has not seen the row (5 folds) and a vote of the 20 nearest texts say how probable
+        each label is. The score sets the given label against the best other one: 0.5 is a tie, the lowest are shown
+        first, and a text that fits no label well is not listed. How many are listed is calibrated on this data, by
+        changing each label in turn: the list ends where 70 % of it is expected to be wrong, and is empty where no wrong
+        label stands out. Where labels say where a text comes from (a package, an author), a listed label may well be
+        right, of a text that reads like another source's.
         """
         rows = _rows(source)
         rare, judged = _without_rare(rows)
@@ -90,8 +94,9 @@ class LabelNoise:
         encoder: Encoder = context.encoder or TfidfEncoder(dim=_DIM, seed=context.seed)
         vectors = vectors_of(encoder, [row.text for row in judged])
         neighbours = nearest(vectors, NEIGHBOURS)
-        quality = label_quality(vectors, labels, len(names), neighbours, context.seed)
-        cut = calibrate(vectors, labels, len(names), neighbours, context.seed, precision=_PRECISION)
+        fit = class_fit(vectors, labels, len(names), neighbours, context.seed)
+        quality = label_quality(fit, labels, sizes / len(labels))
+        cut = calibrate(fit, labels, len(names), context.seed, precision=_PRECISION)
         if cut is None:
             method = (
                 f"not judged: how often the check is wrong can not be measured on {len(judged)} rows; they are too "
@@ -100,25 +105,32 @@ class LabelNoise:
             yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
             return
         views = "a softmax regression" + (f" and {NEIGHBOURS} nearest texts" if neighbours is not None else "")
-        planted = f"{PLANTED_SHARE:.0%} of the labels flipped at random in copies of this data"
+        planted = "each label of this data changed in turn"
         method = (
             f"{views} over {encoder.name}, {FOLDS}-fold out-of-sample, {len(names)} classes, {len(judged)} rows "
             f"judged; listed until the expected precision falls below {_PRECISION:.0%}, calibrated with {planted}"
         )
         yield Measurement(
             name="estimated share of wrong labels", value=cut.noise, unit="fraction", sample_size=len(judged),
-            method=f"as far as errors are random; smallest ratio of rows listed to flips found, with {planted}",
+            method=f"those of the lowest scores, spread as those of wrong labels are, with {planted}",
         )  # fmt: skip
-        yield Measurement(
-            name="expected precision of the list", value=cut.precision, unit="fraction", sample_size=len(judged),
-            interval=(cut.least_precision, 1.0),
-            method=f"for errors at random, with {planted}; lower end: what the strictest cuts show, no 95 % interval",
-        )  # fmt: skip
-        yield wilson("planted wrong labels that are found", cut.found, cut.planted, planted)
+        if cut.listed:
+            yield Measurement(
+                name="expected precision of the list", value=cut.precision, unit="fraction", sample_size=cut.listed,
+                interval=(cut.least_precision, 1.0),
+                method=f"share of scores spread as those of wrong labels are, with {planted}; lower end: with two "
+                "standard deviations of their number fewer, no 95 % interval",
+            )  # fmt: skip
+        yield wilson("planted wrong labels that are found", cut.found, cut.planted, f"{planted}, to any other class")
         yield wilson(
-            "labels listed without a planted error", cut.alarms, cut.unplanted, f"{planted}; real errors are among them"
+            "planted mistakes between similar classes that are found", cut.found_similar, cut.planted,
+            f"{planted}, to another class by how probable that is for texts of the own class",
+        )  # fmt: skip
+        yield wilson(
+            "labels listed without a planted error", cut.listed, len(judged), f"{planted}; real errors are among them"
         )
-        wrong = _listed(names, labels, quality, round(cut.share * len(judged)))
+        yield _histogram(quality)
+        wrong = _listed(names, labels, quality, cut.listed)
         for split in _labelled(source):
             here = {judged[i].row: issue for i, issue in wrong.items() if judged[i].split == split}
             count = sum(row.split == split for row in judged)
@@ -163,13 +175,22 @@ def _without_rare(rows: Sequence[_Row]) -> tuple[int, list[_Row]]:
 
 def _listed(names: Sequence[str], labels: Integers, quality: Quality, count: int) -> dict[int, _Judged]:
     """Return the ``count`` rows whose labels fit least."""
-    ranking = quality.ranking(labels)
+    ranking = quality.ranking
     lowest = np.argsort(ranking, kind="stable")[:count]
     return {
         i: _Judged(float(quality.score[i]), names[labels[i]], names[int(quality.suggestion[i])])
         for i in lowest.tolist()
         if np.isfinite(ranking[i])
     }
+
+
+def _histogram(quality: Quality) -> Table:
+    """Return how many rows have which score."""
+    counts, edges = np.histogram(quality.score, _BINS, (0, 1))
+    rows = tuple(
+        (f"{low:.1f}-{high:.1f}", int(count)) for low, high, count in zip(edges, edges[1:], counts, strict=False)
+    )
+    return Table(name="rows by how well the label fits", columns=("score", "rows"), rows=rows)
 
 
 def _evidence(row: FindingRow, column: str | None, issues: dict[int, _Judged], source: AuditSource) -> RowEvidence:
