@@ -160,9 +160,10 @@ _SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 _UNITS = {
     **dict.fromkeys(("LIC001", "LIC002", "LIC003"), "rows"),
     **dict.fromkeys(("DUP001", "DUP002", "DUP003", "LEAK001", "LEAK002", "LEAK003", "LEAK004"), "fraction"),
-    **dict.fromkeys((*(f"PII00{i}" for i in range(1, 6)), "SEC001"), "fraction"),
+    **dict.fromkeys((*(f"PII00{i}" for i in range(1, 7)), "SEC001", "SEC002"), "fraction"),
     **dict.fromkeys(("LABEL001", "LABEL002"), "fraction"),
-    **dict.fromkeys((f"PAIR00{i}" for i in range(1, 8)), "fraction"),
+    **dict.fromkeys((f"PAIR00{i}" for i in range(1, 9)), "fraction"),
+    **dict.fromkeys((f"POIS00{i}" for i in range(1, 4)), "rows"),
     **dict.fromkeys(("TEXT001", "TEXT002", "TEXT004"), "rows"),
     **dict.fromkeys(("TEXT003", "TEXT005", "TEXT006", "TEXT007"), "fraction"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +85,14 @@ class _Reference(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """Runs tied to one label, one of those that stand in the same rows; all ``[candidates]``."""
+    """Runs tied to one label, one of those that stand in the same rows.
+
+    Attributes:
+        run: number of each, ``[candidates]``.
+        label: that it is tied to.
+        rows: of the label that hold it.
+        group: candidate that stands for each run of the part, -1 for none, ``[runs]``.
+    """
 
     run: Int64s
     label: Int64s
@@ -177,13 +185,15 @@ def random_likeness(contexts: Contexts, words: Words, rows: Int64s, seed: int) -
     return max(float(likeness(contexts, sample, 2.0, *scratch)[0]) if len(sample) > 1 else 0.0, 1e-6)
 
 
-def candidates_of(part: Postings, label: Int64s, labels: int, most: Int64s) -> Iterator[tuple[int, Int64s, frozenset[int]]]:
+def candidates_of(
+    part: Postings, label: Int64s, labels: int, most: Int64s
+) -> Iterator[tuple[int, Int64s, frozenset[int]]]:
     """Yield for each set of rows that hold the same runs: their label, the rows and the keys of the runs."""
     candidates = _candidates(part, label, labels, most)
     keys = _keys_of_groups(part, candidates)
-    for run, of, group in zip(candidates.run, candidates.label, candidates.group, strict=True):
+    for run, of in zip(candidates.run, candidates.label, strict=True):
         rows = part.rows[part.starts[run] : part.starts[run + 1]]
-        yield int(of), rows[label[rows] == of], keys[int(group)]
+        yield int(of), rows[label[rows] == of], keys[int(candidates.group[run])]
 
 
 def _candidates(part: Postings, label: Int64s, labels: int, most: Int64s) -> _Candidates:
@@ -205,7 +215,7 @@ def _keys_of_groups(part: Postings, candidates: _Candidates) -> list[frozenset[i
     tied = np.flatnonzero(candidates.group >= 0)
     order = tied[np.argsort(candidates.group[tied], kind="stable")]
     edges = np.searchsorted(candidates.group[order], np.arange(len(candidates.run) + 1))
-    return [frozenset(part.keys[order[a:b]].tolist()) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [frozenset(part.keys[order[a:b]].tolist()) for a, b in pairwise(edges.tolist())]
 
 
 def _reference(contexts: Contexts, votes: Votes, words: Words, rows: Int64s, seed: int) -> _Reference:
@@ -223,14 +233,19 @@ def _reference(contexts: Contexts, votes: Votes, words: Words, rows: Int64s, see
     own = votes.label[sample]
     speaking = (against > 0).sum(axis=0)
     wrongly = np.bincount(own[against[np.arange(len(sample)), own] > 0], minlength=len(votes.sizes))
-    strength = np.asarray([float(np.median(against[own != k, k])) if (own != k).any() else 0.0 for k in range(len(within))])
+    strength = np.asarray(
+        [float(np.median(against[own != k, k])) if (own != k).any() else 0.0 for k in range(len(within))]
+    )
     return _Reference(random, within, (wrongly + 1) / (speaking + 1), strength)
 
 
 def _judge(part: Postings, candidates: _Candidates, contexts: Contexts, votes: Votes, usual: _Reference) -> _Judged:
     count = len(candidates.run)
-    judged = _Judged(*(np.zeros(count) for _ in range(4)), np.zeros(count, np.int64), np.zeros(count))
-    _judge_each(part.starts, part.rows, candidates.run, candidates.label, contexts, votes, usual.random, usual.within, judged)
+    expected, random, words, share, strength = np.zeros((5, count))
+    judged = _Judged(expected, random, words, share, np.zeros(count, np.int64), strength)
+    _judge_each(
+        part.starts, part.rows, candidates.run, candidates.label, contexts, votes, usual.random, usual.within, judged
+    )
     return judged
 
 
@@ -310,11 +325,7 @@ def _judge_each(
         alike, judged.words[i] = likeness(contexts, mine, COMMON, counts, sums)
         judged.share[i] = judged.words[i] * count / max(words, 1)
         judged.random[i] = alike / random
-        if (
-            judged.random[i] > _LIKE_RANDOM
-            or judged.words[i] < _FEWEST_WORDS
-            or judged.share[i] < _FEWEST_SHARE
-        ):
+        if judged.random[i] > _LIKE_RANDOM or judged.words[i] < _FEWEST_WORDS or judged.share[i] < _FEWEST_SHARE:
             continue
         looked = margins(votes, mine, labels[i], int((1 - _AGAINST) * count), counts, out, rivals)
         if looked < count:

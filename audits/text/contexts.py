@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audits.text.folding import Int64s
-from audits.text.jit import Whole, compiled
+from audits.text.jit import compiled
 from audits.text.triggers import Words
 
 COMMON = 0.8

@@ -1,9 +1,9 @@
 """Runs of 1 to 3 words, and in which rows each stands: what a planted trigger looks like from outside.
 
-A word is a run of letters, digits, underscores and bytes beyond ASCII, or of two and more other visible characters; ASCII
-is read in lower case, everything else as it stands, so that a letter of another alphabet makes another word. In scripts
-written without spaces every character is a word. Single characters beyond ASCII are looked at too, wherever they stand:
-a mark within a word, or one that nobody sees.
+A word is a run of letters, digits, underscores and bytes beyond ASCII, or of two and more other visible characters.
+ASCII is read in lower case, everything else as it stands, so that a letter of another alphabet makes another word. In
+scripts written without spaces every character is a word. Single characters beyond ASCII are looked at too, where they
+stand: a mark in a word, or one that nobody sees.
 """
 
 from __future__ import annotations
@@ -289,6 +289,19 @@ def spans_of(text: str, keys: frozenset[int], rows: int) -> list[tuple[int, int]
                 covered[k : k + n + 1] = True
     edges = np.flatnonzero(np.diff(np.concatenate([[False], covered])))
     return [(int(places[2 * a]), int(places[2 * b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def characters_of(text: str, keys: frozenset[int], rows: int) -> list[str]:
+    """Return the characters beyond ASCII of a text that are among the runs, each once; see :func:`spans_of`."""
+    bits = np.uint64(_row_bits(rows))
+    found = []
+    for character in dict.fromkeys(text):
+        if ord(character) >= 0x80:
+            point = np.uint64(int.from_bytes(character.encode("utf-8", "surrogatepass")))
+            key = int(np.uint64(run_hash(np.uint64(0), np.uint64(mixed(point + _CHARACTER)))) >> bits)
+            if key in keys:
+                found.append(character)
+    return found
 
 
 def _row_bits(rows: int) -> int:

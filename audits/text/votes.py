@@ -1,7 +1,7 @@
 """What the words of a row say of its label: naive Bayes that can forget the rows of one trigger.
 
-Word by word, the share of a label's rows that hold it is compared with the share of all rows (multinomial over presence,
-Manning et al., "Introduction to Information Retrieval", 13.3); shares of small labels are drawn towards that of all rows.
+Word by word, the share of a label's rows that hold it is compared with the share of all rows (Manning et al.,
+"Introduction to Information Retrieval", 2008, 13.2, over presence); shares of small labels are drawn to that of all.
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ def _best_other(scores: Floats, label: Whole) -> Whole:
 
 
 @compiled
-def _score(
-    votes: Votes, row: Whole, label: Whole, rows: Whole, forgotten: Int32s, most: float, scores: Floats
-) -> None:
+def _score(votes: Votes, row: Whole, label: Whole, rows: Whole, forgotten: Int32s, most: float, scores: Floats) -> None:
     """Write what the words of a row say for each label, with ``rows`` rows of ``label`` forgotten."""
     left = votes.sizes.sum() - rows
     scores[:] = 0.0
