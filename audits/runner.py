@@ -18,6 +18,7 @@ from audits.extras import EXTRAS, missing_extra
 from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurement, SelfTest, Table
 from audits.policy import Policy, load_policy
 from audits.records import canonical_json
+from audits.result_cache import ResultCache
 from audits.self_test import SELF_TEST_ROWS, Planted, drawn_rows, measured, plant_defects
 from audits.source import AuditSource, open_source
 from audits.text.cells import text_lists
@@ -42,6 +43,7 @@ def audit(
     benchmarks: Mapping[str, Any] | None = None,
     seed: int = 0,
     self_test: bool | int | None = None,
+    cache_dir: str | Path | None = None,
     on_progress: Progress | None = None,
     **options: Any,
 ) -> AuditReport:
@@ -62,6 +64,8 @@ def audit(
         self_test: plant known defects in a copy of the data and look for them, so that the report says how often each
             check is right (:class:`~audits.findings.SelfTest`). By default where there are fewer than 50,000 rows; a
             number draws so many rows at most for it.
+        cache_dir: keep results there, so that the same check of the same data by the same versions is not run again
+            (:mod:`audits.result_cache`). Results of a check of yours are kept if it has a ``version``.
         on_progress: see :data:`Progress`.
         options: of :func:`audits.open_source`, such as ``split`` or ``text_columns``.
 
@@ -89,6 +93,7 @@ def audit(
         semantic_threshold=semantic_threshold,
         benchmarks={name: _items(name, given) for name, given in (benchmarks or {}).items()},
         seed=seed,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
     )
     source = open_source(data, **options)
     if self_test is None:
@@ -136,16 +141,23 @@ def run_audit(
     context = context or CheckContext()
     # what checks share is given up with the audit
     context = replace(context, encoder=context.encoder or TfidfEncoder(seed=context.seed), memo={})
-    results = []
+    versions = installed_versions()
+    cache = ResultCache.of(context.cache_dir, source, context, chosen, self_test, versions)
+    results, kept = [], set[str]()
     progress, steps = on_progress or _silent, len(chosen) * (2 if self_test else 1)
     for index, check in enumerate(chosen):
         progress(check.code, title_of(check), index, steps)
-        results.append(_run(check, source, context))
+        known = cache.get(check) if cache is not None else None
+        if known is not None:
+            kept.add(check.code)
+        results.append(known or _run(check, source, context))
     if self_test:
         results = _self_tested(chosen, results, source, context, self_test, progress)
-    return AuditReport(
-        datasets=source.refs, columns=source.columns, results=tuple(results), versions=installed_versions()
-    )
+    if cache is not None:
+        for check, result in zip(chosen, results, strict=True):
+            if check.code not in kept:
+                cache.put(check, result)
+    return AuditReport(datasets=source.refs, columns=source.columns, results=tuple(results), versions=versions)
 
 
 def _silent(code: str, title: str, index: int, total: int) -> None:
@@ -164,32 +176,31 @@ def _self_tested(
 
     A plant or a check that fails here leaves the result as it was, and says so in its place.
     """
-    asked = [
-        check
-        for check, result in zip(chosen, results, strict=True)
-        if result.status == "ran" and result.self_test is None
-    ]
+    ran = [check for check, result in zip(chosen, results, strict=True) if result.status == "ran"]
+    asked = [check for check, result in zip(chosen, results, strict=True) if check in ran and result.self_test is None]
     drawn = source if wanted is True else drawn_rows(source, wanted, context.seed)
-    planted: Planted | Exception
+    planted: Sequence[Planted] | Exception = ()
     try:
-        planted = plant_defects(drawn, asked, context)
+        if asked:
+            # those that are known too: what is planted must not depend on it
+            planted = plant_defects(drawn, ran, context)
     except Exception as error:  # noqa: BLE001  a broken plant must neither stop the audit nor read as a test
         planted = error
     tested = []
     for index, (check, result) in enumerate(zip(chosen, results, strict=True), len(chosen)):
         progress(check.code, f"{title_of(check)}: self-test", index, 2 * len(chosen))
-        tested.append(result if check not in asked else _with_self_test(check, result, planted, context))
+        tested.append(_with_self_test(check, result, planted, context) if check in asked else result)
     return tested
 
 
 def _with_self_test(
-    check: Check, result: CheckResult, planted: Planted | Exception, context: CheckContext
+    check: Check, result: CheckResult, planted: Sequence[Planted] | Exception, context: CheckContext
 ) -> CheckResult:
     start = time.perf_counter()
     try:
         if isinstance(planted, Exception):
             raise planted
-        found = measured(check, planted, lambda: check.run(planted.source, context))
+        found = measured(check, planted, lambda source: check.run(source, context))
     except Exception as error:  # noqa: BLE001  as above
         found = SelfTest(reason=excerpt(f"errored: {type(error).__name__}: {error}", MAX_REASON))
     return replace(

@@ -1,14 +1,17 @@
 """How often the checks are right on this very data: known defects are planted in a copy, and looked for.
 
-Up to a quarter of the rows of a copy is changed, each by one plant; the same checks run on it. What they list of the
+Up to a quarter of the rows of a copy is changed, each by one plant; the same checks run on it. Small data is copied
+several times, a few kinds in each. What they list of the
 planted defects is their recall for these kinds; what they list of the rows that no plant touched bounds their false
 alarms from above, since real defects are among them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,8 +28,9 @@ SELF_TEST_ROWS = 50_000
 """Rows under which an audit tests itself without being asked."""
 
 _PLANTED_SHARE = 0.25
-_MOST_OF_A_KIND = 100
+_WANTED_OF_A_KIND, _MOST_OF_A_KIND = 20, 100
 _FEWEST_OF_A_KIND = 2
+_MOST_COPIES = 8
 _NO_PLANT = "no defect of this kind can be planted"
 _NOTHING_PLANTED = "the data has too few rows, or none of the form that is needed, to plant such defects in"
 
@@ -46,19 +50,29 @@ class Planted:
     touched: Mapping[str, frozenset[int]]
 
 
-def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckContext) -> Planted:
-    """Return a copy of ``source`` with defects that ``checks`` should find, each row changed by one plant at most."""
+def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckContext) -> tuple[Planted, ...]:
+    """Return copies of ``source`` with defects that ``checks`` should find; one copy, or several of small data.
+
+    In each copy a row is changed by one plant at most; plants of one check stand together.
+    """
     kinds = plants(checks)
+    room = _PLANTED_SHARE * sum(map(source.num_rows, source.splits))
+    copies = min(max(1, math.ceil(_WANTED_OF_A_KIND * len(kinds) / max(room, 1))), _MOST_COPIES, max(1, len(kinds)))
+    edges = [round(i * len(kinds) / copies) for i in range(copies + 1)]
+    return tuple(_planted(source, kinds[a:b], context, number) for number, (a, b) in enumerate(pairwise(edges)))
+
+
+def _planted(source: AuditSource, kinds: Sequence[Plant], context: CheckContext, copy: int) -> Planted:
     cells: dict[tuple[str, str], dict[int, Any]] = {}
     defects: dict[Plant, dict[str, Sequence[Defect]]] = {plant: {} for plant in kinds}
     touched: dict[str, set[int]] = {split: set() for split in source.splits}
-    changed, staying = _allotted(source, len(kinds), context.seed)
+    changed, staying = _allotted(source, len(kinds), (context.seed, copy))
     for number, split in enumerate(source.splits):
         for k, (plant, rows) in enumerate(zip(kinds, changed[split], strict=False)):
             # what another plant compares with stays untouched by this one, if there is enough
             own = staying[split][k :: len(kinds)]
             others = {**staying, split: own if len(own) >= len(rows) else staying[split]}
-            rng = np.random.default_rng((context.seed, number, k))
+            rng = np.random.default_rng((context.seed, copy, number, k))
             ground = Ground(source=source, context=context, split=split, rows=rows, staying=others, rng=rng)
             found = list(plant.defects(ground))
             defects[plant][split] = found
@@ -70,12 +84,14 @@ def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckCo
     return Planted(planted_copy(source, cells), defects, {split: frozenset(rows) for split, rows in touched.items()})
 
 
-def _allotted(source: AuditSource, kinds: int, seed: int) -> tuple[dict[str, list[Int64s]], dict[str, Int64s]]:
+def _allotted(
+    source: AuditSource, kinds: int, seed: tuple[int, ...]
+) -> tuple[dict[str, list[Int64s]], dict[str, Int64s]]:
     """Return for each split the rows that each plant may change, and those that stay as they are, in random order."""
     changed: dict[str, list[Int64s]] = {}
     staying: dict[str, Int64s] = {}
     for number, split in enumerate(source.splits):
-        rows = np.random.default_rng((seed, number)).permutation(source.num_rows(split))
+        rows = np.random.default_rng((*seed, number)).permutation(source.num_rows(split))
         each = min(_MOST_OF_A_KIND, int(_PLANTED_SHARE * len(rows)) // max(kinds, 1))
         each = each if each >= _FEWEST_OF_A_KIND else 0
         changed[split] = [rows[k * each : (k + 1) * each] for k in range(kinds)] if each else []
@@ -96,30 +112,45 @@ def drawn_rows(source: AuditSource, most: int, seed: int) -> AuditSource:
     return replace(source, tables=tables)
 
 
-def measured(check: Check, planted: Planted, run: Callable[[], Iterable[object]]) -> SelfTest:
-    """Return what ``check`` lists of the planted defects and of the other rows; ``run`` runs it on the copy.
+def measured(check: Check, copies: Sequence[Planted], run: Callable[[AuditSource], Iterable[object]]) -> SelfTest:
+    """Return what ``check`` lists of the planted defects and of the other rows.
 
-    It is not run where there is nothing to find.
+    Args:
+        check: which is measured.
+        copies: with planted defects.
+        run: runs it on a copy; where nothing is planted for it, it is not run.
     """
-    own = {plant: found for plant, found in planted.defects.items() if check.code in plant.codes}
-    if not own:
+    kinds = [plant for planted in copies for plant in planted.defects if check.code in plant.codes]
+    if not kinds:
         return SelfTest(reason=_NO_PLANT)
-    if not any(some for by_split in own.values() for some in by_split.values()):
+    found: dict[str, list[bool]] = {plant.kind: [] for plant in kinds}
+    untouched = alarms = 0
+    for planted in copies:
+        own = {plant: some for plant, some in planted.defects.items() if check.code in plant.codes}
+        if not any(some for by_split in own.values() for some in by_split.values()):
+            continue
+        listed: dict[str, set[int]] = {}
+        for finding in run(planted.source):
+            if isinstance(finding, Finding) and finding.rows is not None:
+                listed.setdefault(finding.split, set()).update(finding.rows.row)
+        for plant, by_split in own.items():
+            for split, some in by_split.items():
+                found[plant.kind] += [bool(one.rows & listed.get(split, set())) for one in some]
+        for split in planted.source.splits:
+            untouched += planted.source.num_rows(split) - len(planted.touched[split])
+            alarms += len(listed.get(split, set()) - planted.touched[split])
+    if not any(found.values()):
         return SelfTest(reason=_NOTHING_PLANTED)
-    listed: dict[str, set[int]] = {}
-    for finding in run():
-        if isinstance(finding, Finding) and finding.rows is not None:
-            listed.setdefault(finding.split, set()).update(finding.rows.row)
-    found = []
-    for plant, by_split in own.items():
-        every = [bool(one.rows & listed.get(split, set())) for split, some in by_split.items() for one in some]
-        if every:
-            found.append(wilson(plant.kind, sum(every), len(every), "planted in a copy of this data"))
-    source = planted.source
-    untouched = sum(source.num_rows(split) - len(planted.touched[split]) for split in source.splits)
-    alarms = sum(len(listed.get(split, set()) - planted.touched[split]) for split in source.splits)
-    others = wilson(
-        "rows listed without a planted defect", alarms, untouched,
-        "in the copy with planted defects; real defects are among them, so that false alarms are no more",
-    )  # fmt: skip
-    return SelfTest(found=tuple(found), others=others)
+    return SelfTest(
+        found=tuple(
+            wilson(kind, sum(every), len(every), "planted in a copy of this data")
+            for kind, every in found.items()
+            if every
+        ),
+        others=wilson(
+            "rows listed without a planted defect",
+            alarms,
+            untouched,
+            "in the copy with planted defects; real defects are among them, so that false alarms are no more",
+        ),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -45,6 +46,12 @@ class TextEncoder:
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
         self.chunk_tokens = chunk_tokens or default_chunk_tokens(next(model.parameters()).device, graphs=False)
         self._pool = pooling(spec.pooling)
+
+    @property
+    def fingerprint(self) -> str:
+        """``sha256:<hex>`` over weights, tokenizer and settings: what gives the same vectors has the same."""
+        told = f"{weights_digest(self.model)} {self.spec} {sorted(self.tokenizer.get_vocab().items())}"
+        return "sha256:" + hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     @classmethod
     def load(cls, model: Any, *, revision: str | None = None, **options: Any) -> TextEncoder:

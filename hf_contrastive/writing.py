@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def user_cache(name: str) -> Path:
+    """Return the folder of one of this package's caches, ``~/.cache/hf-contrastive/<name>``; it may not exist yet."""
+    return Path.home() / ".cache" / "hf-contrastive" / name
+
+
 @contextmanager
 def all_or_none(
     folder: Path, *, file_by_file: bool = False, stale: Callable[[frozenset[str]], Iterable[str]] | None = None

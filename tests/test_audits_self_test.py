@@ -114,8 +114,9 @@ def test_the_same_seed_plants_the_same():
     assert one.content_digest == other.content_digest
     source, checks = open_source(data(200)), discover()
     first, again, another = (plant_defects(source, checks, CheckContext(seed=seed)) for seed in (0, 0, 1))
-    assert first.touched == again.touched != another.touched
-    assert all(first.source.tables[split].equals(again.source.tables[split]) for split in source.splits)
+    for one, same, other in zip(first, again, another, strict=True):
+        assert one.touched == same.touched != other.touched
+        assert all(one.source.tables[split].equals(same.source.tables[split]) for split in source.splits)
 
 
 def test_small_data_is_tested_by_default_and_large_data_when_asked(monkeypatch):
@@ -126,6 +127,7 @@ def test_small_data_is_tested_by_default_and_large_data_when_asked(monkeypatch):
     (asked,) = audit(large, checks=["DUP001"], self_test=200).results
     (found,) = asked.self_test.found
     assert asked.self_test.others.sample_size + found.sample_size <= 200
+    assert 40 <= found.sample_size <= 50
     with pytest.raises(AuditError, match="`self_test` is True, False or the most rows to test on, got 0"):
         audit(large, self_test=0)
 
@@ -138,19 +140,23 @@ def test_rows_are_drawn_from_every_split():
 
 
 def test_no_row_is_changed_by_two_plants():
-    source = open_source(data(2000), label_column="label")
-    checks = discover()
-    context = CheckContext(count_tokens=count_tokens, max_length=100)
-    planted = plant_defects(source, checks, context)
-    for split in source.splits:
-        changed = [
-            {row for found in by_split.get(split, ()) for row in found.rows} for by_split in planted.defects.values()
-        ]
-        assert sum(map(len, changed)) > 0
-        before, after = source.tables[split].to_pylist(), planted.source.tables[split].to_pylist()
-        different = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
-        assert different <= planted.touched[split]
-        assert len(different) <= len(before) / 4
+    for rows in (60, 600, 2400):
+        source = open_source(data(rows), label_column="label")
+        copies = plant_defects(source, discover(), CheckContext(count_tokens=count_tokens, max_length=100))
+        least, most = {60: (8, 8), 600: (2, 7), 2400: (1, 1)}[rows]
+        assert least <= len(copies) <= most
+        for planted in copies:
+            written = []
+            for plant, by_split in planted.defects.items():
+                for split, found in by_split.items():
+                    written += [(split, row) for one in found for row in one.rows if len(one.rows) == 1]
+                    assert plant.kind
+            assert len(written) == len(set(written)) > 0
+            for split in source.splits:
+                before, after = source.tables[split].to_pylist(), planted.source.tables[split].to_pylist()
+                different = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
+                assert different <= planted.touched[split]
+                assert len(different) <= len(before) / 4
 
 
 def test_too_few_rows_are_said():

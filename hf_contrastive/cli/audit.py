@@ -31,6 +31,10 @@ def command(
             help="Plant known defects in a copy and look for them. By default on data under 50,000 rows.",
         ),
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Keep results: the same check of the same data is not run again."),
+    ] = True,
     policy: Annotated[str, typer.Option(help="permissive, standard, strict or a TOML file.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Write report.json, .html, .md and findings/ here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
@@ -41,6 +45,7 @@ def command(
     from hf_contrastive.auditing import audit
     from hf_contrastive.errors import ConfigurationError
     from hf_contrastive.release.publish import write_audit
+    from hf_contrastive.writing import user_cache
 
     if out is not None and out.exists() and not out.is_dir():
         msg = f"`--out {out}` is a file; name a folder, which is made if it is missing."
@@ -57,6 +62,7 @@ def command(
             benchmarks=dict(map(_benchmark, benchmark or ())),
             sample=sample,
             self_test=self_test,
+            cache_dir=user_cache("audits") if cache else None,
             on_progress=update,
         )
     verdict = judge(report, rules)

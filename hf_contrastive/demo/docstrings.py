@@ -36,6 +36,7 @@ from hf_contrastive.demo.source_files import (
     read_docstrings,
 )
 from hf_contrastive.errors import ContrastiveError
+from hf_contrastive.writing import user_cache
 
 COLUMNS = ("anchor", "positive", "label", "module", "qualified_name", "license")
 SPLITS = ("train", "validation", "test")
@@ -81,7 +82,7 @@ def load_docstrings(
     Raises:
         ContrastiveError: no installed package has a source file with docstrings.
     """
-    folder = cache_dir if cache_dir is not None else _default_cache_dir()
+    folder = cache_dir if cache_dir is not None else user_cache("docstrings")
     target = Path(folder) / _environment_key()
     if not refresh and _is_whole(target):
         return _load(target)
@@ -181,10 +182,6 @@ def _assign_groups(sizes: Counter[str]) -> dict[str, str]:
             sides[group] = "train"
         start += sizes[group]
     return sides
-
-
-def _default_cache_dir() -> Path:
-    return Path.home() / ".cache" / "hf-contrastive" / "docstrings"
 
 
 def _environment_key() -> str:
