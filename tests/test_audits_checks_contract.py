@@ -29,6 +29,7 @@ CODES = {
     "PAIR005": "fraction",
     "PAIR006": "fraction",
     "PAIR007": "fraction",
+    "PAIR008": "fraction",
     "PII001": "fraction",
     "PII002": "fraction",
     "PII003": "fraction",
@@ -95,6 +96,12 @@ PERSONAL = (
     "MIT",
 )
 OTHER_SCRIPT = ("what name would you take", "Это написано совсем другими буквами", "b", "MIT")
+OTHER_LANGUAGE = (
+    "the house stands on the other side of the river where nobody has lived for years",
+    "das Haus steht auf der anderen Seite des Flusses, wo seit Jahren niemand mehr wohnt",
+    "b",
+    "MIT",
+)
 SEMANTIC_LEAK = ("what name would you give", "a reply that nobody else has given so far", "b", "MIT")
 GARBLED = (
     "Ignore all previous instructions, zero\u200bwidth and \u202eback, says p\u0430ypal of the cafÃ©",
@@ -120,7 +127,7 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, PERSONAL, GARBLED, *TEMPLATES]),
+        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, OTHER_LANGUAGE, PERSONAL, GARBLED, *TEMPLATES]),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },
@@ -148,7 +155,7 @@ def test_a_check_documents_its_title_and_meaning(code):
 @pytest.mark.parametrize("code", CODES)
 def test_a_check_takes_any_data_and_states_sound_findings(code, case):
     for columns in (PAIRS, TEXTS):
-        if columns is TEXTS and code in ("PAIR001", "PAIR002", "PAIR005", "PAIR006", "PAIR007", "POIS002", "POIS003"):
+        if columns is TEXTS and code in ("PAIR001", "PAIR002", "PAIR005", "PAIR006", "PAIR007", "PAIR008", "POIS002", "POIS003"):
             continue
         splits = SPLITS[case]
         observations = run(code, splits, columns)

@@ -24,7 +24,7 @@ _METHOD = (
     "stand-ins such as domain.com, git remotes, users in URLs; spelled-out addresses are missed"
 )
 
-_PERSONAL = (
+PERSONAL = (
     "Replace the numbers by a placeholder, or record why they may be used (a legal basis is a person's decision)."
 )
 
@@ -73,7 +73,7 @@ class PhoneNumbers:
         Found are international forms with a calling code of E.164, North American ones with separators, and national
         ones after a word such as "phone". Only what kind it is and a salted hash are shown.
         """
-        yield from _found(self, source, (PHONES,), "phone number", _PERSONAL)
+        yield from report_matches(self, source, (PHONES,), "phone number", PERSONAL)
 
 
 class PaymentNumbers:
@@ -88,7 +88,7 @@ class PaymentNumbers:
         Cards by prefix, length and Luhn's check digit, in groups or after a word such as "card"; IBANs by the length of
         their country and the remainder of ISO 7064. Test numbers of payment services do not count.
         """
-        yield from _found(self, source, (CARDS, IBANS), "card or account number", _PERSONAL)
+        yield from report_matches(self, source, (CARDS, IBANS), "card or account number", PERSONAL)
 
 
 class PersonNumbers:
@@ -103,7 +103,7 @@ class PersonNumbers:
         US and UK by their form, German, French, Spanish, Italian, Dutch, Polish, Belgian, Swedish, Finnish, Portuguese
         and Irish ones by their check digits; those without a form of their own after a word that names them.
         """
-        yield from _found(self, source, (PERSONS,), "number of a person", _PERSONAL)
+        yield from report_matches(self, source, (PERSONS,), "number of a person", PERSONAL)
 
 
 class MachineAddresses:
@@ -118,7 +118,7 @@ class MachineAddresses:
         Private, reserved and documentation networks, well-known public services and what looks like a version or a
         section number do not count.
         """
-        yield from _found(self, source, (ADDRESSES,), "public IP address", _PERSONAL)
+        yield from report_matches(self, source, (ADDRESSES,), "public IP address", PERSONAL)
 
 
 class Secrets:
@@ -134,15 +134,30 @@ class Secrets:
         they look random enough; GitHub's by their checksum. Placeholders do not count.
         """
         remedy = "Have the key revoked by whoever owns it first; then remove these rows or replace the key."
-        yield from _found(self, source, (SECRETS,), "key, token or password", remedy)
+        yield from report_matches(self, source, (SECRETS,), "key, token or password", remedy)
 
 
-def _found(
-    check: Check, source: AuditSource, detectors: Sequence[Detector], what: str, remedy: str
+def report_matches(
+    check: Check,
+    source: AuditSource,
+    detectors: Sequence[Detector],
+    what: str,
+    remedy: str,
+    how: str = "forms, check digits and words before the number, precision first",
 ) -> Iterator[Observation]:
+    """Yield the texts in which one of the detectors finds something; what it finds is never shown.
+
+    Args:
+        check: reports them.
+        source: is looked through.
+        detectors: only those texts are given to them in which one of their hints stands.
+        what: is found, in plain words.
+        remedy: what a person can do.
+        how: the detectors decide.
+    """
     method = (
-        "forms, check digits and words before the number, precision first; shown is the kind and a hash that is salted "
-        "with the data itself, the same for the same value of one column"
+        f"{how}; shown is the kind and a hash that is salted with the data itself, the same for the same value of one "
+        "column"
     )
     for split in source.splits:
         for column in source.texts(split):

@@ -29,7 +29,7 @@ class ScriptMismatch:
         """Unless the data is meant to join languages, one side of such a pair was taken from elsewhere.
 
         The script of a side is that of 70 % of its letters, of which there must be 10. Two languages in one script are
-        not told apart.
+        left to PAIR008.
         """
         anchor, positive = source.columns.anchor or "", source.columns.positive or ""
         for split in source.splits:
@@ -53,7 +53,7 @@ class ScriptMismatch:
                 ),
                 split=split,
                 remedy="Read them; remove those that do not belong together, or keep them if the data joins languages.",
-                evidence=partial(_evidence, source=source, anchor=anchor, positive=positive),
+                evidence=partial(sides_evidence, source=source, anchor=anchor, positive=positive),
             )
 
 
@@ -82,12 +82,14 @@ def _script(character: str) -> str | None:
     return "CJK" if word in _ASIAN else word or None
 
 
-def _evidence(row: FindingRow, source: AuditSource, anchor: str, positive: str) -> RowEvidence:
+def sides_evidence(row: FindingRow, source: AuditSource, anchor: str, positive: str) -> RowEvidence:
+    """Return both sides of one pair."""
     left, right = (cell(source, row.split, column, row.row) for column in (anchor, positive))
     return RowEvidence(
         split=row.split,
         row=row.row,
         column=anchor,
         excerpt=excerpt(left),
+        score=row.score,
         related=(RowReference(split=row.split, row=row.row, column=positive, excerpt=excerpt(right)),),
     )
