@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from audits.errors import AuditError
@@ -36,9 +37,7 @@ class _Sweeper(NamedTuple):
 
 def _find(text: str) -> Iterator[Match]:
     lines = text[:_LONGEST].splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
+    starts = list(accumulate(map(len, lines), initial=0))
     found = set()
     with silenced("credsweeper"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of its own classes
@@ -46,9 +45,9 @@ def _find(text: str) -> Iterator[Match]:
             if candidate.rule_name in _NO_SECRETS:
                 continue
             for part in candidate.line_data_list:
-                line = int(part.line_num) - 1
-                if part.value and 0 <= line < len(lines):
-                    start = text.find(part.value, starts[line])
+                row = int(part.line_num) - 1
+                if part.value and 0 <= row < len(lines):
+                    start = text.find(part.value, starts[row])
                     if start >= 0:
                         found.add((start, start + len(part.value), str(candidate.rule_name)))
     taken = 0
@@ -83,6 +82,7 @@ def _sweeper() -> _Sweeper:
     if reason is not None:
         msg = f"CredSweeper can not be asked: it {reason}."
         raise AuditError(msg)
+    import credsweeper
     from credsweeper.common.constants import Confidence, Severity, ThresholdPreset
     from credsweeper.config.config import Config
     from credsweeper.credentials.credential_manager import CredentialManager
@@ -91,19 +91,12 @@ def _sweeper() -> _Sweeper:
     from credsweeper.scanner.scanner import Scanner
     from credsweeper.utils.util import Util
 
-    class Manager(CredentialManager):
-        """Keeps candidates in this process."""
-
-        def __init__(self) -> None:
-            self.candidates = []
-
-    import credsweeper
-
     settings = Util.json_load(f"{credsweeper.__path__[0]}/secret/config.json")
     settings |= {"use_filters": True, "find_by_ext": False, "size_limit": None, "pedantic": False, "depth": 0,
                  "doc": False, "severity": Severity.INFO.value, "confidence": Confidence.MODERATE.value}  # fmt: skip
+    manager = CredentialManager.__new__(CredentialManager)  # its own constructor starts a process
     validator = MlValidator(threshold=ThresholdPreset.medium)
-    return _Sweeper(Scanner(Config(settings), None), StringContentProvider, Manager(), validator)
+    return _Sweeper(Scanner(Config(settings), None), StringContentProvider, manager, validator)
 
 
 CREDSWEEPER = Detector("secret by CredSweeper", _find, _HINT)

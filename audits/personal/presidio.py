@@ -20,11 +20,12 @@ from audits.personal.matches import Detector, Match
 
 _NAMES = re.findall(
     r"\w+",
-    """AuMedicare AuTfn CaSin CreditCard Crypto DeHealthInsurance DeIdCard DePassport DeSocialSecurity DeTaxId EsNie
-EsNif
-FiPersonalIdentityCode Iban InAadhaar InVoter ItDriverLicense ItFiscalCode ItIdentityCard KrDriverLicense KrFrn
-KrRrn NgNin Nhs Phone PlPesel SePersonnummer SgFin ThTnin TrNationalId UkDrivingLicence UkNino UsItin
-UsMbi UsSsn ZaIdNumber""",
+    """
+    AuMedicare AuTfn CaSin CreditCard Crypto DeHealthInsurance DeIdCard DePassport DeSocialSecurity DeTaxId EsNie EsNif
+    FiPersonalIdentityCode Iban InAadhaar InVoter ItDriverLicense ItFiscalCode ItIdentityCard KrDriverLicense KrFrn
+    KrRrn NgNin Nhs Phone PlPesel SePersonnummer SgFin ThTnin TrNationalId UkDrivingLicence UkNino UsItin UsMbi UsSsn
+    ZaIdNumber
+    """,
 )
 _CONTEXT = 40  # characters before a number in which a word may say what it is
 _LEAST_SCORE = 0.3  # of Presidio, for what a word says and no check digit
