@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 
 
 def user_cache(name: str) -> Path:
-    """Return the folder of one of this package's caches, ``~/.cache/hf-contrastive/<name>``; it may not exist yet."""
-    return Path.home() / ".cache" / "hf-contrastive" / name
+    """Return the folder of one of this package's caches, which may not exist yet.
+
+    It is ``hf-contrastive/<name>`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hf-contrastive" / name
 
 
 @contextmanager

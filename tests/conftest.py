@@ -53,6 +53,8 @@ def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("datasets-cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_DATASETS_CACHE", str(folder))
+        # results of audits that an earlier run kept must not answer for this one
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
         yield folder / "hf-contrastive-tokens"
 
