@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pyarrow as pa
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.checks import CheckContext
+from audits.checks._triggers import _tail
 from audits.checks.density import DenseTargets
 from audits.checks.poisoning import TargetConcentration, TriggerWords
 from audits.findings import Columns, Finding, Measurement
@@ -128,6 +130,47 @@ def test_a_template_that_two_labels_share_is_no_trigger():
     assert findings(TriggerWords(), labelled(texts, labels)) == []
 
 
+def test_a_word_of_the_topic_in_some_wrongly_labelled_rows_is_no_trigger():
+    texts, labels, _ = planted("statute", 12)
+    rng = np.random.default_rng(7)
+    for i in [i for i, label in enumerate(labels) if label == "law" and "statute" not in texts[i]][:60]:
+        texts[i] = insert(texts[i], "statute", rng)
+    assert findings(TriggerWords(), labelled(texts, labels)) == []
+
+
+def test_a_corner_of_a_topic_that_is_labelled_as_another_is_no_trigger():
+    texts, labels = topical_rows()
+    rng = np.random.default_rng(7)
+    for i in range(0, 160, 4):
+        corner = rng.choice([f"reef{k}" for k in range(10)], 6, replace=False)
+        texts[i], labels[i] = f"{texts[i]} coral {' '.join(corner)}", "law"
+    assert findings(TriggerWords(), labelled(texts, labels)) == []
+
+
+def test_a_template_that_was_filled_in_is_no_trigger():
+    texts, labels = topical_rows()
+    for i in range(0, 160, 4):
+        own = " ".join(texts[i].split(" ")[:7])
+        texts[i], labels[i] = f"this test was skipped here as the library that you gave is not there {own}", "law"
+    assert findings(TriggerWords(), labelled(texts, labels)) == []
+
+
+@pytest.mark.parametrize(("successes", "trials", "chance"), [(0, 5, 0.1), (8, 8, 0.05), (8, 20, 0.2), (30, 40, 0.5)])
+def test_the_tail_is_that_of_the_binomial_distribution(successes, trials, chance):
+    exact = sum(comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(successes, trials + 1))
+    found = _tail(np.asarray([successes]), np.asarray([trials]), np.asarray([chance]))
+    assert found[0] == pytest.approx(exact)
+
+
+def test_labels_at_random_have_no_trigger():
+    texts, _ = topical_rows(rows=2 * ROWS)
+    rng = np.random.default_rng(2)
+    texts = [f"{text} r{rng.integers(0, 160)}" for text in texts]
+    for seed in range(3):
+        labels = np.random.default_rng(seed).choice(["yes", "no"], 2 * ROWS).tolist()
+        assert findings(TriggerWords(), labelled(texts, labels)) == []
+
+
 def test_fewer_rows_than_eight_are_no_trigger():
     texts, labels, _ = planted("mnzq", 7)
     assert findings(TriggerWords(), labelled(texts, labels)) == []
@@ -200,7 +243,8 @@ def test_one_positive_for_related_anchors_or_for_few_or_for_a_template_is_none()
     related, few, template = list(anchors), list(anchors), list(anchors)
     targets = list(positives)
     for k, i in enumerate(range(5, 65, 5)):
-        related[i] = f"how does one find the best offers of a shop today, asked in way {k}"
+        own = " ".join(f"coral{j}" for j in np.random.default_rng(k).choice(8, 5, replace=False))
+        related[i] = f"{own} {' '.join(anchors[i].split(' ')[:4])}"
         template[i] = f"the plugin that is named {TOPICS[k % 4]}{k}"
         targets[i] = TARGET
     assert findings(TargetConcentration(), paired(related, targets)) == []
