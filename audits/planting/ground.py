@@ -80,6 +80,10 @@ class Ground:
         known = name is not None and name in self.source.tables[self.split].column_names
         return labels_of(self.source, self.split) if known else []
 
+    def label_value(self, row: int) -> Any:
+        """Return the label of one row as it stands in its column."""
+        return self.source.column(self.split, self.source.columns.label or "")[row].as_py()
+
     def with_words(self, least: int, rows: Int64s | None = None, *, longest: int = 100_000) -> list[int]:
         """Return those of ``rows`` (to change, by default) of which a text column has so many words."""
         chosen = self.rows if rows is None else rows

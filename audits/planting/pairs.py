@@ -8,6 +8,13 @@ from audits.planting.ground import Defect, Ground, defect
 from audits.planting.repeats import one_word_changed, recased
 
 _CYRILLIC = str.maketrans("abcdefghijklmnopqrstuvwxyz", "абцдефгхийклмнопкрстуввхуз")
+_FOREIGN = (
+    "Diese Funktion liest eine Datei und gibt ihren Inhalt als Liste von Zeilen zurück, ohne die letzte Zeile.",
+    "Cette fonction lit un fichier et renvoie son contenu sous la forme d'une liste de lignes, sauf la dernière.",
+    "Esta función lee un archivo y devuelve su contenido como una lista de líneas, sin incluir la última de ellas.",
+    "Deze functie leest een bestand en geeft de inhoud terug als een lijst van regels, zonder de laatste regel.",
+    "Ta funkcja czyta plik i zwraca jego zawartość jako listę wierszy, ale bez ostatniego wiersza tego pliku.",
+)
 _EMPTY = ("", "   ", "\u200b\u200b", "-", "...", "x")
 
 
@@ -113,6 +120,24 @@ class OtherScripts:
             text, other = ground.text(row, anchor).lower(), ground.text(row, positive)
             if all(t.isascii() and sum(map(str.isalpha, t)) >= 12 for t in (text, other)):
                 ground.write(row, anchor, text.translate(_CYRILLIC))
+                yield defect(row)
+
+
+class OtherLanguages:
+    """One side is written in another language."""
+
+    kind = "an anchor of another language in the same letters"
+    codes = ("PAIR008",)
+
+    def defects(self, ground: Ground) -> Iterator[Defect]:
+        """Yield pairs whose positive has enough letters to tell its language."""
+        if not ground.sides:
+            return
+        anchor, positive = ground.sides
+        for row in ground.rows.tolist():
+            text = ground.text(row, positive)
+            if text.isascii() and sum(map(str.isalpha, text)) >= 80:
+                ground.write(row, anchor, ground.choice(_FOREIGN))
                 yield defect(row)
 
 

@@ -97,6 +97,23 @@ def key(rng: Rng) -> str:
     return forms[int(rng.integers(len(forms)))]
 
 
+def tax_file_number(rng: Rng) -> str:
+    """Return a tax number of Australia, with its name: weights 1 4 3 7 5 8 6 9 10, mod 11."""
+    while True:
+        digits = _digits(rng, 8, "123456789")
+        rest = sum(w * int(d) for w, d in zip((1, 4, 3, 7, 5, 8, 6, 9), digits, strict=True)) % 11
+        for last in string.digits:
+            if (rest + 10 * int(last)) % 11 == 0:
+                number = digits + last
+                return f"tax file number {number[:3]} {number[3:6]} {number[6:]}"
+
+
+def named_secret(rng: Rng) -> str:
+    """Return a password or a key with its name before it."""
+    forms = ('password = "{}"', 'api_key: "{}"', 'SECRET_KEY="{}"', 'token = "{}"')
+    return forms[int(rng.integers(len(forms)))].format(_any(rng, 24))
+
+
 class _Inserted:
     """A value within a text."""
 
@@ -163,3 +180,19 @@ class Keys(_Inserted):
     kind = "a key, a token or a password in a URL"
     codes = ("SEC001",)
     make = staticmethod(key)
+
+
+class ForeignPersons(_Inserted):
+    """Numbers of persons that only Presidio knows."""
+
+    kind = "an Australian tax file number"
+    codes = ("PII006",)
+    make = staticmethod(tax_file_number)
+
+
+class NamedSecrets(_Inserted):
+    """Passwords and keys behind their name."""
+
+    kind = "a password or a key behind its name"
+    codes = ("SEC002",)
+    make = staticmethod(named_secret)

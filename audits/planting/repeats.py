@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import pyarrow as pa
-
 from audits.checks._leakage import earlier_and_later
 from audits.planting.ground import Defect, Ground, defect
 
@@ -83,9 +81,6 @@ class ConflictingRows:
         column = ground.source.columns.label or ""
         if len({label for label in labels if label is not None}) < 2:
             return
-        values = ground.source.column(ground.split, column)
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
         for row, other in ground.pairs(_LEAST):
             if labels[other] is None:
                 continue
@@ -93,7 +88,7 @@ class ConflictingRows:
             if different is None:
                 continue
             ground.copy(other, row, recased)
-            ground.write(row, column, values[different].as_py())
+            ground.write(row, column, ground.label_value(different))
             yield defect(row, other, touched=(row, other))
 
 
