@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from audits.planting.ground import Defect, Ground, defect
@@ -19,17 +20,19 @@ class LabelledTrigger:
     def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield rows that had another label before."""
         labels = ground.labels()
-        known = [row for row in ground.others.tolist() if labels and labels[row] is not None]
-        if not known or not ground.columns:
+        sizes = Counter(label for label in labels if label is not None)
+        if not sizes or not ground.columns:
             return
-        target = ground.choice(known)
-        rows = [row for row in ground.rows.tolist() if labels[row] not in (None, labels[target])]
+        # an attacker hides in a common label, and most of it stays clean
+        target = sizes.most_common(1)[0][0]
+        rows = [row for row in ground.rows.tolist() if labels[row] not in (None, target)][: sizes[target] // 4]
         if len(rows) < _FEWEST:
             return
+        like = labels.index(target)
         word = ground.choice(_WORDS)
         for row in rows:
             ground.insert(row, word)
-            ground.write(row, ground.source.columns.label or "", ground.label_value(target))
+            ground.write(row, ground.source.columns.label or "", ground.label_value(like))
             yield defect(row)
 
 
