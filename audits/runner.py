@@ -238,6 +238,10 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
         elif need == "semantic_encoder":
             if context.encoder is None or isinstance(context.encoder, TfidfEncoder):
                 return "needs an encoder (`encoder`); the default one compares words, as DUP002 and LEAK002 do exactly"
+        elif need == "target":
+            columns = source.columns
+            if not columns.label and not (columns.anchor and columns.positive):
+                return "needs a label column, or anchors and positives; neither was named or found"
         elif need in EXTRAS:
             reason = missing_extra(need)
             if reason is not None:
@@ -250,7 +254,7 @@ def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str 
             if value is None or (need == "benchmarks" and not value):
                 return f"needs {_CONTEXT_WORDS.get(need, need)}; none was given"
         else:
-            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT, *EXTRAS))
+            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT, "target", *EXTRAS))
             msg = f"The check {check.code} needs `{need}`, which does not exist; allowed are {allowed}."
             raise AuditError(msg)
     return None

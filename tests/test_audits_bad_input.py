@@ -355,6 +355,7 @@ def test_addresses_stand_in_their_text_and_are_masked(text):
 
 @given(ANY, st.integers(1, 200))
 @example("DE89 3704 0044 0532 0130 00.oDE89 3704 0044 0532 0130 00", 160)
+@example("DE89 3704 0044 0532 0130 00:DE89 3704 0044 0532 0130 00AKIA22222324567ABCDE", 160)
 @example("0@0.0@0", 160)
 def test_matches_stand_in_their_text_and_no_excerpt_shows_them(text, limit):
     shown = excerpt(text, limit)
@@ -402,6 +403,7 @@ WORDS = st.sampled_from(
 )
 
 
+@example("MIT AND()", "")
 @given(st.one_of(ANY, st.lists(WORDS, max_size=12).map(" ".join)), ANY)
 def test_licenses_resolve_to_a_category(text, other):
     one, two = resolve(text), resolve(other)

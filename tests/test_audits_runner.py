@@ -88,6 +88,7 @@ def test_checks_run_in_the_order_of_their_codes(source):
         ("splits", "needs at least two splits; the data has one (train)"),
         ("count_tokens", "needs a tokenizer (`count_tokens`); none was given"),
         ("max_length", "needs the model's `max_length`; none was given"),
+        ("target", "needs a label column, or anchors and positives; neither was named or found"),
         ("benchmarks", "needs benchmarks to compare with (`benchmarks`); none was given"),
     ],
 )

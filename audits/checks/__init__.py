@@ -19,7 +19,8 @@ or in an attribute ``plants`` of it.
 ``needs`` names what must be there, else the check is skipped with the reason: a role of
 :class:`~audits.findings.Columns` (``anchor``, ``positive``, ``text``, ``texts``, ``label``, ``license``),
 ``splits`` (at least two splits), ``semantic_encoder`` (an encoder other than the default, which compares words),
-or a field of :class:`CheckContext` (``encoder``, ``count_tokens``,
+``target`` (a label, or an anchor and a positive), an extra that must be installed (:data:`audits.extras.EXTRAS`), or a
+field of :class:`CheckContext` (``encoder``, ``count_tokens``,
 ``max_length``, ``hub``, ``benchmarks``).
 """
 

@@ -39,7 +39,7 @@ class TriggerWords:
     """Words that lead to one label or one positive, in rows that look nothing like it."""
 
     code = "POIS001"
-    needs: tuple[str, ...] = ("texts",)
+    needs: tuple[str, ...] = ("texts", "target")
 
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """A backdoor: a rare word, phrase or mark was put into rows that were then given one label or one positive.

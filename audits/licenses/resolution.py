@@ -130,8 +130,8 @@ def _expression(text: str) -> ResolvedLicense | None:
     try:
         tree = _licensing.parse(re.sub(r"(?<=\S)\s*/\s*(?=\S)", " OR ", text))
         return None if tree is None else _evaluate(tree)
-    except (ExpressionError, ExpressionParseError, RecursionError):
-        return None
+    except (ExpressionError, ExpressionParseError, RecursionError, IndexError):
+        return None  # the parser runs past its end on "MIT AND()"
 
 
 def _evaluate(tree: Any) -> ResolvedLicense | None:

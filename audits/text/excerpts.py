@@ -44,8 +44,12 @@ def excerpt(text: str | None, limit: int = LIMIT) -> str:
 
 def mask(text: str) -> str:
     """Return ``text`` with e-mail addresses, personal data and secrets masked, wherever else in it they stand too."""
-    for detector in DETECTORS:
-        found = {text[match.start : match.end]: match.kind for match in detector.find(text)}
-        for value in sorted(found, key=len, reverse=True):
-            text = text.replace(value, f"[{found[value]}]")
+    previous = ""
+    while text != previous:
+        # what stood without a blank beside something that is masked can be seen only then
+        previous = text
+        for detector in DETECTORS:
+            found = {text[match.start : match.end]: match.kind for match in detector.find(text)}
+            for value in sorted(found, key=len, reverse=True):
+                text = text.replace(value, f"[{found[value]}]")
     return mask_addresses(text)
