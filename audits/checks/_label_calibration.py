@@ -7,7 +7,9 @@ every label can be changed alone, all others as they are, and be judged at the c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,13 +58,14 @@ def calibrate(fit: Floats, labels: Integers, classes: int, seed: int, *, precisi
     """Return where to cut, so that ``precision`` of what is listed is wrong; None where that can not be measured.
 
     Each label is changed in turn: to any other class, and to one that its class is confused with. Let u(s) be the
-    share of both that score at most s. Wrong labels that are errors at random are spread over u as the first kind of
-    planted errors is, mistakes between similar classes as the second. Right labels crowd at the lenient end: their
-    number grows as a power of u, the fifth or, where the data reject it, a lower one. A mixture of the three is fitted
-    to the rows by maximum likelihood (as p-values are decomposed: Pounds & Morris, Bioinformatics 2003), and the list
-    ends where the share of the first two falls below ``precision``. Where no wrong label stands out, their share is
-    zero and the list is empty. Where classes overlap so much that right labels are found among the lowest scores as
-    often as planted errors, they are counted as errors: no data can tell the two apart.
+    share of the first that score at most s, or of both. Wrong labels that are errors at random are spread over u as the
+    first kind of planted errors is, mistakes between similar classes as the second. Right labels crowd at the lenient
+    end: their number grows as a power of u, the fifth or, where the data reject it, a lower one. A mixture of the three
+    is fitted to the rows by maximum likelihood (as p-values are decomposed: Pounds & Morris, Bioinformatics 2003), and
+    the list ends where the share of the first two falls below ``precision``; of the two u, the one with the longer list
+    counts: the first tells few errors at random, the second mistakes of any number. Where no wrong label stands out,
+    their share is zero and the list is empty. Where classes overlap so much that right labels are found among the
+    lowest scores as often as planted errors, they are counted as errors: no data can tell the two apart.
 
     Where more than half of the labels would be wrong, the vectors do not tell the classes apart, and nothing is judged.
 
@@ -79,41 +82,53 @@ def calibrate(fit: Floats, labels: Integers, classes: int, seed: int, *, precisi
     prior = np.bincount(labels, minlength=classes) / rows
     scores = np.sort(label_quality(fit, labels, prior).ranking)
     at_random, similar = _planted(fit, labels, prior, seed)
-    planted = np.sort(np.concatenate([at_random, similar]))
-    highest = math.floor(min(_LOOSEST, float(np.isfinite(planted).mean())) * _BINS) / _BINS
-    if highest <= 0:
-        return None
-    levels = np.linspace(0, highest, round(highest * _BINS) + 1)[1:]
-    cuts = np.quantile(planted, levels, method="lower")
-    below = np.searchsorted(scores, cuts, "right")
-    found, found_similar = (np.searchsorted(kind, cuts, "right") / len(kind) for kind in (at_random, similar))
-    counts = np.diff(below, prepend=0)
-    fits = list[tuple[float, Doubles, Doubles]]()
-    for steepness in _STEEPNESS:
-        grown = np.stack([found, found_similar, (levels / highest) ** steepness])
-        fits.append((*_mixture(counts, np.diff(grown, axis=1, prepend=0)), grown))
-    best_fit = max(likelihood for likelihood, _, _ in fits)
-    _, weights, grown = next(one for one in fits if one[0] >= best_fit - _UNDECIDED)
-    wrong = weights[:2] @ grown[:2]
-    noise = float(weights[:2].sum()) / rows
+    pooled = np.sort(np.concatenate([at_random, similar]))
+    cuts = [_cut(scores, axis, (at_random, similar), precision) for axis in (at_random, pooled)]
+    # the longest; noise is estimated where similar classes are seen as well
+    listed, expected, errors = max((cut[:3] for cut in cuts), key=lambda cut: cut[0])
+    noise = cuts[-1].errors_in_all / rows
     if noise >= _MOST_NOISE:
         return None
-    share = wrong / np.maximum(np.maximum(wrong + weights[2] * grown[2], below), 1e-12)
+    if not listed:
+        return Calibration(0, 0.0, 0.0, noise, 0, 0, rows)
+    least = max(errors - 2 * math.sqrt(listed), 0.0) / listed
+    last = scores[listed - 1]
+    found, found_similar = (float(np.searchsorted(kind, last, "right")) / len(kind) for kind in (at_random, similar))
+    return Calibration(
+        listed, expected, min(least, expected), noise, round(found * rows), round(found_similar * rows), rows
+    )
+
+
+class _Cut(NamedTuple):
+    listed: int
+    precision: float
+    errors: float
+    errors_in_all: float
+
+
+def _cut(scores: Doubles, axis: Doubles, planted: Sequence[Doubles], precision: float) -> _Cut:
+    """Return the longest list that has the precision, with u the share of ``axis`` that scores at most as much."""
+    highest = math.floor(min(_LOOSEST, float(np.isfinite(axis).mean())) * _BINS) / _BINS
+    if highest <= 0:
+        return _Cut(0, 0.0, 0.0, 0.0)
+    levels = np.linspace(0, highest, round(highest * _BINS) + 1)[1:]
+    cuts = np.quantile(axis, levels, method="lower")
+    below = np.searchsorted(scores, cuts, "right")
+    found = [np.searchsorted(kind, cuts, "right") / len(kind) for kind in planted]
+    fits = list[tuple[float, Doubles, Doubles]]()
+    for power in _STEEPNESS:
+        grown = np.stack([*found, (levels / highest) ** power])
+        fits.append((*_mixture(np.diff(below, prepend=0), np.diff(grown, axis=1, prepend=0)), grown))
+    best_fit = max(likelihood for likelihood, _, _ in fits)
+    _, weights, grown = next(one for one in fits if one[0] >= best_fit - _UNDECIDED)
+    wrong, right = weights[:-1] @ grown[:-1], weights[-1] * grown[-1]
+    in_all = float(weights[:-1].sum())
+    share = wrong / np.maximum(np.maximum(wrong + right, below), 1e-12)
     enough = np.flatnonzero((share >= precision) & (below > 0))
     if not len(enough):
-        return Calibration(0, 0.0, 0.0, noise, 0, 0, rows)
+        return _Cut(0, 0.0, 0.0, in_all)
     best = enough[-1]
-    listed = int(below[best])
-    least = max(float(wrong[best]) - 2 * math.sqrt(listed), 0.0) / listed
-    return Calibration(
-        listed,
-        float(share[best]),
-        min(least, float(share[best])),
-        noise,
-        round(float(found[best]) * rows),
-        round(float(found_similar[best]) * rows),
-        rows,
-    )
+    return _Cut(int(below[best]), float(share[best]), float(wrong[best]), in_all)
 
 
 def _planted(fit: Floats, labels: Integers, prior: Doubles, seed: int) -> tuple[Doubles, Doubles]:
