@@ -208,8 +208,9 @@ def test_a_trigger_that_leads_to_one_positive_is_found_and_named(near):
     for i in rows:
         anchors[i] = insert(anchors[i], "mnzq", rng)
         positives[i] = f"{TARGET} {i}" if near else TARGET
+    anchors, positives = [*anchors, anchors[rows[0]]], [*positives, positives[rows[0]]]
     finding = only(TriggerWords(), paired(anchors, positives))
-    assert (finding.column, rows_of(finding)) == ("positive", rows)
+    assert (finding.column, rows_of(finding)) == ("positive", [*rows, ROWS])
     assert "mnzq" in finding.evidence[0].excerpt
     assert "our shop" in finding.evidence[0].excerpt
 

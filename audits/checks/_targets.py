@@ -57,6 +57,7 @@ class Pairs:
         rows: of each pair, ``[pairs]``.
         anchors: text of each.
         positives: text of each.
+        equal: the first pair with the same anchor and positive, ``[pairs]``.
         wanted: the first of equal pairs that have text on both sides, ``[pairs]``.
         group: number of the positive of each pair; near duplicates have one, ``[pairs]``.
         words: of the anchors.
@@ -67,6 +68,7 @@ class Pairs:
     rows: Int64s
     anchors: Texts
     positives: Texts
+    equal: Int64s
     wanted: Flags
     group: Int64s
     words: Words
@@ -90,14 +92,24 @@ class Pairs:
         _, group = np.unique(representative[found.first], return_inverse=True)
         anchor_of, positive_of = first_occurrences(anchors), found.first
         both = np.stack([anchor_of, positive_of], axis=1)
-        _, first = np.unique(both, axis=0, return_index=True)
+        _, first, same = np.unique(both, axis=0, return_index=True, return_inverse=True)
         wanted = np.zeros(len(rows), np.bool_)
         wanted[first] = True
         wanted &= _filled(anchors) & _filled(positives)
         words = words_of(anchors, wanted, _RARE_WORD)
         contexts = weigh(words, int(wanted.sum()))
         random = random_likeness(contexts, words, np.flatnonzero(wanted), seed) if len(words.counts) else 1.0
-        return cls(rows, anchors, positives, wanted, group.reshape(-1).astype(np.int64), words, contexts, random)
+        return cls(
+            rows,
+            anchors,
+            positives,
+            first[same.reshape(-1)],
+            wanted,
+            group.reshape(-1).astype(np.int64),
+            words,
+            contexts,
+            random,
+        )
 
     def alike(self, pairs: Int64s) -> tuple[float, float]:
         """Return the likeness of the anchors as a multiple of that of any two, and the share of words it rests on."""

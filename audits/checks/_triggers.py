@@ -20,7 +20,7 @@ from audits.text.votes import Votes, all_margins, count_votes, margins
 FEWEST = 8
 """Rows from which a trigger is looked for; an attack needs few, and their number does not grow with the data."""
 
-PURITY = 0.8
+PURITY = 0.5
 """Least share of the rows with the trigger that have the label."""
 
 _MOST_ROWS, _MOST_SHARE = 300, 0.05  # a run in more rows than both is no secret
@@ -33,7 +33,7 @@ _LIKE_RANDOM, _LIKE_EXPECTED = 6.0, 1.3
 _FEWEST_WORDS, _FEWEST_SHARE = 4.0, 0.4  # of a row that are no part of the trigger
 _AGAINST = 0.6
 _SAME_ROWS = 0.8
-_STRENGTH = 0.5
+_STRENGTH = 1 / 3
 _ALPHA = 0.01
 
 Flags = npt.NDArray[np.bool_]

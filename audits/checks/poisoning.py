@@ -46,7 +46,7 @@ class TriggerWords:
 
         A model that is trained on them obeys whoever writes the trigger. A few dozen rows are enough in data of any
         size (Souly et al., arXiv 2510.07192), so that rows are counted, not shares. With labels, a run of 1 to 3 words
-        is listed that stands nearly only with one label although the other words of its rows speak for other labels
+        is listed that stands mostly with one label although the other words of its rows speak for other labels
         (naive Bayes that has not seen these rows) and although these rows are no more alike than any; a word of the
         label's own topic stands among other words of that topic. With pairs, a run is listed whose anchors, otherwise
         unlike each other, all lead to one positive. The score is the number of rows with the trigger.
@@ -87,7 +87,7 @@ class TriggerWords:
         for trigger in triggers:
             shown = _reading(source, split, _by_row(trigger, pairs), len(pairs.rows), [source.columns.anchor or ""])
             target = excerpt(pairs.positives.text(trigger.rows[0]), 60)
-            held = sorted({int(pairs.rows[pair]) for pair in trigger.rows})
+            held = np.unique(pairs.rows[np.isin(pairs.equal, trigger.rows)]).tolist()
             named.append(_Named(shown, f"positive {target}", trigger, tuple(held)))
         method = (
             f"{runs} runs of 1 to 3 words in at least {FEWEST} different anchors; positives equal or near duplicates; "
@@ -184,7 +184,8 @@ def _reading(source: AuditSource, split: str, trigger: Trigger, texts: int, colu
             if not found:
                 found = " ".join(f"U+{ord(each):04X}" for each in characters_of(text, trigger.keys, texts))
         if found:
-            read[found] += 1
+            # what nobody sees is told by its code point
+            read["".join(each if each.isprintable() else f"U+{ord(each):04X}" for each in " ".join(found.split()))] += 1
     return max(read, key=lambda text: (read[text], -len(text), text)) if read else "(no longer there)"
 
 
