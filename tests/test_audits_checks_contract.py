@@ -127,7 +127,9 @@ SPLITS = {
         "test": table([("word " * 200_000, "a@b" * 300_000, "b", "MIT")]),
     },
     "defective": {
-        "train": table([*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, OTHER_LANGUAGE, PERSONAL, GARBLED, *TEMPLATES]),
+        "train": table(
+            [*DEFECTIVE * 6, NEAR_LEAK, SEMANTIC_LEAK, OTHER_SCRIPT, OTHER_LANGUAGE, PERSONAL, GARBLED, *TEMPLATES]
+        ),
         "test": table([(f"{LONG} one", "another continuation entirely", "a", "MIT"), *DEFECTIVE[2:]]),
         "validation": table([(f"{LONG} one extra", f"{LONG} two two", "a", "MIT")]),
     },
@@ -155,7 +157,16 @@ def test_a_check_documents_its_title_and_meaning(code):
 @pytest.mark.parametrize("code", CODES)
 def test_a_check_takes_any_data_and_states_sound_findings(code, case):
     for columns in (PAIRS, TEXTS):
-        if columns is TEXTS and code in ("PAIR001", "PAIR002", "PAIR005", "PAIR006", "PAIR007", "PAIR008", "POIS002", "POIS003"):
+        if columns is TEXTS and code in (
+            "PAIR001",
+            "PAIR002",
+            "PAIR005",
+            "PAIR006",
+            "PAIR007",
+            "PAIR008",
+            "POIS002",
+            "POIS003",
+        ):
             continue
         splits = SPLITS[case]
         observations = run(code, splits, columns)
