@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from audits import AuditError, audit, nearest
 from audits.checks import CheckContext
 from audits.checks.contamination import Contamination
+from audits.checks.false_negatives import FalseNegatives
 from audits.checks.semantic_duplicates import SemanticDuplicates
 from audits.checks.split_leakage import SemanticLeakage
 from audits.encoders import TfidfEncoder
@@ -290,3 +291,13 @@ def test_benchmarks_are_read_from_anything_that_can_be_audited(tmp_path):
         "skipped",
         "needs benchmarks to compare with (`benchmarks`)",
     )
+
+
+def test_more_pairs_than_can_be_compared_are_said_to_be_not_judged(monkeypatch):
+    monkeypatch.setattr("audits.checks.false_negatives.MOST_EXACT", 3)
+    rows = {"anchor": [f"question {i}" for i in range(5)], "positive": [f"answer {i}" for i in range(5)]}
+    data = source(Columns(anchor="anchor", positive="positive"), train=rows, test={k: v[:3] for k, v in rows.items()})
+    seen = list(FalseNegatives().run(data, CheckContext(encoder=Meanings())))
+    (told,) = [item for item in seen if isinstance(item, Measurement) and item.name == "rows judged (train)"]
+    assert told.method.startswith("not judged: 5 different positives, over 3")
+    assert not any("judged" in item.name for item in seen if isinstance(item, Measurement) and "(test)" in item.name)

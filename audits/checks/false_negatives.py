@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
-from audits.findings import FindingRow, RowEvidence, RowReference
-from audits.nearest import nearer_than, scored, similar_blocks, unit, vectors_of
+from audits.findings import FindingRow, Measurement, RowEvidence, RowReference
+from audits.nearest import MOST_EXACT, nearer_than, scored, similar_blocks, unit, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import cell, each_text
 from audits.text.duplicates import digests, first_rows
@@ -47,6 +47,12 @@ class FalseNegatives:
             # rows that are equal have equal answers: one of them is looked at
             filled = filled[same_as[row_of[filled]] == row_of[filled]]
             total = source.num_rows(split)
+            if len(filled) > MOST_EXACT:
+                yield Measurement(
+                    name=f"rows judged {place(split)}", value=0, unit="rows", sample_size=total,
+                    method=f"not judged: {len(filled):,} different positives, over {MOST_EXACT:,}; audit a `sample`",
+                )  # fmt: skip
+                continue
             rows: dict[int, tuple[float, int]] = {}
             nearer = 0
             if len(filled):
