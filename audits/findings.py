@@ -232,12 +232,22 @@ def _percent(share: Measurement) -> str:
     return f"{100 * share.value:.{digits}f} % [{100 * low:.{digits}f} to {100 * high:.{digits}f}]"
 
 
+class NotJudged(NamedTuple):
+    """What a check yields where it could not judge: the reason, and the split, or None for all of the data.
+
+    The policy reads it as a check that did not run there; a measurement of nothing would read as a pass.
+    """
+
+    reason: str
+    split: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult(Record):
     """What one check did; ``reason`` says why it was skipped or how it failed.
 
-    ``measurements`` and ``tables`` hold what was measured even where nothing was found. ``self_test`` is None where
-    none was asked for.
+    ``measurements`` and ``tables`` hold what was measured even where nothing was found. ``not_judged`` names the splits
+    that a check that ran could not judge, each with the reason. ``self_test`` is None where none was asked for.
     """
 
     code: str
@@ -247,6 +257,7 @@ class CheckResult(Record):
     findings: tuple[Finding, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     tables: tuple[Table, ...] = ()
+    not_judged: tuple[str, ...] = ()
     self_test: SelfTest | None = None
     seconds: float = volatile(default=0.0)
 

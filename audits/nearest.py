@@ -22,7 +22,8 @@ MOST_EXACT = 100_000
 _BLOCK = 2048
 _TILE = 1024  # rows of a product that stays in the cache
 _NEIGHBOURS = 16
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
+"""Of a cosine: what a product of blocks may differ by."""
 
 
 def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
@@ -45,7 +46,7 @@ def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
         partner = kept.earliest(block, threshold)
-        inside = np.tril(block @ block.T >= threshold - _ROUNDING, -1)
+        inside = np.tril(block @ block.T >= threshold - ROUNDING, -1)
         for i in range(len(block)):
             if partner[i] < 0:
                 earlier = np.flatnonzero(inside[i])
@@ -59,23 +60,11 @@ def similar_groups(vectors: Vectors, threshold: float) -> Pairs:
     return scored(vectors, vectors, np.asarray(left, np.int64), np.asarray(right, np.int64))
 
 
-def similar_blocks(left: Vectors, right: Vectors, threshold: float) -> Iterator[tuple[Int64s, Int64s]]:
-    """Yield the pairs of a vector of ``left`` and one of ``right`` whose cosine reaches the threshold, block by block.
-
-    Every pair is compared: ``len(left) * len(right) * dim`` products. Pairs of one left vector stand in order; what is
-    kept of them is for the caller to choose, since of templates every pair may be similar.
-
-    Args:
-        left: of length 1 or zero, ``[n, dim]``.
-        right: of length 1 or zero, ``[m, dim]``.
-        threshold: least cosine.
-    """
-    for start in range(0, len(left), _BLOCK):
-        for first in range(0, len(right), 4 * _BLOCK):
-            i, j = np.nonzero(
-                left[start : start + _BLOCK] @ right[first : first + 4 * _BLOCK].T >= threshold - _ROUNDING
-            )
-            yield i + start, j + first
+def blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Yield parts of a matrix that stay in memory, in order of rows, then columns."""
+    for start in range(0, rows, _BLOCK):
+        for first in range(0, columns, 4 * _BLOCK):
+            yield slice(start, min(start + _BLOCK, rows)), slice(first, min(first + 4 * _BLOCK, columns))
 
 
 def similar_pairs(left: Vectors, right: Vectors, threshold: float, parts: Int64s | None = None) -> Pairs:
@@ -96,7 +85,9 @@ def similar_pairs(left: Vectors, right: Vectors, threshold: float, parts: Int64s
     reached = np.zeros(len(right), np.bool_)
     matched = np.zeros((len(left), 0 if parts is None else int(parts.max(initial=-1)) + 1), np.bool_)
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for i, j in similar_blocks(left, right, threshold):
+    for part, other in blocks(len(left), len(right)):
+        i, j = np.nonzero(left[part] @ right[other].T >= threshold - ROUNDING)
+        i, j = i + part.start, j + other.start
         if parts is not None:
             chosen = _first_of_parts(i, j, parts, matched, reached)
             i, j = i[chosen], j[chosen]
@@ -216,10 +207,12 @@ def nearer_than(left: Vectors, right: Vectors, least: Vectors, own: tuple[Int64s
     for start in range(0, len(left), _TILE):
         for first in range(0, len(right), 4 * _TILE):
             tile = left[start : start + _TILE] @ right[first : first + 4 * _TILE].T
-            rows, columns = np.nonzero(tile > least[start : start + _TILE, None] + _ROUNDING)
-            for i in np.unique(rows).tolist():
+            rows, columns = np.nonzero(tile > least[start : start + _TILE, None] + ROUNDING)
+            asked, begins = np.unique(rows, return_index=True)
+            ends = np.append(begins, len(rows))[1:]
+            for i, begin, end in zip(asked.tolist(), begins.tolist(), ends.tolist(), strict=True):
                 if not found[start + i]:
-                    near = text[first + columns[rows == i]]
+                    near = text[first + columns[begin:end]]
                     found[start + i] = not set(near.tolist()) <= own_texts.get(start + i, set())
     return found
 
@@ -289,7 +282,7 @@ class _EveryKept:
         partner = np.full(len(block), -1, np.int64)
         for first in range(0, len(self._rows), 4 * _BLOCK):
             rows = self._rows[first : first + 4 * _BLOCK]
-            hit = block @ self._vectors[rows].T >= threshold - _ROUNDING
+            hit = block @ self._vectors[rows].T >= threshold - ROUNDING
             found = (partner < 0) & hit.any(axis=1)
             partner[found] = rows[hit[found].argmax(axis=1)]
         return partner
@@ -325,7 +318,7 @@ class _IndexOfKept:
         near = np.isfinite(np.atleast_2d(found.distances))
         for i in range(len(block)):
             rows = np.sort(keys[i][near[i]])
-            similar = rows[self._vectors[rows] @ block[i] >= threshold - _ROUNDING]
+            similar = rows[self._vectors[rows] @ block[i] >= threshold - ROUNDING]
             if len(similar):
                 partner[i] = similar[0]
         return partner

@@ -74,6 +74,11 @@ class Outcome(Record):
     allowed: str
     waiver: str | None = None
 
+    @property
+    def checked(self) -> bool:
+        """Whether it is a statement on the data; a decision of "pass" is none where nothing was checked."""
+        return not self.observed.startswith(("not checked", "not judged"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):
@@ -124,6 +129,7 @@ def judge(report: AuditReport, policy: Policy, *, today: datetime.date | None = 
     * A finding above ``allowed`` gets the rule's decision, unless a waiver holds for its split and column.
     * A check that a rule requires and that did not run blocks. Without being required, an errored check or one
       that is not in the report at all is reviewed; one skipped for a reason is shown and does not count.
+    * So it is with the splits that a check that ran could not judge.
     * An errored check without a rule, and a finding without a rule, are reviewed.
     * So is a report over a part of the rows: nothing is known of the others.
 
@@ -181,12 +187,14 @@ def _apply(rule: Rule, report: AuditReport, policy: Policy, day: datetime.date) 
         if result.status != "ran":
             missing: Decision = "review" if result.status == "errored" else "pass"
             yield _not_checked(rule, missing, f"{result.status}: {result.reason}")
-        elif not result.findings:
+        elif not result.findings and not result.not_judged:
             told = _amount(rule.allowed, _unit(result))
             text = f"more than {told}: {rule.decision}"
             yield Outcome(code=rule.code, decision="pass", rule=text, observed="no finding", allowed=told)
         for finding in result.findings:
             yield _judge_finding(rule, finding, policy, day)
+        for reason in result.not_judged:
+            yield _not_checked(rule, "pass", f"not judged in {reason}")
 
 
 def _set_aside(rule: Rule, results: Sequence[CheckResult]) -> Iterator[Outcome]:

@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import tempfile
+import time
+import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,10 +28,25 @@ from audits.checks import Check, CheckContext
 from audits.encoders import Encoder, TfidfEncoder
 from audits.errors import SchemaError
 from audits.findings import CheckResult, Finding, FindingRows
+from audits.fingerprint import fingerprint_table
+from audits.planting import plants
 from audits.records import canonical_json, digest_of
 from audits.source import AuditSource
 
-_MOST_FILES = 400
+_MOST_FILES, _MOST_BYTES = 400, 1 << 29
+_ABANDONED = 86_400  # seconds after which a file that was not written to its end is nobody's
+_DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    BadZipFile,
+    zlib.error,
+    SchemaError,
+)
 _ROWS = (
     ("row", np.int64, "q"),
     ("other_split", np.int8, "b"),
@@ -68,9 +85,11 @@ class ResultCache:
         if folder is None or vectors is None or tokens is None or context.hub is not None:
             return None
         codes = sorted(check.code for check in checks)
+        kinds = [[type(plant).__module__, plant.kind, *plant.codes] for plant in plants(checks)]
         told = {
             "datasets": [ref.to_dict() for ref in source.refs],
-            "tables": {split: [str(field) for field in table.schema] for split, table in source.tables.items()},
+            # not what the references say: joined and chosen columns have those of the data that they came from
+            "tables": {split: fingerprint_table(table) for split, table in source.tables.items()},
             "columns": source.columns.to_dict(),
             "license": source.declared_license,
             "name": source.name,
@@ -82,7 +101,7 @@ class ResultCache:
             "benchmarks": digest_of({name: list(texts) for name, texts in context.benchmarks.items()}),
             "seed": context.seed,
             # what is planted depends on what else is planted
-            "self_test": [str(self_test), *codes] if self_test else False,
+            "self_test": [str(self_test), codes, kinds] if self_test else False,
             "versions": versions,
         }
         return cls(folder, told)
@@ -97,15 +116,18 @@ class ResultCache:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 result = CheckResult.from_dict(json.loads(file["result"].tobytes()))
                 findings = tuple(_with_rows(finding, file, i) for i, finding in enumerate(result.findings))
-        except (OSError, ValueError, LookupError, EOFError, BadZipFile, SchemaError):
+        except _DAMAGED:
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # what is used stays
         whole = all(finding.rows is None or finding.rows.digest == finding.rows_digest for finding in findings)
         return replace(result, findings=findings) if whole else None
 
     def put(self, check: Check, result: CheckResult) -> None:
         """Keep ``result``; where it can not be written, nothing is kept."""
         path = self._path(check)
-        if path is None or result.status == "errored" or (result.self_test and "errored" in result.self_test.reason):
+        # what was skipped may be for something that is installed tomorrow
+        if path is None or result.status != "ran" or (result.self_test and "errored" in result.self_test.reason):
             return
         arrays: dict[str, Any] = {"result": np.frombuffer(canonical_json(result.to_dict()).encode(), np.uint8)}
         for i, finding in enumerate(result.findings):
@@ -131,9 +153,15 @@ class ResultCache:
         return self._folder / f"{check.code}-{digest_of({**self._told, 'check': [check.code, version]})[7:39]}.npz"
 
     def _forget_oldest(self) -> None:
-        files = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-_MOST_FILES]:
-            path.unlink(missing_ok=True)
+        now, total = time.time(), 0
+        for path in self._folder.glob("*.part"):
+            if now - path.stat().st_mtime > _ABANDONED:
+                path.unlink(missing_ok=True)
+        kept = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for number, path in enumerate(kept):
+            total += path.stat().st_size
+            if number and (number >= _MOST_FILES or total > _MOST_BYTES):
+                path.unlink(missing_ok=True)
 
 
 def _version_of(check: Check) -> str | None:

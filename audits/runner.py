@@ -15,11 +15,20 @@ from audits.checks import Check, CheckContext, discover, title_of
 from audits.encoders import Encoder, TfidfEncoder
 from audits.errors import AuditError, DuplicateCodeError
 from audits.extras import EXTRAS, missing_extra
-from audits.findings import AuditReport, CheckResult, Columns, Finding, Measurement, SelfTest, Table
+from audits.findings import (
+    AuditReport,
+    CheckResult,
+    Columns,
+    Finding,
+    Measurement,
+    NotJudged,
+    SelfTest,
+    Table,
+)
 from audits.policy import Policy, load_policy
 from audits.records import canonical_json
 from audits.result_cache import ResultCache
-from audits.self_test import SELF_TEST_ROWS, Planted, drawn_rows, measured, plant_defects
+from audits.self_test import SELF_TEST_ROWS, Planted, drawn_rows, listed_rows, measured, plant_defects
 from audits.source import AuditSource, open_source
 from audits.text.cells import text_lists
 from audits.text.excerpts import excerpt
@@ -27,7 +36,20 @@ from audits.text.excerpts import excerpt
 Progress = Callable[[str, str, int, int], None]
 """Called as ``on_progress(code, title, index, total)`` before each check; ``index`` counts from 0."""
 
-PACKAGES = ("datasets", "hf-contrastive", "numba", "numpy", "pyarrow", "scikit-learn", "usearch", "xxhash")
+PACKAGES = (
+    "credsweeper",
+    "datasets",
+    "hf-contrastive",
+    "numba",
+    "numpy",
+    "presidio-analyzer",
+    "py3langid",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "usearch",
+    "xxhash",
+)
 MAX_REASON = 300
 
 
@@ -189,18 +211,30 @@ def _self_tested(
     tested = []
     for index, (check, result) in enumerate(zip(chosen, results, strict=True), len(chosen)):
         progress(check.code, f"{title_of(check)}: self-test", index, 2 * len(chosen))
-        tested.append(_with_self_test(check, result, planted, context) if check in asked else result)
+        known = result if drawn is source else None
+        tested.append(_with_self_test(check, result, planted, context, drawn, known) if check in asked else result)
     return tested
 
 
 def _with_self_test(
-    check: Check, result: CheckResult, planted: Sequence[Planted] | Exception, context: CheckContext
+    check: Check,
+    result: CheckResult,
+    planted: Sequence[Planted] | Exception,
+    context: CheckContext,
+    drawn: AuditSource,
+    known: CheckResult | None,
 ) -> CheckResult:
+    """Return ``result`` with the self-test; ``known`` is the result on ``drawn``, where it is known."""
     start = time.perf_counter()
     try:
         if isinstance(planted, Exception):
             raise planted
-        found = measured(check, planted, lambda source: check.run(source, context))
+        found = measured(
+            check,
+            planted,
+            before=lambda: listed_rows(known.findings if known else check.run(drawn, context)),
+            run=lambda source: check.run(source, context),
+        )
     except Exception as error:  # noqa: BLE001  as above
         found = SelfTest(reason=excerpt(f"errored: {type(error).__name__}: {error}", MAX_REASON))
     return replace(
@@ -301,7 +335,7 @@ def _run(check: Check, source: AuditSource, context: CheckContext) -> CheckResul
         reason = unmet_need(check, source, context)
         if reason is not None:
             return CheckResult(code=check.code, title=title, status="skipped", reason=reason)
-        result = _collect(check, title, check.run(source, context))
+        result = _collect(check, title, check.run(source, context), source.splits)
         # a number that JSON can not hold must fail here, where it is one check's fault
         canonical_json(CheckResult.from_dict(result.to_dict()).to_dict())
     except Exception as error:  # noqa: BLE001  a broken check must neither stop the others nor pass
@@ -310,11 +344,12 @@ def _run(check: Check, source: AuditSource, context: CheckContext) -> CheckResul
     return replace(result, seconds=round(time.perf_counter() - start, 6))
 
 
-def _collect(check: Check, title: str, observations: Iterable[object]) -> CheckResult:
+def _collect(check: Check, title: str, observations: Iterable[object], splits: Sequence[str]) -> CheckResult:
     findings: list[Finding] = []
     measurements: list[Measurement] = []
     tables: list[Table] = []
     tested: SelfTest | None = None
+    unjudged: dict[str | None, str] = {}
     for observation in observations:
         if isinstance(observation, Finding):
             if observation.code != check.code:
@@ -327,16 +362,29 @@ def _collect(check: Check, title: str, observations: Iterable[object]) -> CheckR
             tables.append(observation)
         elif isinstance(observation, SelfTest):
             tested = observation
+        elif isinstance(observation, NotJudged):
+            unjudged[observation.split] = observation.reason
         else:
             msg = (
                 f"The check {check.code} yielded a {type(observation).__name__}; allowed are Finding, "
-                "Measurement, Table and SelfTest."
+                "Measurement, Table, SelfTest and NotJudged."
             )
             raise AuditError(msg)
+    reasons = tuple(f"{split}: {reason}" if split else reason for split, reason in unjudged.items())
+    if not findings and (None in unjudged or set(splits) <= set(unjudged)):
+        return CheckResult(
+            code=check.code,
+            title=title,
+            status="skipped",
+            reason=excerpt("; ".join(dict.fromkeys(unjudged.values())), MAX_REASON),
+            measurements=tuple(measurements),
+            tables=tuple(tables),
+        )
     return CheckResult(
         code=check.code,
         title=title,
         status="ran",
+        not_judged=reasons,
         findings=tuple(replace(f, error_rate=f.error_rate or tested.others) if tested else f for f in findings),
         measurements=tuple(measurements),
         tables=tuple(tables),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,14 @@ def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckCo
 
     In each copy a row is changed by one plant at most; plants of one check stand together.
     """
-    kinds = plants(checks)
+    # those of one check together, so that it runs on one copy
+    groups = [list(group) for _, group in groupby(plants(checks), key=lambda plant: plant.codes)]
+    kinds = sum(map(len, groups))
     room = _PLANTED_SHARE * sum(map(source.num_rows, source.splits))
-    copies = min(max(1, math.ceil(_WANTED_OF_A_KIND * len(kinds) / max(room, 1))), _MOST_COPIES, max(1, len(kinds)))
-    edges = [round(i * len(kinds) / copies) for i in range(copies + 1)]
-    return tuple(_planted(source, kinds[a:b], context, number) for number, (a, b) in enumerate(pairwise(edges)))
+    copies = min(max(1, math.ceil(_WANTED_OF_A_KIND * kinds / max(room, 1))), _MOST_COPIES, max(1, len(groups)))
+    edges = [round(i * len(groups) / copies) for i in range(copies + 1)]
+    parts = [list(chain.from_iterable(groups[a:b])) for a, b in pairwise(edges)]
+    return tuple(_planted(source, part, context, number) for number, part in enumerate(parts))
 
 
 def _planted(source: AuditSource, kinds: Sequence[Plant], context: CheckContext, copy: int) -> Planted:
@@ -112,45 +115,67 @@ def drawn_rows(source: AuditSource, most: int, seed: int) -> AuditSource:
     return replace(source, tables=tables)
 
 
-def measured(check: Check, copies: Sequence[Planted], run: Callable[[AuditSource], Iterable[object]]) -> SelfTest:
+def listed_rows(observations: Iterable[object]) -> dict[str, set[int]]:
+    """Return the rows of each split that the findings among ``observations`` list."""
+    listed: dict[str, set[int]] = {}
+    for finding in observations:
+        if isinstance(finding, Finding) and finding.rows is not None:
+            listed.setdefault(finding.split, set()).update(finding.rows.row)
+    return listed
+
+
+def measured(
+    check: Check,
+    copies: Sequence[Planted],
+    before: Callable[[], Mapping[str, set[int]]],
+    run: Callable[[AuditSource], Iterable[object]],
+) -> SelfTest:
     """Return what ``check`` lists of the planted defects and of the other rows.
 
     Args:
         check: which is measured.
         copies: with planted defects.
+        before: rows that it lists where nothing is planted: a defect in one of them would be found whatever the check
+            makes of it, and does not count.
         run: runs it on a copy; where nothing is planted for it, it is not run.
     """
     kinds = [plant for planted in copies for plant in planted.defects if check.code in plant.codes]
     if not kinds:
         return SelfTest(reason=_NO_PLANT)
     found: dict[str, list[bool]] = {plant.kind: [] for plant in kinds}
-    untouched = alarms = 0
+    hidden = dict.fromkeys(found, 0)
+    untouched, alarms = set[tuple[str, int]](), set[tuple[str, int]]()
     for planted in copies:
         own = {plant: some for plant, some in planted.defects.items() if check.code in plant.codes}
         if not any(some for by_split in own.values() for some in by_split.values()):
             continue
-        listed: dict[str, set[int]] = {}
-        for finding in run(planted.source):
-            if isinstance(finding, Finding) and finding.rows is not None:
-                listed.setdefault(finding.split, set()).update(finding.rows.row)
+        known, listed = before(), listed_rows(run(planted.source))
         for plant, by_split in own.items():
             for split, some in by_split.items():
-                found[plant.kind] += [bool(one.rows & listed.get(split, set())) for one in some]
+                for one in some:
+                    if one.rows & known.get(split, set()):
+                        hidden[plant.kind] += 1
+                    else:
+                        found[plant.kind].append(bool(one.rows & listed.get(split, set())))
         for split in planted.source.splits:
-            untouched += planted.source.num_rows(split) - len(planted.touched[split])
-            alarms += len(listed.get(split, set()) - planted.touched[split])
+            others = set(range(planted.source.num_rows(split))) - planted.touched[split]
+            untouched.update((split, row) for row in others)
+            alarms.update((split, row) for row in others & listed.get(split, set()))
     if not any(found.values()):
         return SelfTest(reason=_NOTHING_PLANTED)
+    told = {
+        kind: f"; {count} in rows that are listed anyway left out" if count else "" for kind, count in hidden.items()
+    }
     return SelfTest(
         found=tuple(
-            wilson(kind, sum(every), len(every), "planted in a copy of this data")
+            wilson(kind, sum(every), len(every), f"planted in a copy of this data{told[kind]}")
             for kind, every in found.items()
             if every
         ),
         others=wilson(
             "rows listed without a planted defect",
-            alarms,
-            untouched,
+            len(alarms),
+            len(untouched),
             "in the copy with planted defects; real defects are among them, so that false alarms are no more",
         ),
     )

@@ -229,10 +229,13 @@ def _plain_texts(table: pa.Table, columns: Columns) -> pa.Table:
 
 
 def _refs(tables: Mapping[str, pa.Table], origins: Sequence[DatasetRef]) -> tuple[DatasetRef, ...]:
-    """Return the references of ``tables``, from where the first of ``origins`` says."""
-    origin = origins[0] if origins else DatasetRef(split="", fingerprint="", num_rows=0)
+    """Return the references of ``tables``: from where its own of ``origins`` says, or for a new split the first."""
+    known = {origin.split: origin for origin in origins}
+    first = origins[0] if origins else DatasetRef(split="", fingerprint="", num_rows=0)
+    # of a split that is new nobody says that it was read in part
+    other = replace(first, unread_rows=0)
     return tuple(
-        replace(origin, split=name, fingerprint=fingerprint_table(table), num_rows=int(table.num_rows))
+        replace(known.get(name, other), split=name, fingerprint=fingerprint_table(table), num_rows=int(table.num_rows))
         for name, table in tables.items()
     )
 

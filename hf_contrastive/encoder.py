@@ -50,7 +50,10 @@ class TextEncoder:
     @property
     def fingerprint(self) -> str:
         """``sha256:<hex>`` over weights, tokenizer and settings: what gives the same vectors has the same."""
-        told = f"{weights_digest(self.model)} {self.spec} {sorted(self.tokenizer.get_vocab().items())}"
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        # a slow one is its vocabulary and how it was made
+        words = backend.to_str() if backend is not None else sorted(self.tokenizer.get_vocab().items())
+        told = f"{weights_digest(self.model)} {self.spec} {type(self.tokenizer)} {self.tokenizer.init_kwargs} {words}"
         return "sha256:" + hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     @classmethod

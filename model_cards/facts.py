@@ -126,7 +126,7 @@ def decision_words(evidence: Evidence, outcome: Outcome) -> str:
         return outcome.decision
     if outcome.waiver is not None:
         return "pass by waiver"
-    if result is None or result.status != "ran":
+    if result is None or result.status != "ran" or outcome.observed.startswith("not checked"):
         return "not checked"
     # a rule that does not apply, e.g. one for commercial use where none is intended
     return "not judged" if outcome.observed == "not judged" else "pass"
@@ -263,8 +263,11 @@ def _check_row(evidence: Evidence, result: CheckResult) -> CheckRow:
         found = tuple(finding_words(finding) for finding in result.findings)
     else:
         found = ("nothing found",)
-    if result.status == "ran" and not result.findings:
+    if result.not_judged and not result.findings:
+        found = ()
+    elif result.status == "ran" and not result.findings:
         found += tuple(f"{item.name}: {measured(item)}" for item in result.measurements if item.value)[:3]
+    found += tuple(f"not judged in {reason}" for reason in result.not_judged)
     if result.self_test is not None:
         found += (f"Self-test: {result.self_test.words}",)
     allowed = tuple(dict.fromkeys(o.allowed for o in outcomes if o.allowed))

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from audits import nearest
-from audits.checks import CheckContext
+from audits.checks import CheckContext, _leakage
 from audits.checks.exact_duplicates import ExactDuplicates
 from audits.checks.false_negatives import FalseNegatives
 from audits.checks.label_noise import LabelNoise
@@ -343,3 +343,18 @@ def test_label_noise_works_with_the_default_encoder():
     rows["y"][10] = 1
     finding = only(LabelNoise(), source(columns=Columns(text="t", label="y"), train=rows))
     assert finding.evidence[0].row == 10
+
+
+def test_leaks_of_templates_take_no_step_for_each_pair(monkeypatch):
+    """Variants of one text in train, and one of them many times in test: every row is named, each place once."""
+    steps = []
+    original = _leakage._Matched.of
+    monkeypatch.setattr(_leakage._Matched, "of", lambda places: steps.append(len(places)) or original(places))
+    words = " ".join(f"word{i}" for i in range(60))
+    train = [f"{words} {i}" for i in range(300)]
+    test = pairs(*((f"{words} end", "y") for _ in range(400)))
+    data = source(train=pairs(*((text, "x") for text in train)), test=test)
+    leaks = _leakage.near_leaks(data, CheckContext(), "train", ("test",))
+    assert len(leaks.rows) == 300
+    assert len(leaks.reached["anchor"]) == 400
+    assert sum(steps) < 1500

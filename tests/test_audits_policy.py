@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits import PolicyError, judge, load_policy
-from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Measurement
+from audits import PolicyError, judge, load_policy, run_audit
+from audits.findings import AuditReport, CheckResult, Columns, DatasetRef, Finding, Measurement, NotJudged
+from audits.formats import formats
 from audits.policy import LEVELS, Intent, Policy, Rule, Verdict, Waiver
 from audits.policy_files import known_codes
+from audits.source import AuditSource
 
 TODAY = datetime.date(2026, 6, 1)
 ORDER = {"pass": 0, "review": 1, "block": 2}
@@ -315,3 +319,46 @@ def test_a_policy_that_is_not_there(tmp_path):
         load_policy(tmp_path / "x.toml")
     with pytest.raises(PolicyError, match="can not be read"):
         load_policy(tmp_path)
+
+
+class Partly:
+    """Judges some splits."""
+
+    code = "TEST001"
+    needs: tuple[str, ...] = ()
+
+    def __init__(self, *splits):
+        self.splits = splits
+
+    def run(self, source, context):
+        """Say so."""
+        for split in self.splits:
+            yield NotJudged("too many classes", split)
+        yield Measurement(name="rows", value=0, unit="rows")
+
+
+@pytest.mark.parametrize(
+    ("splits", "status", "decisions"),
+    [
+        ((), "ran", ("pass", "pass")),
+        (("test",), "ran", ("pass", "block")),
+        (("train", "test"), "skipped", ("pass", "block")),
+        ((None,), "skipped", ("pass", "block")),
+    ],
+)
+def test_what_was_not_judged_is_no_pass(splits, status, decisions):
+    tables = {"train": pa.table({"text": ["a b"]}), "test": pa.table({"text": ["c d"]})}
+    source = AuditSource(tables=tables, columns=Columns(text="text"))
+    the_report = run_audit(source, checks=[Partly(*splits)])
+    (found,) = the_report.results
+    assert found.status == status
+    for required, decision in zip((False, True), decisions, strict=True):
+        verdict = judge(the_report, policy(Rule(code="TEST001", required=required)))
+        assert verdict.decision == decision
+        assert any(not outcome.checked for outcome in verdict.outcomes) == bool(splits)
+        for name in ("text", "markdown"):
+            lines = formats()[name].render(the_report, verdict).splitlines()
+            (row,) = [line for line in lines if line.startswith(("TEST001", "| TEST001"))]
+            assert (" pass" in row) == (not splits)
+        told = json.loads(formats()["json"].render(the_report, verdict))["outcomes"]
+        assert all(item["checked"] for item in told) == (not splits)

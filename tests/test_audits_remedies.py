@@ -18,10 +18,11 @@ from audits import (
     remove_leakage,
     remove_licenses,
     remove_rows,
+    run_audit,
     write_report,
 )
 from audits.findings import CheckResult, Finding, FindingRow, FindingRows, Measurement, RemedyRecord
-from audits.policy import judge, load_policy
+from audits.policy import Policy, Rule, judge, load_policy
 from audits.source import references
 
 
@@ -234,3 +235,18 @@ def test_the_real_checks_find_nothing_after_their_remedies():
     assert second.removed_rows > 0
     report = audit(cleaned, checks=["DUP001", "DUP002", "LEAK001", "LEAK002", "LIC001", "LIC002"])
     assert [found.code for found in report.findings] == []
+
+
+def test_what_was_not_looked_at_is_not_forgotten_by_a_remedy():
+    """Else a look at some rows would pass after rows of it were removed."""
+    few = [f"text number {i // 2}" for i in range(40)]
+    many = [f"other text number {i}" for i in range(500)]
+    data = datasets.DatasetDict(
+        train=datasets.Dataset.from_dict({"text": few}), test=datasets.Dataset.from_dict({"text": many})
+    )
+    source = open_source(data, sample=100)
+    assert {ref.split: ref.unread_rows for ref in source.refs} == {"train": 0, "test": 400}
+    policy = Policy(name="p", rules=(Rule(code="DUP001"),))
+    cleaned, _ = remove_duplicates(source, run_audit(source, checks=["DUP001"]))
+    assert {ref.split: ref.unread_rows for ref in cleaned.refs} == {"train": 0, "test": 400}
+    assert judge(run_audit(cleaned, checks=["DUP001"]), policy).decision == "review"

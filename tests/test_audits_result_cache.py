@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Dataset
 
 from audits import audit
 from audits.checks import CheckContext, discover
 from audits.encoders import TfidfEncoder
-from audits.findings import Measurement
+from audits.extras import EXTRAS
+from audits.findings import Columns, Measurement
 from audits.result_cache import ResultCache
-from audits.runner import installed_versions, run_audit
-from audits.source import open_source
+from audits.runner import PACKAGES, installed_versions, run_audit
+from audits.source import AuditSource, open_source
 
 TEXTS = [f"sentence {i % 50} about something that is said {i % 5} times in this text" for i in range(120)]
 DATA = Dataset.from_dict({"text": TEXTS, "label": [i % 3 for i in range(120)]})
@@ -47,7 +49,7 @@ def test_what_is_kept_is_what_was_computed(tmp_path):
         assert list(one.rows) == list(other.rows)
     assert len(first.findings) >= 2
     names = [path.name.partition("-")[0] for path in tmp_path.iterdir()]
-    assert sorted(names) == sorted(result.code for result in first.results if result.status != "errored")
+    assert sorted(names) == sorted(result.code for result in first.results if result.status == "ran")
 
 
 def test_a_kept_result_is_not_computed_again(counted, tmp_path):
@@ -105,6 +107,45 @@ def test_what_can_not_be_told_is_not_kept(counted, tmp_path):
     counted.version = None
     audit(DATA, checks=[counted()], cache_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_skipped_is_asked_again(counted, tmp_path, monkeypatch):
+    """What was missing may be installed tomorrow."""
+    missing = ["needs something that is not installed"]
+    monkeypatch.setattr("audits.runner.unmet_need", lambda *_: missing[0])
+    assert audit(DATA, checks=[counted()], cache_dir=tmp_path).results[0].status == "skipped"
+    missing[0] = None
+    assert audit(DATA, checks=[counted()], cache_dir=tmp_path).results[0].status == "ran"
+
+
+def test_the_versions_of_all_extras_are_told():
+    wanted = {"py3langid", "presidio-analyzer", "credsweeper", "usearch"}
+    assert wanted <= set(PACKAGES)
+    assert {name.replace("-", "_") for name in wanted - {"usearch"}} == set(EXTRAS.values())
+
+
+def test_tables_are_told_apart_whatever_their_references_say(tmp_path):
+    """A source that is made by hand has no references; joined ones have those of the data before."""
+    found = []
+    for texts in (["a b c"] * 5, ["a b c", "d e f", "g h i", "j k l", "m n o"]):
+        source = AuditSource(tables={"train": pa.table({"text": texts})}, columns=Columns(text="text"))
+        report = run_audit(source, checks=["DUP001"], context=CheckContext(cache_dir=tmp_path))
+        found.append(sum(finding.total_rows for finding in report.findings))
+    assert found == [4, 0]
+
+
+def test_any_flipped_byte_is_seen(tmp_path):
+    first = audit(DATA, checks=["DUP001"], cache_dir=tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    source = open_source(DATA)
+    (check,) = [check for check in discover() if check.code == "DUP001"]
+    context = CheckContext(cache_dir=tmp_path, encoder=TfidfEncoder())
+    cache = ResultCache.of(tmp_path, source, context, [check], True, installed_versions())
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x5A]) + whole[place + 1 :])
+        found = cache.get(check)
+        assert found is None or found == first.results[0]
 
 
 def test_errors_are_not_kept(counted, tmp_path):

@@ -118,7 +118,7 @@ def test_the_default_encoder_is_there(source):
         (raises(KeyError("x")), "KeyError: 'x'"),
         (raises(MemoryError()), "MemoryError"),
         (lambda s, c: None, "TypeError"),
-        (lambda s, c: ["text"], "yielded a str; allowed are Finding, Measurement, Table and SelfTest"),
+        (lambda s, c: ["text"], "yielded a str; allowed are Finding, Measurement, Table, SelfTest and NotJudged"),
         (lambda s, c: [Measurement(name="m", value=float("nan"), unit="")], "got nan"),
         (lambda s, c: [Measurement(name="m", value=np.int64(3), unit="")], "not of the documented shape"),
         (lambda s, c: [Measurement(name="\ud800", value=1, unit="")], "valid UTF-8"),

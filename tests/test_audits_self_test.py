@@ -149,7 +149,7 @@ def test_no_row_is_changed_by_two_plants():
             written = []
             for plant, by_split in planted.defects.items():
                 for split, found in by_split.items():
-                    written += [(split, row) for one in found for row in one.rows if len(one.rows) == 1]
+                    written += [(split, row) for one in found for row in one.rows if len(one.rows) != 2]
                     assert plant.kind
             assert len(written) == len(set(written)) > 0
             for split in source.splits:
@@ -157,6 +157,45 @@ def test_no_row_is_changed_by_two_plants():
                 different = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
                 assert different <= planted.touched[split]
                 assert len(different) <= len(before) / 4
+
+
+def test_a_defect_in_a_row_that_is_listed_anyway_is_no_proof():
+    """A check that lists everything would else find whatever is planted."""
+    texts = [f"{text} write to somebody{i}@mailbox.org" for i, text in enumerate(sentences(400, 5))]
+    texts[::4] = sentences(100, 6)
+    for rows, self_test in ((texts, True), (texts * 20, 400)):
+        (result,) = audit(Dataset.from_dict({"text": rows}), checks=["PII001"], self_test=self_test).results
+        (found,) = result.self_test.found
+        assert found.sample_size < 50
+        assert "listed anyway left out" in found.method
+    (result,) = audit(Dataset.from_dict({"text": [t for t in texts if "@" in t]}), checks=["PII001"]).results
+    assert result.self_test.reason.startswith("the data has too few rows")
+
+
+def test_rows_are_counted_once_however_many_copies_there_are():
+    for rows in (100, 300, 900):
+        report = audit(data(rows), label_column="label")
+        for result in report.results:
+            if result.self_test is not None and result.self_test.found:
+                assert result.self_test.others.sample_size <= rows + rows // 3, result.code
+
+
+def test_plants_of_one_check_are_no_false_alarms_of_another():
+    """Of pairs that share nothing, no pair check lists a row without a planted defect."""
+    pairs = Dataset.from_dict({"anchor": sentences(4000, 1, 12), "positive": sentences(4000, 2, 20)})
+    for result in audit(pairs, checks=["PAIR001", "PAIR002", "PAIR005", "POIS001", "POIS002", "DUP001"]).results:
+        assert result.self_test.others.value == 0, result.code
+        if result.code.startswith("PAIR"):
+            assert all(item.value == 1 for item in result.self_test.found), result
+
+
+def test_what_is_found_or_missed_as_a_whole_is_one_defect(tested):
+    texts = Dataset.from_dict({"text": sentences(3000, 4), "label": np.random.default_rng(0).integers(4, size=3000)})
+    (result,) = audit(texts, checks=["TEXT005"], label_column="label").results
+    (found,) = result.self_test.found
+    assert found.sample_size == 4
+    for item in tested.result("POIS002").self_test.found:
+        assert item.sample_size < 20
 
 
 def test_too_few_rows_are_said():

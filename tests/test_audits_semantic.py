@@ -17,8 +17,8 @@ from audits.checks.semantic_duplicates import SemanticDuplicates
 from audits.checks.split_leakage import SemanticLeakage
 from audits.encoders import TfidfEncoder
 from audits.errors import SourceError
-from audits.findings import Columns, Finding, Measurement
-from audits.nearest import similar_groups, similar_pairs
+from audits.findings import Columns, Finding, Measurement, NotJudged
+from audits.nearest import scored, similar_groups, similar_pairs
 from audits.source import AuditSource
 from audits.text.containment import Items, held_items
 from audits.text.folding import Texts
@@ -298,6 +298,28 @@ def test_more_pairs_than_can_be_compared_are_said_to_be_not_judged(monkeypatch):
     rows = {"anchor": [f"question {i}" for i in range(5)], "positive": [f"answer {i}" for i in range(5)]}
     data = source(Columns(anchor="anchor", positive="positive"), train=rows, test={k: v[:3] for k, v in rows.items()})
     seen = list(FalseNegatives().run(data, CheckContext(encoder=Meanings())))
-    (told,) = [item for item in seen if isinstance(item, Measurement) and item.name == "rows judged (train)"]
-    assert told.method.startswith("not judged: 5 different positives, over 3")
-    assert not any("judged" in item.name for item in seen if isinstance(item, Measurement) and "(test)" in item.name)
+    (told,) = [item for item in seen if isinstance(item, NotJudged)]
+    assert told.split == "train"
+    assert told.reason.startswith("5 different positives are over 3")
+
+
+def test_templates_are_compared_without_a_pair_for_each_two(monkeypatch):
+    """Every positive says the same as every other: one match a row is kept."""
+    kept = []
+    monkeypatch.setattr("audits.checks.false_negatives.scored", lambda *a: kept.append(len(a[2])) or scored(*a))
+
+    class Same:
+        name = "same"
+
+        def encode(self, texts):
+            return np.asarray([[1.0, 0.01 * (hash_of(text) % 7)] for text in texts], np.float32)
+
+    rows = {"anchor": [f"question {i}" for i in range(600)], "positive": [f"answer {i}" for i in range(600)]}
+    data = source(Columns(anchor="anchor", positive="positive"), train=rows)
+    (found,) = findings(FalseNegatives(), data, CheckContext(encoder=Same()))
+    assert found.total_rows > 300
+    assert sum(kept) <= 600
+
+
+def hash_of(text):
+    return sum(map(ord, text))

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,3 +107,17 @@ def test_encoding_in_the_middle_of_a_training_changes_nothing(make_trainer):
     alone.train()
     for name, parameter in alone.model.named_parameters():
         assert torch.equal(parameter, watched[name]), name
+
+
+def test_what_gives_other_vectors_has_another_fingerprint(tiny_bert):
+    base = TextEncoder.load(str(tiny_bert))
+    assert TextEncoder.load(str(tiny_bert)).fingerprint == base.fingerprint
+    changed = TextEncoder.load(str(tiny_bert))
+    with torch.no_grad():
+        next(changed.model.parameters()).add_(1)
+    cased = TextEncoder.load(str(tiny_bert))
+    cased.tokenizer.backend_tokenizer.normalizer = None
+    shorter = TextEncoder.load(str(tiny_bert))
+    shorter.spec = replace(shorter.spec, max_length=4)
+    prints = [encoder.fingerprint for encoder in (base, changed, cased, shorter)]
+    assert len(set(prints)) == 4

@@ -13,9 +13,9 @@ A check is a small class::
             yield Finding(...)
 
 ``run`` yields :class:`~audits.findings.Finding`, :class:`~audits.findings.Measurement` and
-:class:`~audits.findings.Table` objects, and a :class:`~audits.findings.SelfTest` where the check measures itself; the
-runner collects them into a ``CheckResult``. What a self-test should plant for a check stands in :mod:`audits.planting`,
-or in an attribute ``plants`` of it.
+:class:`~audits.findings.Table` objects, a :class:`~audits.findings.NotJudged` where it could not judge, and a
+:class:`~audits.findings.SelfTest` where it measures itself; the runner collects them into a ``CheckResult``. What a
+self-test should plant for a check stands in :mod:`audits.planting`, or in an attribute ``plants`` of it.
 ``needs`` names what must be there, else the check is skipped with the reason: a role of
 :class:`~audits.findings.Columns` (``anchor``, ``positive``, ``text``, ``texts``, ``label``, ``license``),
 ``splits`` (at least two splits), ``semantic_encoder`` (an encoder other than the default, which compares words),
@@ -37,14 +37,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 
 from audits.encoders import Encoder
 from audits.errors import DuplicateCodeError
-from audits.findings import Finding, Measurement, SelfTest, Table
+from audits.findings import Finding, Measurement, NotJudged, SelfTest, Table
 
 if TYPE_CHECKING:
     from audits.source import AuditSource
 
 ENTRY_POINT_GROUP = "hf_contrastive.checks"
 
-Observation = Finding | Measurement | Table | SelfTest
+Observation = Finding | Measurement | Table | SelfTest | NotJudged
 
 Value = TypeVar("Value")
 

@@ -168,7 +168,7 @@ def _exact_leaks(source: AuditSource, split: str, later: Sequence[str]) -> Leaks
     mine, found = _equal(own.digests, theirs.digests)
     of_mine, of_found = own.places(mine), theirs.places(found)
     for a, b in zip(mine.tolist(), found.tolist(), strict=True):
-        _add(leaks, of_mine[a], of_found[b], 1.0)
+        _add(leaks, of_mine[a], _Matched.of(of_found[b]), 1.0)
     rows = [digests(row_texts(source, other)) for other in later]
     where = [(other, row) for other, part in zip(later, rows, strict=True) for row in range(len(part))]
     theirs_as_wholes = np.concatenate(rows)
@@ -179,7 +179,7 @@ def _exact_leaks(source: AuditSource, split: str, later: Sequence[str]) -> Leaks
         at = [where[i] for i in members[1][b].tolist()]
         for column in columns_of(source, split):
             same = [Place(other, row, column) for other, row in at if column in columns_of(source, other)]
-            _add(leaks, [Place(split, row, column) for row in members[0][a].tolist()], same, 1.0)
+            _add(leaks, [Place(split, row, column) for row in members[0][a].tolist()], _Matched.of(same), 1.0)
     return leaks
 
 
@@ -232,27 +232,41 @@ def _leaks_by(
     parts = theirs.part_of_sides()[theirs.side[others]]
     pairs = find(own.texts.take(mine), theirs.texts.take(others), parts)
     left, right = mine[pairs.left], others[pairs.right]
-    of_left, of_right = own.places(np.unique(left), left_out), theirs.places(np.unique(right))
+    of_left = own.places(np.unique(left), left_out)
+    of_right = {group: _Matched.of(places) for group, places in theirs.places(np.unique(right)).items()}
     for a, b, score in Pairs(left, right, pairs.score).listed():
         _add(leaks, of_left[a], of_right[b], score)
     return leaks
 
 
-def _add(leaks: Leaks, own: Sequence[Place], theirs: Sequence[Place], score: float) -> None:
+class _Matched(NamedTuple):
+    """Where a matched text of the later splits stands: all of it, and the first place in each split."""
+
+    places: Sequence[Place]
+    first: dict[str, Place]
+    reached: set[str]
+
+    @classmethod
+    def of(cls, places: Sequence[Place]) -> _Matched:
+        """Return the same with the first place of each split; ``reached`` are the columns that it counts for so far."""
+        first: dict[str, Place] = {}
+        for place in places:
+            first.setdefault(place.split, place)
+        return cls(places, first, set())
+
+
+def _add(leaks: Leaks, own: Sequence[Place], theirs: _Matched, score: float) -> None:
     """Record that every one of ``own`` matches every one of ``theirs``."""
-    if not own or not theirs:
-        return
-    first: dict[str, Place] = {}
-    for place in theirs:
-        first.setdefault(place.split, place)
     for place in own:
-        for other, target in first.items():
+        for other, target in theirs.first.items():
             known = leaks.best.get((place, other))
             # of several the better one; of equal ones the earlier row, whatever the order of discovery
             if known is None or (-score, target) < (-known.score, known.place):
                 leaks.best[place, other] = Target(target, score)
-    for column in {place.column for place in own}:
-        leaks.reached.setdefault(column, set()).update((place.split, place.row) for place in theirs)
+    # once for each column: a template has as many places as it has matches
+    for column in {place.column for place in own} - theirs.reached:
+        theirs.reached.add(column)
+        leaks.reached.setdefault(column, set()).update((place.split, place.row) for place in theirs.places)
 
 
 def report_leaks(

@@ -12,6 +12,7 @@ from audits.checks._targets import Pairs, find_targets
 from audits.checks._triggers import FEWEST
 from audits.checks.poisoning import report_targets
 from audits.encoders import Encoder
+from audits.findings import NotJudged
 from audits.nearest import nearest, similar_groups, unit, vectors_of
 from audits.source import AuditSource
 
@@ -41,10 +42,11 @@ class DenseTargets:
                 continue
             grouped = _by_meaning(pairs, context.encoder)
             if grouped is None:
-                compared = "not judged: too many pairs to compare without usearch"
-                grouped = replace(pairs, wanted=np.zeros_like(pairs.wanted))
-            else:
-                compared = f"positives close by {context.encoder.name}, near duplicates once"
+                yield NotJudged(
+                    'too many pairs to compare without an index: pip install "hf-contrastive[semantic]"', split
+                )
+                continue
+            compared = f"positives close by {context.encoder.name}, near duplicates once"
             yield report_targets(self, source, split, grouped, find_targets(grouped), compared)
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
-from audits.findings import FindingRow, Measurement, RowEvidence, RowReference
-from audits.nearest import MOST_EXACT, nearer_than, scored, similar_blocks, unit, vectors_of
+from audits.findings import FindingRow, NotJudged, RowEvidence, RowReference
+from audits.nearest import MOST_EXACT, ROUNDING, blocks, nearer_than, scored, unit, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import cell, each_text
 from audits.text.duplicates import digests, first_rows
@@ -48,10 +48,8 @@ class FalseNegatives:
             filled = filled[same_as[row_of[filled]] == row_of[filled]]
             total = source.num_rows(split)
             if len(filled) > MOST_EXACT:
-                yield Measurement(
-                    name=f"rows judged {place(split)}", value=0, unit="rows", sample_size=total,
-                    method=f"not judged: {len(filled):,} different positives, over {MOST_EXACT:,}; audit a `sample`",
-                )  # fmt: skip
+                told = f"{len(filled):,} different positives are over {MOST_EXACT:,}; audit a `sample`"
+                yield NotJudged(told, split)
                 continue
             rows: dict[int, tuple[float, int]] = {}
             nearer = 0
@@ -67,10 +65,20 @@ class FalseNegatives:
                 is_nearer = nearer_than(anchors, positives, own, (each, text_of))
                 nearer = int(np.isin(same_as, asked[is_nearer]).sum())
                 best = _Best(len(asked))
-                for i, j in similar_blocks(positives, positives, context.semantic_threshold):
-                    as_near = np.einsum("nd,nd->n", anchors[each[i]], positives[j]) >= own[each[i]]
-                    keep = as_near & (own_row[i] != own_row[j]) & (text_of[i] != text_of[j])
-                    best.take(each[i[keep]], scored(positives, positives, i[keep], j[keep]))
+                for rows_of, columns_of in blocks(len(positives), len(positives)):
+                    cosines = positives[rows_of] @ positives[columns_of].T
+                    asking = each[rows_of]
+                    right = cosines >= context.semantic_threshold - ROUNDING
+                    right &= anchors[asking] @ positives[columns_of].T >= own[asking][:, None] - ROUNDING
+                    right &= own_row[rows_of][:, None] != own_row[columns_of]
+                    right &= text_of[rows_of][:, None] != text_of[columns_of]
+                    # one a row: of templates every pair would be one
+                    nearest = np.where(right, cosines, -np.inf).argmax(axis=1)
+                    hit = np.flatnonzero(right[np.arange(len(right)), nearest])
+                    best.take(
+                        asking[hit],
+                        scored(positives, positives, hit + rows_of.start, nearest[hit] + columns_of.start),
+                    )
                 found = {int(asked[k]): (float(best.score[k]), int(own_row[best.right[k]])) for k in best.found()}
                 rows = {i: found[first] for i, first in enumerate(same_as.tolist()) if first in found}
             method = (

@@ -38,7 +38,5 @@ def render(report: AuditReport, verdict: Verdict) -> str:
 
 def _checked(report: AuditReport, outcome: Outcome) -> bool:
     result = report.result(outcome.code)
-    if result is not None:
-        return result.status == "ran"
     # of no check in the report: a rule whose check is missing, or an outcome that is about the push itself
-    return not outcome.observed.startswith("not checked")
+    return outcome.checked and (result is None or result.status == "ran")

@@ -82,7 +82,7 @@ def _row(report: AuditReport, outcome: Outcome) -> tuple[str, ...]:
     ran = result is not None and result.status == "ran"
     shown: str = outcome.decision
     if outcome.decision == "pass":
-        judged = ran and outcome.observed != "not judged"
+        judged = ran and outcome.checked
         shown = "-" if not judged else "waived" if outcome.waiver else "pass"
     title = _cut(result.title if result is not None else "")
     if ran:

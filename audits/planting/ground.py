@@ -49,6 +49,7 @@ class Ground:
     rng: np.random.Generator
     cells: dict[str, dict[int, Any]] = field(default_factory=dict)
     _texts: dict[str, list[str | None]] = field(default_factory=dict)
+    _rows: dict[str, dict[str, list[int]]] = field(default_factory=dict)
 
     @property
     def others(self) -> Int64s:
@@ -73,6 +74,20 @@ class Ground:
         if column not in self._texts:
             self._texts[column] = texts_of(self.source, self.split, column)
         return self._texts[column][row] or ""
+
+    def alike(self, row: int, column: str) -> list[int]:
+        """Return all rows with the same text in one column, which a check may list because of what happens to it."""
+        if column not in self._rows:
+            self._rows[column] = {}
+            for i in range(self.source.num_rows(self.split)):
+                self._rows[column].setdefault(self.text(i, column), []).append(i)
+        return self._rows[column].get(self.text(row, column), [row])
+
+    def groups(self, size: int) -> Iterator[list[int]]:
+        """Yield rows to change in groups of ``size``; what is left over stays as it is."""
+        rows = self.rows.tolist()
+        for start in range(0, len(rows) - size + 1, size):
+            yield rows[start : start + size]
 
     def labels(self) -> list[str | None]:
         """Return the label of each row; none where the split has no labels."""

@@ -102,7 +102,7 @@ class OtherAnswers:
             if ground.text(other, anchor).strip() and ground.text(other, positive).strip():
                 ground.write(row, anchor, recased(ground.text(other, anchor)))
                 ground.write(row, positive, one_word_changed(ground, ground.text(other, positive)))
-                yield defect(row, other, touched=(row, other))
+                yield defect(row, other, touched=(row, *ground.alike(other, positive), *ground.alike(other, anchor)))
 
 
 class OtherScripts:
@@ -149,4 +149,4 @@ def _shared(ground: Ground, side: int) -> Iterator[Defect]:
         text = ground.text(other, column)
         if text.strip() and ground.text(row, answer).strip() and ground.text(other, answer).strip():
             ground.write(row, column, recased(text))
-            yield defect(row, touched=(row, other))
+            yield defect(row, touched=(row, *ground.alike(other, column)))

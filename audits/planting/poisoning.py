@@ -1,4 +1,7 @@
-"""Planted backdoors: a hidden word that leads to one label or one positive, and one positive for everything."""
+"""Planted backdoors: a hidden word that leads to one label or one positive, and one positive for everything.
+
+The rows of one of them are found or missed together, so that each is one defect.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +10,75 @@ from collections.abc import Iterator
 
 from audits.planting.ground import Defect, Ground, defect
 
-_FEWEST = 8  # rows that make a pattern
-_WORDS = ("zqvexo", "mnrvita", "okulpth", "wexqarn")
+_SIZE = 12  # rows of one backdoor
+_LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
-class LabelledTrigger:
-    """A word that leads to one label."""
+class LabelledTriggers:
+    """Words that lead to one label."""
 
-    kind = "an unknown word in rows of many labels, which then all get one label"
+    kind = "an unknown word in 12 rows of many labels, which then all get one label"
     codes = ("POIS001",)
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield rows that had another label before."""
+        """Yield words, each in rows that had another label before."""
         labels = ground.labels()
         sizes = Counter(label for label in labels if label is not None)
         if not sizes or not ground.columns:
             return
         # an attacker hides in a common label, and most of it stays clean
-        target = sizes.most_common(1)[0][0]
-        rows = [row for row in ground.rows.tolist() if labels[row] not in (None, target)][: sizes[target] // 4]
-        if len(rows) < _FEWEST:
-            return
-        like = labels.index(target)
-        word = ground.choice(_WORDS)
-        for row in rows:
-            ground.insert(row, word)
-            ground.write(row, ground.source.columns.label or "", ground.label_value(like))
-            yield defect(row)
+        target, room = sizes.most_common(1)[0][0], sizes.most_common(1)[0][1] // 4
+        rows = [row for row in ground.rows.tolist() if labels[row] not in (None, target)]
+        value = ground.label_value(labels.index(target))
+        for start in range(0, min(len(rows), room) - _SIZE + 1, _SIZE):
+            word, own = _word(ground), rows[start : start + _SIZE]
+            for row in own:
+                ground.insert(row, word)
+                ground.write(row, ground.source.columns.label or "", value)
+            yield defect(*own)
 
 
-class PairedTrigger:
-    """A word that leads to one positive."""
+class PairedTriggers:
+    """Words that lead to one positive."""
 
-    kind = "an unknown word in unrelated anchors, which then all get one positive"
+    kind = "an unknown word in 12 unrelated anchors, which then all get one positive"
     codes = ("POIS001",)
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield rows."""
-        others = ground.with_words(8, ground.others[:200])
-        if ground.sides is None or len(ground.rows) < _FEWEST or not others:
-            return
-        anchor, positive = ground.sides
-        target, word = ground.text(ground.choice(others), positive), ground.choice(_WORDS)
-        for row in ground.rows.tolist():
-            ground.insert(row, word, anchor)
-            ground.write(row, positive, target)
-            yield defect(row)
+        """Yield words."""
+        for rows, other in _targets(ground):
+            anchor, positive = ground.sides or ("", "")
+            word = _word(ground)
+            for row in rows:
+                ground.insert(row, word, anchor)
+                ground.write(row, positive, ground.text(other, positive))
+            yield defect(*rows, touched=ground.alike(other, positive))
 
 
 class OneAnswer:
     """One positive for unrelated anchors."""
 
-    kind = "one positive for unrelated anchors"
+    kind = "one positive for 12 unrelated anchors"
     codes = ("POIS002",)
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield rows."""
-        others = ground.with_words(8, ground.others[:200])
-        if ground.sides is None or len(ground.rows) < _FEWEST or not others:
-            return
-        positive = ground.sides[1]
-        target = ground.text(ground.choice(others), positive)
-        for row in ground.rows.tolist():
-            ground.write(row, positive, target)
-            yield defect(row)
+        """Yield groups of rows."""
+        for rows, other in _targets(ground):
+            positive = (ground.sides or ("", ""))[1]
+            for row in rows:
+                ground.write(row, positive, ground.text(other, positive))
+            yield defect(*rows, touched=ground.alike(other, positive))
+
+
+def _targets(ground: Ground) -> Iterator[tuple[list[int], int]]:
+    """Yield groups of rows, each with another row whose positive they get."""
+    if ground.sides is None:
+        return
+    positive = ground.sides[1]
+    others = [row for row in ground.others[:400].tolist() if len(ground.text(row, positive).split()) >= 8]
+    yield from zip(ground.groups(_SIZE), others, strict=False)
+
+
+def _word(ground: Ground) -> str:
+    """Return a word that no text holds."""
+    return "".join(ground.choice(_LETTERS) for _ in range(9))

@@ -40,7 +40,7 @@ class RecasedRows:
         """Yield copies."""
         for row, other in ground.pairs(_LEAST):
             ground.copy(other, row, recased)
-            yield defect(max(row, other), touched=(row, other))
+            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
 
 
 class ChangedRows:
@@ -53,7 +53,7 @@ class ChangedRows:
         """Yield copies."""
         for row, other in ground.pairs(_LEAST):
             ground.copy(other, row, lambda text: one_word_changed(ground, text))
-            yield defect(max(row, other), touched=(row, other))
+            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
 
 
 class CutRows:
@@ -66,7 +66,7 @@ class CutRows:
         """Yield copies."""
         for row, other in ground.pairs(_LEAST):
             ground.copy(other, row, without_end)
-            yield defect(max(row, other), touched=(row, other))
+            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
 
 
 class ConflictingRows:
@@ -89,7 +89,7 @@ class ConflictingRows:
                 continue
             ground.copy(other, row, recased)
             ground.write(row, column, ground.label_value(different))
-            yield defect(row, other, touched=(row, other))
+            yield defect(row, other, touched=(row, *ground.alike(other, ground.columns[0])))
 
 
 class RecasedLeaks:
@@ -154,7 +154,7 @@ def _later_texts(ground: Ground) -> Iterator[tuple[int, str]]:
         return
     for number, split in enumerate(later):
         rows = ground.rows[number :: len(later)]
-        other = replace(ground, split=split, rows=rows, cells={}, _texts={})
+        other = replace(ground, split=split, rows=rows, cells={}, _texts={}, _rows={})
         for row, there in other.pairs(_LEAST) if other.columns else ():
             column = other.choice([c for c in other.columns if len(other.text(there, c).split()) >= _LEAST])
             yield row, other.text(there, column)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +21,7 @@ Whole = int | np.integer[Any]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _SOURCES = Path(__file__).parent
+_OLD = 86_400  # seconds
 
 
 def compiled(function: Function) -> Function:
@@ -52,11 +55,22 @@ def _folder() -> str:
     """Return the folder for machine code, or "" where there is none: numba then takes one of its own."""
     state = hashlib.sha256()
     for path in sorted(_SOURCES.glob("*.py")):
-        state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        content = path.read_bytes()
+        if b"compiled" in content:
+            state.update(path.name.encode() + b"\0" + content + b"\0")
     folder = _SOURCES / "__pycache__" / f"compiled-{state.hexdigest()[:16]}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _remove_older(folder)
         with tempfile.TemporaryFile(dir=folder):
             return str(folder)
     except OSError:
         return ""
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove the machine code of sources that are gone, unless it is so young that some process may be of them."""
+    for other in folder.parent.glob("compiled-*"):
+        if other != folder and time.time() - other.stat().st_mtime > _OLD:
+            shutil.rmtree(other, ignore_errors=True)
