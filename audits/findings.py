@@ -232,7 +232,8 @@ def _percent(share: Measurement) -> str:
     return f"{100 * share.value:.{digits}f} % [{100 * low:.{digits}f} to {100 * high:.{digits}f}]"
 
 
-class NotJudged(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NotJudged(Record):
     """What a check yields where it could not judge: the reason, and the split, or None for all of the data.
 
     The policy reads it as a check that did not run there; a measurement of nothing would read as a pass.

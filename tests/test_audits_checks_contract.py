@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from audits.checks import CheckContext, discover, title_of
-from audits.findings import MAX_EVIDENCE, Columns, Finding, Measurement, Table
+from audits.findings import MAX_EVIDENCE, Columns, Finding, Measurement, NotJudged, SelfTest, Table
 from audits.records import canonical_json
 from audits.source import AuditSource
 
@@ -174,7 +174,7 @@ def test_a_check_takes_any_data_and_states_sound_findings(code, case):
         names = set()
         for item in observations:
             canonical_json(item.to_dict())
-            assert isinstance(item, Finding | Measurement | Table)
+            assert isinstance(item, Finding | Measurement | Table | SelfTest | NotJudged)
             if isinstance(item, Measurement):
                 assert item.name not in names
                 names.add(item.name)

@@ -13,7 +13,7 @@ from audits.checks.pair_defects import DegenerateTexts, EqualSides, SharedAnchor
 from audits.checks.personal_data import EmailAddresses
 from audits.checks.scripts import ScriptMismatch, script_of
 from audits.checks.split_leakage import ExactLeakage, NearLeakage
-from audits.findings import Columns, Finding, Measurement, Table
+from audits.findings import Columns, Finding, Measurement, NotJudged, Table
 from audits.source import AuditSource
 
 PAIRS = Columns(anchor="anchor", positive="positive")
@@ -332,7 +332,7 @@ def test_rare_classes_and_missing_labels_are_left_out_and_counted():
 def test_one_class_is_said_to_be_not_judged():
     data = source(columns=Columns(text="t", label="y"), train={"t": ["a b"] * 9, "y": [1] * 9})
     observations = list(LabelNoise().run(data, CheckContext(encoder=ClassEncoder())))
-    assert [item.method for item in observations if item.name == "rows judged"] == ["not judged: one class"]
+    assert [item for item in observations if isinstance(item, NotJudged)] == [NotJudged("one class of enough rows")]
 
 
 def test_label_noise_works_with_the_default_encoder():

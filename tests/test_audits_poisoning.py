@@ -11,7 +11,7 @@ from audits.checks import CheckContext
 from audits.checks._triggers import _tail
 from audits.checks.density import DenseTargets
 from audits.checks.poisoning import TargetConcentration, TriggerWords
-from audits.findings import Columns, Finding, Measurement
+from audits.findings import Columns, Finding, Measurement, NotJudged
 from audits.source import AuditSource
 from audits.text.contexts import COMMON, likeness, weigh
 from audits.text.folding import Texts
@@ -189,9 +189,8 @@ def test_equal_rows_are_one_row_as_proof_and_all_listed():
 def test_data_without_or_with_too_many_labels_says_that_it_was_not_judged(labels):
     texts = (topical_rows()[0] * 2)[: len(labels)]
     many = [f"{label}{k}" for k, label in enumerate(labels)] if len(set(labels)) > 1 else labels
-    (measured,) = TriggerWords().run(labelled(texts, many), CheckContext())
-    assert isinstance(measured, Measurement)
-    assert (measured.value, measured.method.startswith("not judged")) == (0, True)
+    (told,) = TriggerWords().run(labelled(texts, many), CheckContext())
+    assert told == NotJudged(f"{len(set(many))} labels; 2 to 1000 are judged", "train")
 
 
 def test_rows_without_a_label_are_left_out():

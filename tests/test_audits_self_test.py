@@ -143,20 +143,23 @@ def test_no_row_is_changed_by_two_plants():
     for rows in (60, 600, 2400):
         source = open_source(data(rows), label_column="label")
         copies = plant_defects(source, discover(), CheckContext(count_tokens=count_tokens, max_length=100))
-        least, most = {60: (8, 8), 600: (2, 7), 2400: (1, 1)}[rows]
+        least, most = {60: (8, 8), 600: (4, 8), 2400: (1, 2)}[rows]
         assert least <= len(copies) <= most
+        total = 0
         for planted in copies:
             written = []
             for plant, by_split in planted.defects.items():
                 for split, found in by_split.items():
                     written += [(split, row) for one in found for row in one.rows if len(one.rows) != 2]
                     assert plant.kind
-            assert len(written) == len(set(written)) > 0
+            assert len(written) == len(set(written))
+            total += len(written)
             for split in source.splits:
                 before, after = source.tables[split].to_pylist(), planted.source.tables[split].to_pylist()
                 different = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
                 assert different <= planted.touched[split]
                 assert len(different) <= len(before) / 4
+        assert total > 20
 
 
 def test_a_defect_in_a_row_that_is_listed_anyway_is_no_proof():
@@ -193,7 +196,7 @@ def test_what_is_found_or_missed_as_a_whole_is_one_defect(tested):
     texts = Dataset.from_dict({"text": sentences(3000, 4), "label": np.random.default_rng(0).integers(4, size=3000)})
     (result,) = audit(texts, checks=["TEXT005"], label_column="label").results
     (found,) = result.self_test.found
-    assert found.sample_size == 4
+    assert 10 <= found.sample_size <= 24
     for item in tested.result("POIS002").self_test.found:
         assert item.sample_size < 20
 

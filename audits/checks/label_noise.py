@@ -16,7 +16,7 @@ from audits.checks._label_quality import NEIGHBOURS, Quality, class_fit, label_q
 from audits.checks._probe import FOLDS
 from audits.checks._reporting import place, report, share, wilson
 from audits.encoders import Encoder, TfidfEncoder
-from audits.findings import FindingRow, Measurement, RowEvidence, Table
+from audits.findings import FindingRow, Measurement, NotJudged, RowEvidence, SelfTest, Table
 from audits.nearest import nearest, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import joined_texts, labels_of, row_text
@@ -86,10 +86,8 @@ class LabelNoise:
                 name="rows of the largest class for each of the smallest", value=imbalance, unit="rows", method=method
             )
         if not 2 <= len(names) <= _MAX_CLASSES:
-            method = {0: "not judged: no class", 1: "not judged: one class"}.get(
-                len(names), f"not judged: {len(names)} classes, over {_MAX_CLASSES}"
-            )
-            yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
+            few = {0: "no class of enough rows", 1: "one class of enough rows"}
+            yield NotJudged(few.get(len(names), f"{len(names)} classes, over {_MAX_CLASSES}"))
             return
         encoder: Encoder = context.encoder or TfidfEncoder(dim=_DIM, seed=context.seed)
         vectors = vectors_of(encoder, [row.text for row in judged])
@@ -98,11 +96,10 @@ class LabelNoise:
         quality = label_quality(fit, labels, sizes / len(labels))
         cut = calibrate(fit, labels, len(names), context.seed, precision=_PRECISION)
         if cut is None:
-            method = (
-                f"not judged: how often the check is wrong can not be measured on {len(judged)} rows; they are too "
-                f"few, or the vectors of {encoder.name} do not tell the classes apart"
+            yield NotJudged(
+                f"how often the check is wrong can not be measured on {len(judged)} rows; they are too few, or the "
+                f"vectors of {encoder.name} do not tell the classes apart"
             )
-            yield Measurement(name="rows judged", value=0, unit="rows", sample_size=total, method=method)
             return
         views = "a softmax regression" + (f" and {NEIGHBOURS} nearest texts" if neighbours is not None else "")
         planted = "each label of this data changed in turn"
@@ -121,14 +118,19 @@ class LabelNoise:
                 method=f"share of scores spread as those of wrong labels are, with {planted}; lower end: with two "
                 "standard deviations of their number fewer, no 95 % interval",
             )  # fmt: skip
-        yield wilson("planted wrong labels that are found", cut.found, cut.planted, f"{planted}, to any other class")
-        yield wilson(
-            "planted mistakes between similar classes that are found", cut.found_similar, cut.planted,
-            f"{planted}, to another class by how probable that is for texts of the own class",
+        yield SelfTest(
+            found=(
+                wilson("a label changed to any other", cut.found, cut.planted, planted),
+                wilson(
+                    "a label changed to one of a similar class", cut.found_similar, cut.planted,
+                    f"{planted}, to another class by how probable that is for texts of the own class",
+                ),
+            ),
+            others=wilson(
+                "rows listed without a planted defect", cut.listed, len(judged),
+                f"{planted}; real errors are among them",
+            ),
         )  # fmt: skip
-        yield wilson(
-            "labels listed without a planted error", cut.listed, len(judged), f"{planted}; real errors are among them"
-        )
         yield _histogram(quality)
         wrong = _listed(names, labels, quality, cut.listed)
         for split in _labelled(source):

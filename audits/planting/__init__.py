@@ -35,6 +35,8 @@ class Plant(Protocol):
     Attributes:
         kind: what is planted, in plain words.
         codes: the checks that should find it.
+
+    A plant whose defects take several rows each says how many in an attribute ``size``.
     """
 
     kind: str
