@@ -13,11 +13,11 @@ from audits.checks import Check, CheckContext, Observation
 from audits.checks._reporting import place, report, rows_count
 from audits.checks._targets import Pairs, Target, Targets, find_target_triggers, find_targets
 from audits.checks._triggers import FEWEST, Trigger, find_label_triggers
-from audits.findings import FindingRow, RowEvidence, RowReference
+from audits.findings import FindingRow, NotJudged, RowEvidence, RowReference
 from audits.source import AuditSource
 from audits.text.cells import cell, labels_of, row_text, row_texts
 from audits.text.duplicates import first_occurrences
-from audits.text.excerpts import excerpt
+from audits.text.excerpts import excerpt, masked_around
 from audits.text.folding import Int64s
 from audits.text.triggers import characters_of, spans_of
 
@@ -66,14 +66,14 @@ class TriggerWords:
         label = np.asarray([-1 if each is None else number[each] for each in labels], np.int64)
         name = f"rows with a trigger for one label {place(split)}"
         if not 2 <= len(names) <= _MAX_LABELS:
-            return rows_count(name, 0, len(labels), f"not judged: {len(names)} labels; 2 to {_MAX_LABELS} are")
+            return NotJudged(f"{len(names)} labels; 2 to {_MAX_LABELS} are judged", split)
         first = first_occurrences(texts)
         search = find_label_triggers(texts, (first == np.arange(len(first))) & (label >= 0), label, len(names), seed)
         named = []
         for trigger in search.triggers:
             held = np.flatnonzero(np.isin(first, trigger.rows) & (label == trigger.label))
             shown = _reading(source, split, trigger, len(first), source.texts(split))
-            named.append(_Named(shown, f"label {names[trigger.label][:40]}", trigger, tuple(held.tolist())))
+            named.append(_Named(shown, f"label {excerpt(names[trigger.label], 40)}", trigger, tuple(held.tolist())))
         method = (
             f"{search.runs} runs of 1 to 3 words in at least {FEWEST} different rows, {len(names)} labels; naive Bayes "
             "without the rows in question; binomial tail with Bonferroni correction at 1%"
@@ -179,8 +179,9 @@ def _reading(source: AuditSource, split: str, trigger: Trigger, texts: int, colu
             text = cell(source, split, column, row) or ""
             encoded = text.encode("utf-8", "surrogatepass")
             for start, end in spans_of(text, trigger.keys, texts):
-                span = encoded[start:end].decode("utf-8", "replace")
-                found = max(found, span, key=len)
+                # masked as a part of its text: a run of words may be a part of a number or of an address
+                first, last = (len(encoded[:place].decode("utf-8", "surrogatepass")) for place in (start, end))
+                found = max(found, masked_around(text, first, last), key=len)
             if not found:
                 found = " ".join(f"U+{ord(each):04X}" for each in characters_of(text, trigger.keys, texts))
         if found:
@@ -208,7 +209,7 @@ def _trigger_evidence(
     row: FindingRow, source: AuditSource, owner: dict[int, _Named], column: str | None
 ) -> RowEvidence:
     named = owner[row.row]
-    told = excerpt(f"\u201c{named.text[:60]}\u201d in {len(named.rows)} rows leads to {named.leads_to}", 120)
+    told = excerpt(f"\u201c{excerpt(named.text, 60)}\u201d in {len(named.rows)} rows leads to {named.leads_to}", 120)
     return RowEvidence(
         split=row.split,
         row=row.row,
