@@ -66,7 +66,7 @@ class LabelConflicts:
 def _evidence(row: FindingRow, source: AuditSource, column: str) -> RowEvidence:
     def shown(number: int) -> str:
         label = cell(source, row.split, column, number) or ""
-        return excerpt(f"labelled {label[:40]}: {row_text(source, row.split, number)}")
+        return excerpt(f"labelled {excerpt(label, 40)}: {row_text(source, row.split, number)}")
 
     other = row.other_row or 0
     return RowEvidence(

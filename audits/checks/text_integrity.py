@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
@@ -14,11 +15,12 @@ from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, Measurement, RowEvidence
 from audits.source import AuditSource
 from audits.text.cells import each_text
-from audits.text.excerpts import excerpt
+from audits.text.excerpts import excerpt, excerpt_around, masked_around
 from audits.text.folding import Texts
 from audits.text.integrity import Span, instructions, invisible, lookalikes, mojibake
 
 _CONTEXT = 50  # characters that are shown to either side
+_REPAIRED = 10_000  # characters that are looked at for what they were meant to be
 
 Find = Callable[[str], list[Span]]
 
@@ -144,7 +146,8 @@ class InvisibleCharacters:
         """They split words where a reader sees none, so that equal texts differ; mostly left over from web pages.
 
         Joiners that a script or an emoji needs, directional marks in texts that are written from right to left, and
-        soft hyphens do not count; byte order marks at the beginning are counted apart. The score is how many.
+        soft hyphens do not count; byte order marks at the beginning are counted apart. The score is how many
+        runs of them.
         """
         method = (
             "zero-width spaces, joiners, directional marks and fillers where neither script nor emoji needs them; "
@@ -173,16 +176,18 @@ class InvisibleCharacters:
 def _shown(text: str, span: Span) -> str:
     """Return what is wrong, and the words around it; :func:`excerpt` marks each invisible character."""
     found = text[span.start : span.end]
-    around = text[max(span.start - _CONTEXT, 0) : span.start + 2 * _CONTEXT]
     label = span.kind if len(found) > 1 or not found.isalpha() else f"{span.kind}: U+{ord(found):04X}"
-    return excerpt(f"{label}: {around}")
+    return excerpt_around(text, span.start, span.end, before=_CONTEXT, after=2 * _CONTEXT, lead=f"{label}: ")
 
 
 def _repaired(text: str, span: Span) -> str:
     """Return the words around a garbled place as they stand and as they were meant."""
-    around = text[max(span.start - _CONTEXT // 2, 0) : span.start + _CONTEXT]
-    fixed = mojibake.repair(around)
-    return excerpt(around if fixed == around else f"{around} → {fixed}")
+    first = max(span.start - _REPAIRED, 0)
+    fixed, at = mojibake.repair_at(text[first : span.start + _REPAIRED], span.start - first)
+    before, after = _CONTEXT // 2, _CONTEXT
+    around = masked_around(text, span.start, span.start, before=before, after=after)
+    meant = masked_around(fixed, at, at, before=before, after=after)
+    return excerpt(around if meant == around else f"{around} → {meant}")
 
 
 def _found(
@@ -200,11 +205,14 @@ def _found(
     for split in source.splits:
         for column in source.texts(split):
             texts, row_of = each_text(source, split, column)
-            spans: dict[int, list[tuple[int, Span]]] = {}
+            first: dict[int, tuple[int, Span]] = {}
+            counts = Counter[int]()
             for i in worth_a_look(texts, hint):
-                for span in find(texts.text(i)):
-                    spans.setdefault(int(row_of[i]), []).append((i, span))
-            rows = [FindingRow(split, row, None, None, float(len(found))) for row, found in sorted(spans.items())]
+                spans = find(texts.text(i))
+                if spans:
+                    first.setdefault(int(row_of[i]), (i, spans[0]))
+                    counts[int(row_of[i])] += len(spans)
+            rows = [FindingRow(split, row, None, None, float(count)) for row, count in sorted(counts.items())]
             yield report(
                 check,
                 rows,
@@ -212,7 +220,7 @@ def _found(
                 split=split,
                 column=column,
                 remedy=remedy,
-                evidence=partial(_evidence, column=column, texts=texts, spans=spans, show=show),
+                evidence=partial(_evidence, column=column, texts=texts, first=first, show=show),
             )
 
 
@@ -232,8 +240,8 @@ def _evidence(
     row: FindingRow,
     column: str,
     texts: Texts,
-    spans: Mapping[int, list[tuple[int, Span]]],
+    first: Mapping[int, tuple[int, Span]],
     show: Callable[[str, Span], str],
 ) -> RowEvidence:
-    i, span = spans[row.row][0]
+    i, span = first[row.row]
     return RowEvidence(split=row.split, row=row.row, column=column, excerpt=show(texts.text(i), span), score=row.score)

@@ -13,7 +13,7 @@ from audits.checks._reporting import place, report, rows_count, share
 from audits.findings import FindingRow, RowEvidence, Table
 from audits.source import AuditSource
 from audits.text.cells import each_text
-from audits.text.excerpts import excerpt
+from audits.text.excerpts import excerpt, excerpt_around
 from audits.text.folding import Texts
 from audits.text.integrity import repetition
 from audits.text.integrity.boilerplate import Parts, find_parts
@@ -47,7 +47,7 @@ class Boilerplate:
                     source.num_rows(split),
                     "different texts that hold the same line or sentence of 20 letters or more, normalised",
                 )
-                yield from _lines(parts, split, column)
+                yield from _lines(parts, texts, split, column)
                 yield report(
                     self,
                     _rows(split, row_of, found, parts.share),
@@ -61,7 +61,7 @@ class Boilerplate:
                     split=split,
                     column=column,
                     remedy="Remove the lines in the table from all texts, or the texts that hold nothing else.",
-                    evidence=partial(_common, column=column, parts=parts, first=_firsts(row_of, found)),
+                    evidence=partial(_common, column=column, texts=texts, parts=parts, first=_firsts(row_of, found)),
                     sample=_one_a_line(_rows(split, row_of, found, parts.share), parts, _firsts(row_of, found)),
                 )
 
@@ -118,7 +118,7 @@ def _firsts(row_of: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> dict
     return dict(zip(rows.tolist(), found[places].tolist(), strict=True))
 
 
-def _lines(parts: Parts, split: str, column: str) -> Iterator[Table]:
+def _lines(parts: Parts, texts: Texts, split: str, column: str) -> Iterator[Table]:
     """Yield the commonest lines, each once."""
     common = np.flatnonzero(parts.spread >= parts.least)
     if not len(common):
@@ -126,7 +126,7 @@ def _lines(parts: Parts, split: str, column: str) -> Iterator[Table]:
     order = common[np.argsort(-parts.spread[common], kind="stable")]
     lines: dict[str, int] = {}
     for i in order.tolist():
-        lines.setdefault(excerpt(parts.raw.text(i)), int(parts.spread[i]))
+        lines.setdefault(_line(parts, texts, i), int(parts.spread[i]))
         if len(lines) == _SHOWN_LINES:
             break
     name = f"lines that stand in most texts {place(split, column)}"
@@ -147,9 +147,16 @@ def _one_a_line(rows: Sequence[FindingRow], parts: Parts, first: Mapping[int, in
     return [row for _, row in sorted(seen.values(), key=lambda item: -item[0])] + rest
 
 
-def _common(row: FindingRow, column: str, parts: Parts, first: dict[int, int]) -> RowEvidence:
+def _line(parts: Parts, texts: Texts, part: int, lead: str = "") -> str:
+    """Return a line, masked as a part of its text: a word before it may say that it holds a number of a card."""
+    text = texts.text(int(parts.texts[part]))
+    start, end = parts.place(part, text)
+    return excerpt_around(text, start, end, before=0, after=0, lead=lead)
+
+
+def _common(row: FindingRow, column: str, texts: Texts, parts: Parts, first: dict[int, int]) -> RowEvidence:
     part = parts.commonest(first[row.row])
-    shown = excerpt(f"in {parts.spread[part]:,} texts: {parts.raw.text(part)}")
+    shown = _line(parts, texts, part, f"in {parts.spread[part]:,} texts: ")
     return RowEvidence(split=row.split, row=row.row, column=column, excerpt=shown, score=row.score)
 
 

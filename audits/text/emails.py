@@ -100,8 +100,16 @@ def mask_addresses(text: str) -> str:
     previous = ""
     while "@" in text and text != previous:
         # the domain of one address can be the local part of the next
-        previous, text = text, _ANY.sub(lambda match: mask_address(match.group()), text)
+        previous = text
+        text = _ANY.sub(lambda match: mask_address(match.group()), text)
     return text
+
+
+def find_look_alikes(text: str) -> tuple[Address, ...]:
+    """Return what :func:`mask_addresses` masks first: everything that looks like an address."""
+    if "@" not in text:
+        return ()
+    return tuple(Address(match.start(), match.end(), match.group()) for match in _ANY.finditer(text))
 
 
 def _in_url(before: str) -> bool:

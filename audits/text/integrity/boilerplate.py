@@ -58,6 +58,20 @@ class Parts:
         common = np.where(self.spread[start:stop] >= self.least, self.letters[start:stop], -1)
         return int(start + common.argmax())
 
+    def place(self, part: int, text: str) -> tuple[int, int]:
+        """Return where a part begins and ends in the text that holds it, which is given as it stands."""
+        start = 0
+        for i in range(int(np.searchsorted(self.texts, self.texts[part])), part + 1):
+            raw = self.raw.text(i)
+            found = text.find(raw, start)
+            if found < 0:
+                # bytes that are no valid UTF-8 were cut apart
+                return 0, len(text)
+            if i == part:
+                return found, found + len(raw)
+            start = found + len(raw)
+        return 0, len(text)
+
 
 def find_parts(texts: Texts) -> Parts:
     """Return all parts of ``texts``, of one column, and how far they are spread."""

@@ -68,16 +68,25 @@ def find_mojibake(text: str) -> list[Span]:
 
 def repair(text: str) -> str:
     """Return ``text`` with its garbled places decoded, also those that were garbled twice; lost ones stay."""
+    return repair_at(text, 0)[0]
+
+
+def repair_at(text: str, place: int) -> tuple[str, int]:
+    """Return what :func:`repair` does, and where a place of ``text`` is in it, or the garbled one that it is in."""
     for _ in range(3):
-        pieces, end = [], 0
+        pieces, end, shift, within = [], 0, 0, place
         for start, stop, decoded in sorted([*_western(text), *_cyrillic(text)]):
             if start >= end:
                 pieces += [text[end:start], decoded]
+                if stop <= place:
+                    shift += len(decoded) - (stop - start)
+                elif start < place:
+                    within = start
                 end = stop
         if not pieces:
             break
-        text = "".join([*pieces, text[end:]])
-    return text
+        text, place = "".join([*pieces, text[end:]]), within + shift
+    return text, place
 
 
 def _western(text: str) -> Iterator[tuple[int, int, str]]:
