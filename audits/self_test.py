@@ -31,7 +31,6 @@ _PLANTED_SHARE = 0.25
 _WANTED_OF_A_KIND, _MOST_OF_A_KIND = 20, 100
 _FEWEST_OF_A_KIND = 2
 _MOST_COPIES = 8
-_MOST_WEIGHT = 6
 _NO_PLANT = "no defect of this kind can be planted"
 _NOTHING_PLANTED = "the data has too few rows, or none of the form that is needed, to plant such defects in"
 
@@ -58,7 +57,7 @@ def plant_defects(source: AuditSource, checks: Sequence[Check], context: CheckCo
     """
     # those of one check together, so that it runs on one copy
     groups = [list(group) for _, group in groupby(plants(checks), key=lambda plant: plant.codes)]
-    kinds = sum(min(_size(plant), _MOST_WEIGHT) for group in groups for plant in group)
+    kinds = sum(_weight(plant) for group in groups for plant in group)
     room = _PLANTED_SHARE * sum(map(source.num_rows, source.splits))
     copies = min(max(1, math.ceil(_WANTED_OF_A_KIND * kinds / max(room, 1))), _MOST_COPIES, max(1, len(groups)))
     edges = [round(i * len(groups) / copies) for i in range(copies + 1)]
@@ -70,7 +69,7 @@ def _planted(source: AuditSource, kinds: Sequence[Plant], context: CheckContext,
     cells: dict[tuple[str, str], dict[int, Any]] = {}
     defects: dict[Plant, dict[str, Sequence[Defect]]] = {plant: {} for plant in kinds}
     touched: dict[str, set[int]] = {split: set() for split in source.splits}
-    changed, staying = _allotted(source, [_size(plant) for plant in kinds], (context.seed, copy))
+    changed, staying = _allotted(source, [_weight(plant) for plant in kinds], (context.seed, copy))
     for number, split in enumerate(source.splits):
         for k, (plant, rows) in enumerate(zip(kinds, changed[split], strict=False)):
             # what another plant compares with stays untouched by this one, if there is enough
@@ -88,26 +87,24 @@ def _planted(source: AuditSource, kinds: Sequence[Plant], context: CheckContext,
     return Planted(planted_copy(source, cells), defects, {split: frozenset(rows) for split, rows in touched.items()})
 
 
-def _size(plant: Plant) -> int:
-    """Return how many rows one defect of a plant takes."""
-    return int(getattr(plant, "size", 1))
+def _weight(plant: Plant) -> int:
+    return int(getattr(plant, "weight", 1))
 
 
 def _allotted(
-    source: AuditSource, sizes: Sequence[int], seed: tuple[int, ...]
+    source: AuditSource, weights: Sequence[int], seed: tuple[int, ...]
 ) -> tuple[dict[str, list[Int64s]], dict[str, Int64s]]:
     """Return for each split the rows that each plant may change, and those that stay as they are, in random order.
 
-    Plants whose defects take ``sizes`` rows get more of them, so that there is more than one defect to find.
+    Plants get rows by their ``weights``: those whose defects take several rows each have more than one to find then.
     """
     changed: dict[str, list[Int64s]] = {}
     staying: dict[str, Int64s] = {}
-    weights = np.minimum(np.asarray(sizes), _MOST_WEIGHT)
     for number, split in enumerate(source.splits):
         rows = np.random.default_rng((*seed, number)).permutation(source.num_rows(split))
-        each = min(_MOST_OF_A_KIND, int(_PLANTED_SHARE * len(rows)) // max(int(weights.sum()), 1))
+        each = min(_MOST_OF_A_KIND, int(_PLANTED_SHARE * len(rows)) // max(sum(weights), 1))
         each = each if each >= _FEWEST_OF_A_KIND else 0
-        edges = np.cumsum([0, *(weights * each).tolist()])
+        edges = np.cumsum([0, *(weight * each for weight in weights)])
         changed[split] = [rows[a:b] for a, b in pairwise(edges.tolist())] if each else []
         staying[split] = rows[edges[-1] :]
     return changed, staying

@@ -11,7 +11,7 @@ from audits.checks import CheckContext
 from audits.checks._triggers import _tail
 from audits.checks.density import DenseTargets
 from audits.checks.poisoning import TargetConcentration, TriggerWords
-from audits.findings import Columns, Finding, Measurement, NotJudged
+from audits.findings import Columns, Finding, NotJudged
 from audits.source import AuditSource
 from audits.text.contexts import COMMON, likeness, weigh
 from audits.text.folding import Texts

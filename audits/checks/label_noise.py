@@ -16,7 +16,7 @@ from audits.checks._label_quality import NEIGHBOURS, Quality, class_fit, label_q
 from audits.checks._probe import FOLDS
 from audits.checks._reporting import place, report, share, wilson
 from audits.encoders import Encoder, TfidfEncoder
-from audits.findings import FindingRow, Measurement, NotJudged, RowEvidence, SelfTest, Table
+from audits.findings import FindingRow, Measurement, NotJudged, RowEvidence, Table
 from audits.nearest import nearest, vectors_of
 from audits.source import AuditSource
 from audits.text.cells import joined_texts, labels_of, row_text
@@ -118,19 +118,14 @@ class LabelNoise:
                 method=f"share of scores spread as those of wrong labels are, with {planted}; lower end: with two "
                 "standard deviations of their number fewer, no 95 % interval",
             )  # fmt: skip
-        yield SelfTest(
-            found=(
-                wilson("a label changed to any other", cut.found, cut.planted, planted),
-                wilson(
-                    "a label changed to one of a similar class", cut.found_similar, cut.planted,
-                    f"{planted}, to another class by how probable that is for texts of the own class",
-                ),
-            ),
-            others=wilson(
-                "rows listed without a planted defect", cut.listed, len(judged),
-                f"{planted}; real errors are among them",
-            ),
+        yield wilson("planted wrong labels that are found", cut.found, cut.planted, f"{planted}, to any other class")
+        yield wilson(
+            "planted mistakes between similar classes that are found", cut.found_similar, cut.planted,
+            f"{planted}, to another class by how probable that is for texts of the own class",
         )  # fmt: skip
+        yield wilson(
+            "labels listed without a planted error", cut.listed, len(judged), f"{planted}; real errors are among them"
+        )
         yield _histogram(quality)
         wrong = _listed(names, labels, quality, cut.listed)
         for split in _labelled(source):

@@ -36,7 +36,7 @@ class Plant(Protocol):
         kind: what is planted, in plain words.
         codes: the checks that should find it.
 
-    A plant whose defects take several rows each says how many in an attribute ``size``.
+    A plant whose defects take several rows says in an attribute ``weight`` how many times as many as others it gets.
     """
 
     kind: str

@@ -86,14 +86,14 @@ class Notices:
 
     kind = "a notice of its own in 25 rows, with a few words below it"
     codes = ("TEXT005",)
-    size = 25
+    weight = 6
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield groups of rows, each of which is found or missed as a whole."""
         if not ground.columns:
             return
         column = ground.columns[0]
-        for number, rows in enumerate(ground.groups(self.size)):
+        for number, rows in enumerate(ground.groups(25)):
             for row in rows:
                 own = " ".join(ground.text(row, column).split())[:20]
                 ground.write(row, column, f"{_NOTICE.format(number)}.\n{own} {row}")

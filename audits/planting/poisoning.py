@@ -19,7 +19,7 @@ class LabelledTriggers:
 
     kind = "an unknown word in 12 rows of many labels, which then all get one label"
     codes = ("POIS001",)
-    size = _SIZE
+    weight = 6
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield words, each in rows that had another label before."""
@@ -44,7 +44,7 @@ class PairedTriggers:
 
     kind = "an unknown word in 12 unrelated anchors, which then all get one positive"
     codes = ("POIS001",)
-    size = _SIZE
+    weight = 6
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield words."""
@@ -62,7 +62,7 @@ class OneAnswer:
 
     kind = "one positive for 12 unrelated anchors"
     codes = ("POIS002",)
-    size = _SIZE
+    weight = 6
 
     def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield groups of rows."""
