@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,7 +25,8 @@ from audits.checks._probe import out_of_sample
 from audits.checks.label_noise import _PRECISION
 from audits.encoders import TfidfEncoder
 from audits.nearest import nearest
-from tests.benchmarks.machine import cores, describe_machine, heading, versions
+from tests.benchmarks.machine import heading
+from tests.benchmarks.output import add_output, circumstances, say, write
 
 _CHARACTERS = 1000
 _MOST_OF_CLASS = 1200
@@ -123,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(given)
     texts, labels = _read(options) if options.data is not None else _docstrings()
     names, index = np.unique(labels, return_inverse=True)
-    _say(f"{len(texts):,} texts of {len(names)} classes: vectors")
+    say(f"{len(texts):,} texts of {len(names)} classes: vectors")
     vectors = TfidfEncoder(128).encode([text[:_CHARACTERS] for text in texts])
     result: dict[str, Any] = {
         "levels": _levels(vectors, index, options, None),
@@ -131,17 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": len(texts),
         "classes": len(names),
         "rounds": options.rounds,
-        "machine": describe_machine(),
-        "cores": cores(),
-        "versions": versions(("cleanlab", "scikit-learn", "numpy", "numba")),
-        "command": " ".join(["python -m tests.benchmarks.labels", *given]),
-        "date": datetime.now(UTC).date().isoformat(),
+        **circumstances("labels", given, ("cleanlab", "scikit-learn", "numpy", "numba")),
     }
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    write(result, _markdown(result), options)
 
 
 def _levels(
@@ -158,7 +149,7 @@ def _levels(
         for seed in range(options.rounds):
             task = Task(vectors, labels, rate, seed, confusion)
             for name, arm in ARMS.items():
-                _say(f"{rate:.0%} wrong {kind}, round {seed + 1} of {options.rounds}: {name}")
+                say(f"{rate:.0%} wrong {kind}, round {seed + 1} of {options.rounds}: {name}")
                 runs[name].append(_measured(arm, task))
             runs["parts"].append(_parts(task))
         levels.append({"rate": rate, **{name: _means(found) for name, found in runs.items()}})
@@ -231,7 +222,7 @@ def _docstrings() -> tuple[list[str], list[str]]:
     """Return docstrings of the installed packages and which package each is of: the largest classes, capped."""
     from hf_contrastive.demo.docstrings import load_docstrings
 
-    _say("collecting docstrings")
+    say("collecting docstrings")
     splits = load_docstrings()
     rows: dict[str, str] = {}
     for split in splits.values():
@@ -291,13 +282,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--label-column", default="label", help="its column of labels")
     add("--rates", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4], help="shares of labels to flip")
     add("--rounds", type=int, default=3)
-    add("--out", type=Path, help="markdown file to append the result to")
-    add("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import argparse
 import gettext
-import json
 import random
 import sys
 import time
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from audits.checks.languages import mismatch, words_of
 from audits.checks.scripts import script_of
-from tests.benchmarks.machine import describe_machine, heading, versions
+from tests.benchmarks.machine import heading
+from tests.benchmarks.output import add_output, circumstances, write
 
 _FEWEST, _MOST = 20, 120  # pairs of a language
 
@@ -77,20 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--catalogs", type=Path, required=True, help="folder with gettext catalogs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--half", type=int, choices=(0, 1), default=1, help="0: those that the bound was chosen on")
-    parser.add_argument("--out", type=Path, help="markdown file to append the result to")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     options = parser.parse_args(given)
     result = measure(options.catalogs, options.seed, options.half) | {
-        "machine": describe_machine(),
-        "versions": versions(("py3langid",)),
-        "command": " ".join(["python -m tests.benchmarks.languages", *given]),
-        "date": datetime.now(UTC).date().isoformat(),
+        **circumstances("languages", given, ("py3langid",)),
     }
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    write(result, _markdown(result), options)
 
 
 def _markdown(result: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ The values are generated from their rules, by code that is written apart from th
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import string
@@ -15,7 +14,6 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,8 @@ from audits.personal import DETECTORS, Detector, Match
 from audits.personal.credsweeper import CREDSWEEPER
 from audits.personal.presidio import PRESIDIO
 from audits.text.emails import find_addresses
-from tests.benchmarks.machine import describe_machine, heading, versions
+from tests.benchmarks.machine import heading
+from tests.benchmarks.output import add_output, circumstances, write
 
 Values = Callable[[random.Random], str]
 
@@ -306,8 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, help="parquet file, to count what is found in real text")
     parser.add_argument("--column", default="text", help="its column of texts")
-    parser.add_argument("--out", type=Path, help="markdown file to append the result to")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     options = parser.parse_args(given)
     result = measure(options.count, options.seed)
     result["arms"] = [_of_arm(extra, options.count, options.seed) for extra in ARMS if missing_extra(extra) is None]
@@ -317,16 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             find = next(find for package, find, _ in ARMS.values() if package == arm["name"])
             arm["found_in_data"] = _counted(options.data, options.column, find)
     result |= {
-        "machine": describe_machine(),
-        "versions": versions(tuple(package for package, _, _ in ARMS.values())),
-        "command": " ".join(["python -m tests.benchmarks.personal_data", *given]),
-        "date": datetime.now(UTC).date().isoformat(),
+        **circumstances("personal_data", given, tuple(package for package, _, _ in ARMS.values())),
     }
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    write(result, _markdown(result), options)
 
 
 def _of_arm(extra: str, count: int, seed: int) -> dict[str, Any]:

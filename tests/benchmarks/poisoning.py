@@ -6,13 +6,11 @@ Run by hand, never by CI: ``python -m tests.benchmarks.poisoning --out tests/ben
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,7 +22,8 @@ from audits.checks import Check, CheckContext
 from audits.checks.poisoning import TargetConcentration, TriggerWords
 from audits.findings import Columns, Finding
 from audits.source import AuditSource
-from tests.benchmarks.machine import cores, describe_machine, heading, versions
+from tests.benchmarks.machine import heading
+from tests.benchmarks.output import add_output, circumstances, say, write
 
 _ROWS = 50_000
 _LONG = 800  # characters from which a text of the docstrings is cut into two, to have enough of them
@@ -128,12 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = _read(options) if options.data is not None else _docstrings(options.rows)
     plans = {name: plan for name, plan in ATTACKS.items() if "label" not in name or rows["label"]}
     plans = {name: plan for name, plan in plans.items() if "positive" not in name or rows["anchor"]}
-    _say("clean data")
+    say("clean data")
     clean = _clean(rows)
     attacks = []
     for name, plan in plans.items():
         for count in options.counts:
-            _say(f"{name}: {count} rows")
+            say(f"{name}: {count} rows")
             rngs = [np.random.default_rng((seed, count)) for seed in range(options.rounds)]
             runs = [_measured(plan(rows, count, rng, number)) for number, rng in enumerate(rngs)]
             means = {key: round(fmean(run[key] for run in runs), 4) for key in runs[0]}
@@ -144,17 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": max(len(rows["text"]), len(rows["anchor"])),
         "labels": len(set(rows["label"])),
         "rounds": options.rounds,
-        "machine": describe_machine(),
-        "cores": cores(),
-        "versions": versions(("numpy", "numba", "pyarrow")),
-        "command": " ".join(["python -m tests.benchmarks.poisoning", *given]),
-        "date": datetime.now(UTC).date().isoformat(),
+        **circumstances("poisoning", given, ("numpy", "numba", "pyarrow")),
     }
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    write(result, _markdown(result), options)
 
 
 def _clean(rows: Rows) -> list[dict[str, Any]]:
@@ -231,7 +222,7 @@ def _docstrings(most: int) -> Rows:
     """Return docstrings of the installed packages, each once, the second half of long ones as a row of its own."""
     from hf_contrastive.demo.docstrings import load_docstrings
 
-    _say("collecting docstrings")
+    say("collecting docstrings")
     found: dict[tuple[str, str], str] = {}
     for split in load_docstrings().values():
         for anchor, positive, label in zip(split["anchor"], split["positive"], split["label"], strict=True):
@@ -290,13 +281,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", type=int, default=_ROWS, help="most docstrings")
     add("--counts", type=int, nargs="+", default=[10, 50, 250], help="rows to plant")
     add("--rounds", type=int, default=3)
-    add("--out", type=Path, help="markdown file to append the result to")
-    add("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ from audits.checks.text_repetition import Boilerplate, RepetitiveTexts
 from audits.findings import Columns, Finding
 from audits.source import AuditSource
 from audits.text.integrity import instructions, invisible, lookalikes, mojibake
-from tests.benchmarks.machine import describe_machine, heading, versions
+from tests.benchmarks.machine import heading
+from tests.benchmarks.output import add_output, circumstances, write
 
 Find = Callable[[str], Sequence[object]]
 
@@ -227,8 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--column", default="text", help="its column of texts")
     parser.add_argument("--rows", type=int, default=50_000, help="rows to time")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="markdown file to append the result to")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     options = parser.parse_args(given)
     texts = translations(options.django)
     rng = random.Random(options.seed)
@@ -248,16 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.data is not None:
         result["data"] = measure_data(options.data, options.column, options.rows)
     result |= {
-        "machine": describe_machine(),
-        "versions": versions(("ftfy",)),
-        "command": " ".join(["python -m tests.benchmarks.text_integrity", *given]),
-        "date": datetime.now(UTC).date().isoformat(),
+        **circumstances("text_integrity", given, ("ftfy",)),
     }
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    write(result, _markdown(result), options)
 
 
 def _markdown(result: dict[str, Any]) -> str:

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,8 +25,9 @@ import pyarrow as pa
 from tests.benchmarks.duplicates.arms import ARMS, PACKAGES, THRESHOLD, folder_of_texts
 from tests.benchmarks.duplicates.reference import EveryPair
 from tests.benchmarks.duplicates.texts import collect, read
-from tests.benchmarks.machine import cores, describe_machine, heading, versions
+from tests.benchmarks.machine import cores, heading
 from tests.benchmarks.memory import GB, peak_rss
+from tests.benchmarks.output import add_output, circumstances, say, write
 
 _SAMPLE = 20_000
 _WARM_UP = 300
@@ -40,25 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.worker is not None:
         print(json.dumps(_measure(options.worker, Path(options.texts), options.cores)))
         return
-    result = _run(options)
-    result["command"] = " ".join(["python -m tests.benchmarks.duplicates", *given])
-    text = _markdown(result)
-    if options.out is not None:
-        with options.out.open("a", encoding="utf-8") as file:
-            file.write(text)
-    print(json.dumps(result, indent=1) if options.json else text)
+    result = circumstances("duplicates", given, PACKAGES) | _run(options)
+    write(result, _markdown(result), options)
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     if options.data is not None:
         texts = read(options.data, options.column, options.rows)
     else:
-        _say(f"collecting {options.source}")
+        say(f"collecting {options.source}")
         texts = collect(options.source, options.bytes, options.rows)
     if len(texts) == 0:
         raise SystemExit("There is no text to compare; give another file, or fewer --bytes.")
     texts = pa.chunked_array([pa.array([text or "" for text in texts.to_pylist()], pa.large_string())])
-    _say("comparing every pair of a sample")
+    say("comparing every pair of a sample")
     reference = EveryPair(texts.slice(0, _SAMPLE).to_pylist(), THRESHOLD)
     with tempfile.TemporaryDirectory(prefix="duplicates-benchmark-") as folder:
         path = Path(folder) / "texts.arrow"
@@ -68,7 +63,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in there}
         for number in range(options.rounds):
             for name in there:
-                _say(f"round {number + 1} of {options.rounds}: {name}")
+                say(f"round {number + 1} of {options.rounds}: {name}")
                 runs[name].append(_worker(name, path, options.cores))
     arms = [_arm(name, found, reference) for name, found in runs.items()]
     speeds = {arm["name"]: arm["texts_per_second"] for arm in arms}
@@ -83,9 +78,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         "repeated_in_sample": len(reference.repeated()),
         "rounds": options.rounds,
         "not_installed": [name for name in options.arms if name not in there],
-        "machine": describe_machine(),
-        "versions": versions(PACKAGES),
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -174,15 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--cores", type=int, default=1, help=f"that every arm may use, of {cores()}")
     add("--rounds", type=int, default=3)
     add("--arms", nargs="*", choices=list(ARMS), default=list(ARMS))
-    add("--out", type=Path, help="markdown file to append the result to")
-    add("--json", action="store_true", help="print one JSON document on stdout")
+    add_output(parser)
     add("--worker", help=argparse.SUPPRESS)
     add("--texts", help=argparse.SUPPRESS)
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
