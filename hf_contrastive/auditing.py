@@ -25,8 +25,9 @@ def audit(source: Any, *, model: str | TextEncoder | None = None, **options: Any
         source: a Dataset, DatasetDict, Hub id, or path of csv, json, jsonl, parquet or a saved dataset.
         model: its tokenizer tells which texts are truncated at its ``max_length``; an id, a folder or a
             TextEncoder. Needs the extra ``train``.
-        **options: ``split``, ``text_columns``, ``label_column``, ``license_column``, ``policy``, ``checks``,
-            ``encoder``, ``semantic_threshold``, ``benchmarks``, ``max_length``, ``seed``, ``on_progress``.
+        **options: ``split``, ``text_columns``, ``label_column``, ``license_column``, ``sample``, ``max_rows``,
+            ``policy``, ``checks``, ``encoder``, ``semantic_threshold``, ``benchmarks``, ``max_length``, ``seed``,
+            ``self_test``, ``cache_dir``, ``on_progress``.
 
     Raises:
         SourceError: the data can not be read or holds nothing to audit.

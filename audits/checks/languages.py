@@ -24,10 +24,10 @@ LEAST_PROBABILITY = 0.8
 """Of the language of a side; chosen on half of the translations of Django and Sphinx, tried on the other half."""
 
 _LOOKED_AT, _USED = 2000, 400  # characters of a side, and those of its words
-# placeholders, markup, links, whatever has a sign of code within, numbers, other signs
-_NO_WORDS = re.compile(
-    r"%\(\w+\)[a-z]|\{[^}]*\}|%[sdr]|<[^>]+>|https?://\S+|\S*[_/\\@=(){}\[\]<>:.]\S+|[^\w\s']|\d+|_+"
-)
+# placeholders and markup, none within another; what they leave in a word is a sign of code
+_PLACEHOLDERS = re.compile(r"%\(\w+\)[a-z]|\{[^{}]*\}|<[^<>]+>")
+_CODE = re.compile(r"[_/\\@=(){}\[\]<>:.](?!\Z)")  # links, names and calls, but not a sign that ends a word
+_NO_WORDS = re.compile(r"[^\w\s']|\d+|_+")
 # languages that are taken for each other
 _ALIKE = tuple(
     frozenset(names.split())
@@ -104,6 +104,8 @@ class LanguageMismatch:
 
 def mismatch(left: str | None, right: str | None) -> tuple[Language, Language] | None:
     """Return the languages of two texts where both are clear, of one script and not of one kind; else None."""
+    if not left or not right or script_of(left[:_LOOKED_AT]) != script_of(right[:_LOOKED_AT]):
+        return None
     one, other = words_of(left), words_of(right)
     if not one or not other or script_of(one) != script_of(other):
         return None
@@ -122,7 +124,9 @@ def words_of(text: str | None) -> str:
     """Return the first words of a text without code, links and placeholders; nothing where they are too few."""
     if not text:
         return ""
-    words = " ".join(_NO_WORDS.sub(" ", text[:_LOOKED_AT]).split())[:_USED]
+    plain = re.sub("%[sdr]", " ", _PLACEHOLDERS.sub("<> ", text[:_LOOKED_AT]))
+    tokens = " ".join(token for token in plain.split() if not _CODE.search(token))
+    words = " ".join(_NO_WORDS.sub(" ", tokens).split())[:_USED]
     return words if sum(map(str.isalpha, words)) >= LEAST_LETTERS else ""
 
 

@@ -14,6 +14,8 @@ suffix = ".md"
 
 _SHOWN = 5  # examples of a finding
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~$@&^])")
+# what becomes a link by itself where GitHub shows it: addresses of pages, references to issues
+_LINKS = re.compile(r"(?i):(?=//)|(?<=www)\.|(?<=\bgh)-(?=\d)|(?<=mailto):")
 
 
 def render(report: AuditReport, verdict: Verdict) -> str:
@@ -78,8 +80,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return ``text`` on one line, without any markup of its own."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[1])};", " ".join(text.split()))
+    """Return ``text`` on one line, without any markup of its own and without anything that becomes a link."""
+    line = _SPECIAL.sub(lambda match: f"&#{ord(match[1])};", " ".join(text.split()))
+    return _LINKS.sub(lambda match: f"&#{ord(match[0])};", line)
 
 
 def _html(text: str) -> str:

@@ -20,8 +20,11 @@ _BATCH = 16
 _LONGEST = 20_000
 # rules that find what opens nothing
 _NO_SECRETS = frozenset({"UUID", "IPv4", "IPv6", "ID_PASSWD_PAIR", "ID_PAIR_PASSWD_PAIR"})
+# blanks beyond ASCII are none to RE2
 _HINT = (
-    r"(?i)(?:pass|pw|pwd|token|secret|key|api|auth|cred|bearer|nonce|salt|cert)[^\n]{0,40}?[:=\s][^\n]{4}|"
+    r"(?i)(?:pass|pw|pwd|token|secret|key|api|auth|cred|bearer|nonce|salt|cert)[^\n]{0,40}?"
+    "[:=\\s\x0b\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+    r"[^\n]{4}|"
     r"://[^ ]*:[^ ]*@|-----BEGIN|[a-z0-9_+/-]{20}"
 )
 

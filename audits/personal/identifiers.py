@@ -291,8 +291,11 @@ def _persons(text: str) -> Iterator[Match]:
             taken = end
 
 
-CARDS = Detector("payment card", _cards, r"[0-9]{4}[ -]?[0-9]{4}")
-IBANS = Detector("IBAN", _ibans, r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}")
-PHONES = Detector("phone number", _phones, r"[0-9][0-9 ./()-]{6,}[0-9]")
+# ``\d`` of Python is any decimal digit, and so is ``\p{Nd}`` of RE2
+CARDS = Detector("payment card", _cards, r"\p{Nd}{4}[ -]?\p{Nd}{4}")
+IBANS = Detector("IBAN", _ibans, r"[A-Z]{2}\p{Nd}{2}(?: ?[A-Z0-9]){4}")
+PHONES = Detector("phone number", _phones, r"\p{Nd}[\p{Nd} ./()-]{5,}\p{Nd}")
 ADDRESSES = Detector("IP address", _addresses, r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
-PERSONS = Detector("number of a person", _persons, r"[0-9]{2}[ .-]?[0-9]{2}|[0-9]{3}-")
+PERSONS = Detector(
+    "number of a person", _persons, r"\p{Nd}{2}[ .-]?\p{Nd}{2}|\p{Nd}{3}-|[A-Z]\p{Nd}{2}[A-Z]\p{Nd}{2}[A-Z]"
+)

@@ -11,10 +11,14 @@ INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
-# Han, Kana, Thai, Lao, Burmese and Khmer are written without spaces between words.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+UNSPACED_LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese and Khmer, as a part of a class of characters: without spaces, a word is of several letters."""
+
+UNSPACED = re.compile(f"[{UNSPACED_LETTERS}\u3040-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+"""Characters that are written without spaces between words: those letters, Han and Kana.
+
+The same as :func:`audits.text.shingles.unspaced` says of bytes.
+"""
 
 
 def normalise(text: str | None) -> str:
@@ -43,9 +47,9 @@ def count_words(text: str, limit: int | None = None) -> int:
     spaces every letter counts as one word.
     """
     words = 0
-    unspaced = not text.isascii() and _UNSPACED.search(text) is not None
+    unspaced = not text.isascii() and UNSPACED.search(text) is not None
     for token in text.split():
-        found = len(_UNSPACED.findall(token)) if unspaced else 0
+        found = len(UNSPACED.findall(token)) if unspaced else 0
         if found == 0 and any(map(str.isalnum, token)):
             found = 1
         words += found

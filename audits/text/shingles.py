@@ -96,7 +96,7 @@ def _write_mixed_units(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> t
         if _LETTER[data[i]] == np.uint64(0):
             i += 1
             continue
-        if _unspaced(data, i, end):
+        if unspaced(data, i, end):
             after = _after(data, i, end)
             out[units] = _unit(data, i, after)
             units += np.uint64(1)
@@ -104,7 +104,7 @@ def _write_mixed_units(data: Bytes, start: Whole, end: Whole, out: UInt64s) -> t
             i = after
             continue
         stop, length = i, 0
-        while stop < end and _LETTER[data[stop]] != np.uint64(0) and not _unspaced(data, stop, end):
+        while stop < end and _LETTER[data[stop]] != np.uint64(0) and not unspaced(data, stop, end):
             stop = _after(data, stop, end)
             length += 1
         while i < stop:
@@ -159,14 +159,17 @@ def _finished(value: np.uint64) -> np.uint64:
 @compiled
 def _holds_unspaced(data: Bytes, start: Whole, end: Whole) -> bool:
     for i in range(start, end):  # noqa: SIM110  numba compiles no generator expression
-        if data[i] >= _FIRST_UNSPACED and _unspaced(data, i, end):
+        if data[i] >= _FIRST_UNSPACED and unspaced(data, i, end):
             return True
     return False
 
 
 @compiled
-def _unspaced(data: Bytes, i: Whole, end: Whole) -> bool:
-    """Return whether the character that begins at ``i`` is of a script without spaces."""
+def unspaced(data: Bytes, i: Whole, end: Whole) -> bool:
+    """Return whether the character that begins at ``i`` is of a script without spaces.
+
+    The one rule for compiled code; :data:`audits.text.normalise.UNSPACED` is the same for Python.
+    """
     a = data[i]
     if a < _FIRST_UNSPACED or i + 2 >= end:
         return False

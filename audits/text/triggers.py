@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from audits.text.folding import Bytes, Int64s, Texts
 from audits.text.jit import Whole, compiled
-from audits.text.shingles import UInt64s, mixed
+from audits.text.shingles import UInt64s, mixed, unspaced
 
 LONGEST = 3
 """Words in the longest run."""
@@ -166,23 +166,9 @@ def write_units(data: Bytes, start: Whole, end: Whole, out: UInt64s, places: Int
 @compiled
 def _unspaced_size(data: Bytes, i: Whole, end: Whole) -> Whole:
     """Return the bytes of a character that is written without spaces between words, 0 for any other."""
-    lead = data[i]
-    if lead < 0xE0 or i + 2 >= end:
+    if not unspaced(data, i, end):
         return 0
-    next_ = data[i + 1]
-    if lead == 0xE0:
-        hit = 0xB8 <= next_ <= 0xBB  # Thai, Lao
-    elif lead == 0xE1:
-        hit = next_ == 0x80 or next_ == 0x81 or next_ == 0x9E or next_ == 0x9F  # Burmese, Khmer
-    elif lead == 0xE3:
-        hit = next_ >= 0x81  # Kana, Han
-    elif lead == 0xEF:
-        hit = 0xA4 <= next_ <= 0xAB  # Han
-    else:
-        hit = 0xE4 <= lead <= 0xE9 or (lead == 0xF0 and next_ >= 0xA0 and i + 3 < end)
-    if not hit:
-        return 0
-    return 4 if lead == 0xF0 else 3
+    return min(4 if data[i] == 0xF0 else 3, end - i)
 
 
 @compiled

@@ -39,7 +39,10 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write report.json, .html, .md and findings/ here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
 ) -> None:
-    """Check data before it is trained on: licenses, duplicates, leakage, pair defects, label noise, e-mails."""
+    """Check data before it is trained on.
+
+    Licenses, duplicates, leakage, pair and label errors, damaged or hidden text, personal data, secrets, poisoning.
+    """
     from audits import judge, load_policy
     from audits.formats import formats
     from hf_contrastive.auditing import audit

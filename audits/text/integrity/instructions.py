@@ -9,7 +9,11 @@ al., Formalizing and benchmarking prompt injection attacks (USENIX Security 2024
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from audits.text.integrity import Span
 
@@ -134,9 +138,26 @@ _TURNS = _Phrase(
     r"|<\|start\|>\s*(?:system|developer|user|assistant)\b|<｜(?:User|Assistant)｜>",
 )
 
-HINT = "(?i)" + "|".join(
-    re.sub(r"\(\?![^()]*(?:\([^()]*\)[^()]*)*\)", "", phrase.pattern) for phrase in (*_PHRASES, _TURNS)
-)
+# blanks of Python; those of RE2 are of ASCII, the vertical tab is none
+_BLANK = "\\t-\\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+def _hint(pattern: str) -> str:
+    """Return an RE2 that matches wherever ``pattern`` does under Python, and in some places more.
+
+    RE2 knows the blanks, digits, and edges of words of ASCII only, no look-ahead, and no i without its dot.
+    """
+    pattern = re.sub(r"\(\?![^()]*(?:\([^()]*\)[^()]*)*\)|\\b", "", pattern)
+    pieces, within = [], False
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if part in ("[", "]"):
+            within = part == "["
+        found = {"\\s": _BLANK, "\\d": r"\p{Nd}", "i": "iıİ", "I": "Iıİ"}.get(part)
+        pieces.append(part if found is None else found if within else f"[{found}]")
+    return "".join(pieces)
+
+
+HINT = "(?i)" + "|".join(_hint(phrase.pattern) for phrase in (*_PHRASES, _TURNS))
 """Matches every text in which :func:`find_instructions` finds something."""
 
 _COMPILED = tuple((phrase.kind, re.compile(phrase.pattern, re.IGNORECASE | re.MULTILINE)) for phrase in _PHRASES)
@@ -146,18 +167,43 @@ _CODE = re.compile(r"^\s*(?:>>>|\.\.\.|\$|#)|[=({\[]\s*[rfb]*[\"']|[\"'],?\s*$|\
 _WORDS = re.compile(r"(?:[^\W\d_]+\W+){3}")
 _CLOSE = re.compile(r"<\|im_end\|>|<\|eot_id\|>|<\|end(?:oftext)?\|>|\[/INST\]|<</SYS>>|<end_of_turn>|<\|return\|>")
 _TOKENS = re.compile(r"<\|[\w▁]+\|>|</?s>|<bos>|\[/?INST\]")
+_LONG, _PART, _OVERLAP = 65_536, 8192, 1024
 _NEAR, _FAR = 60, 400  # characters of a line that are looked at for quotation marks, and for code
 
 
 def find_instructions(text: str) -> list[Span]:
     """Return what speaks to a language model, mentions left out."""
+    parts = _worth_a_look(text)
     spans = [
         Span(*match.span(), kind)
         for kind, pattern in _COMPILED
-        for match in pattern.finditer(text)
+        for start, end in parts
+        for match in pattern.finditer(text, start, end)
         if not _is_quoted(text, *match.span())
     ]
-    return sorted([*spans, *_turns(text)])
+    return sorted([*spans, *_turns(text, parts)])
+
+
+def _worth_a_look(text: str) -> list[tuple[int, int]]:
+    """Return the parts of a text in which something may be found: all of a short one.
+
+    Python takes seconds for ten megabytes, RE2 a tenth of that. Parts overlap by more than any phrase is long, and
+    those that touch are one, so that no phrase is cut.
+    """
+    if len(text) <= _LONG:
+        return [(0, len(text))]
+    starts = range(0, len(text), _PART)
+    # a lone surrogate has no bytes
+    cut = pa.array([text[start : start + _PART + _OVERLAP].encode("utf-8", "replace") for start in starts], pa.binary())
+    hits = pc.match_substring_regex(cut.cast(pa.string()), HINT).to_pylist()
+    parts: list[tuple[int, int]] = []
+    for start, hit in zip(starts, hits, strict=True):
+        end = min(start + _PART + _OVERLAP, len(text))
+        if hit and parts and start <= parts[-1][1]:
+            parts[-1] = parts[-1][0], end
+        elif hit:
+            parts.append((start, end))
+    return parts
 
 
 def _line(text: str, start: int, end: int, reach: int) -> tuple[str, str]:
@@ -174,11 +220,12 @@ def _is_quoted(text: str, start: int, end: int) -> bool:
     return opened is not None and re.match(rf"(?:[^{_QUOTES}]|(?<=\w)['’](?=\w))*[{_QUOTES}](?!\w)", after) is not None
 
 
-def _turns(text: str) -> list[Span]:
+def _turns(text: str, parts: Sequence[tuple[int, int]]) -> list[Span]:
     """Return the first token of a chat that opens a turn: alone at the left, or closed later; not one in code."""
     fences = counted = 0
-    last_close = max((match.start() for match in _CLOSE.finditer(text)), default=-1)
-    for match in _TURN.finditer(text):
+    found = [match for start, end in parts for match in _TURN.finditer(text, start, end)]
+    last_close = max((match.start() for match in _CLOSE.finditer(text)), default=-1) if found else -1
+    for match in found:
         fences += text.count("```", counted, match.start())
         counted = match.start()
         before, after = _line(text, *match.span(), _FAR)

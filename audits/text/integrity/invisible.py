@@ -10,9 +10,11 @@ All ranges stand here, so that the same is found under every version of Python; 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from audits.text.integrity import Span
+from audits.text.normalise import UNSPACED_LETTERS
 
 UNICODE = "16.0.0"
 """Version of Unicode that the ranges of this module are from."""
@@ -30,12 +32,15 @@ _JOINING = (
     "\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ua840-\ua87f\ua8e0-\ua8ff\ufb50-\ufdff\ufe70-\ufefc"
     "\U00010800-\U00010fff\U00011000-\U00011fff\U0001e900-\U0001e95f"
 )
-# scripts without blanks between words, where a zero-width one allows a line to be broken
-_UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf"
+# scripts without blanks between words, where a zero-width one allows a line to be broken; with Tibetan and those of Tai
+_BROKEN = f"{UNSPACED_LETTERS}\u0f00-\u0fff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
 
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _ZERO_WIDTH = "\u200b-\u200d\u2060-\u2064\ufeff\u180e\u034f\u200e\u200f\u061c\u206a-\u206f"
+_MARK = "\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069"
+_OTHERS = "\u034f\u115f\u1160\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+_ALPHABETS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f"
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
 HIDDEN_HINT = (
@@ -47,7 +52,7 @@ HIDDEN_HINT = (
 
 INVISIBLE_HINT = (
     r"[\x{034f}\x{061c}\x{115f}\x{1160}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{3164}\x{feff}"
-    r"\x{ffa0}\x{fff9}-\x{fffb}]|[\pL\p{Nd}][\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}]"
+    rf"\x{{ffa0}}\x{{fff9}}-\x{{fffb}}]|[{_ALPHABETS}][\x{{fe00}}-\x{{fe0f}}\x{{e0100}}-\x{{e01ef}}]"
 )
 """Matches every text in which :func:`find_invisible` finds something."""
 
@@ -76,22 +81,22 @@ _INVISIBLE = re.compile(
     f"(?<=[{_PICTURE}\ufe0f])\u200d(?=[{_PICTURE}])"
     # letters of scripts that need joiners
     f"|(?<=[{_JOINING}])[\u200c\u200d]|[\u200c\u200d](?=[{_JOINING}])"
-    f"|(?<=[{_UNSPACED}])[\u200b\u2060]|[\u200b\u2060](?=[{_UNSPACED}])"
+    f"|(?<=[{_BROKEN}])[\u200b\u2060]|[\u200b\u2060](?=[{_BROKEN}])"
     "|(?<=[\u1800-\u18af])\u180e"
-    f"|(?<=[{_HANGUL}])[\u115f\u1160\u3164]|[\u115f\u1160\u3164](?=[{_HANGUL}])|(?<=[\uffa1-\uffdc])\uffa0"
+    f"|(?<=[{_HANGUL}])[\u115f\u1160\u3164]+|[\u115f\u1160\u3164](?=[{_HANGUL}])|(?<=[\uffa1-\uffdc])\uffa0"
     # a word joiner that keeps signs on one line
-    "|(?<![^\\W\\d_])\u2060|\u2060(?![^\\W\\d_])"
+    "|(?<![^\\W\\d_])\u2060+|\u2060(?![^\\W\\d_])"
     # a byte order mark at the very beginning is counted apart
     "|\\A\ufeff"
     # sorting and mark order: between letters or marks
-    "|(?<=[^\\W\\d_])\u034f(?=\\S)|(?<=[\u0300-\u036f\u0590-\u05c7])\u034f"
+    "|(?<=[^\\W\\d_])\u034f(?=\\S)|(?<=[\u0300-\u036f\u0590-\u05c7])\u034f+"
     # invisible operators of formulas, one at a time
     "|(?<![\u2061-\u2064])[\u2061-\u2064](?![\u2061-\u2064])"
     ")"
-    "|(?P<mark>[\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069])"
-    "|[\u034f\u115f\u1160\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]"
+    # what follows it belongs to it: a long run is one place, not one for each character
+    f"|(?P<mark>[{_MARK}]++)(?![{_OTHERS}])|[{_MARK}{_OTHERS}]++"
     # a variation of a Latin, Greek or Cyrillic letter: there are none
-    f"|(?<=[A-Za-z\u00c0-\u024f\u0370-\u052f])[{_SELECTORS}]"
+    f"|(?<=[{_ALPHABETS}])[{_SELECTORS}]"
 )
 
 
@@ -150,7 +155,7 @@ _ISOLATES = "\u2066\u2067\u2068"
 
 
 def find_invisible(text: str) -> list[Span]:
-    """Return zero-width and other invisible characters where no script and no emoji needs them.
+    """Return runs of zero-width and other invisible characters where no script and no emoji needs them.
 
     Not found: joiners in Arabic and Indic letters and in emoji, zero-width spaces in Thai, Khmer, Lao, Burmese and
     Tibetan, directional marks in a text that holds letters written from right to left, variation selectors after
@@ -161,14 +166,36 @@ def find_invisible(text: str) -> list[Span]:
         found = [match for match in found if match["mark"] is None]
     if not found:
         return []
-    hidden = {place for span in find_hidden(text) for place in range(span.start, span.end)}
-    return [Span(*match.span(), _name(match.group())) for match in found if match.start() not in hidden]
+    spans, hidden = [], _joined(find_hidden(text))
+    starts = [start for start, _ in hidden]
+    for match in found:
+        start, end = match.span()
+        at = bisect_right(starts, start) - 1
+        if at >= 0 and end <= hidden[at][1]:
+            continue
+        spans.append(Span(start, end, _name(match.group())))
+    return spans
+
+
+def _joined(spans: list[Span]) -> list[tuple[int, int]]:
+    """Return spans that are sorted, those that touch or overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end, _ in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
 
 
 _MARKS = re.compile("[\u061c\u200e\u200f]")
 
 
-def _name(character: str) -> str:
+def _name(found: str) -> str:
+    character = found[0]
+    if len(found) > 1:
+        kinds = len(set(found))
+        return f"{len(found)} invisible characters" if kinds > 1 else f"{len(found)} times {_name(character)}"
     if character in _NAMES:
         return f"U+{ord(character):04X} {_NAMES[character]}"
     return f"U+{ord(character):04X}" + (" variation selector" if re.match(f"[{_SELECTORS}]", character) else "")

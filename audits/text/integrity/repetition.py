@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from audits.text.folding import Bytes, Int64s, Texts
 from audits.text.jit import compiled
+from audits.text.shingles import unspaced
 
 REPEATED = 0.6
 """Share of the text in runs of five words that stood before in the same text (Gopher: 0.15)."""
@@ -98,9 +99,10 @@ def _count(data: Bytes, start: int, end: int) -> tuple[int, int, int, int, int]:
     run, last = 0, np.int64(-1)
     i = start
     length = digits = others = marks = 0
+    inside = False
     while i <= end:
         if i == end or data[i] == 0x20:
-            words += length > 0
+            inside = False
             # base64 and hexadecimal: letters and digits in one long word, little else
             if length >= _CODE_LENGTH and others == 0 and digits * 12 >= length and marks * 8 <= length:
                 encoded += length
@@ -117,10 +119,11 @@ def _count(data: Bytes, start: int, end: int) -> tuple[int, int, int, int, int]:
             size, point = 2, byte & 0x1F
         for k in range(1, size):
             point = (point << 6) | (np.int64(data[i + k]) & 0x3F if i + k < end else 0)
+        alone = _is_word(data, i, end)
+        words += alone or not inside
+        inside = not alone
         i += size
         characters += 1
-        if point >= 0x2E80:
-            words += 1  # scripts without blanks: each character
         run = run + 1 if point == last else 1
         last = point
         longest = max(longest, run)
@@ -141,8 +144,17 @@ def _count(data: Bytes, start: int, end: int) -> tuple[int, int, int, int, int]:
 
 
 @compiled
+def _is_word(data: Bytes, i: int, end: int) -> bool:
+    """Return whether a character of Han or Kana begins at ``i``, which stands for a word.
+
+    In Thai, Lao, Burmese and Khmer five characters are about one word: any long text repeats most of them.
+    """
+    return bool(data[i] >= 0xE3 and unspaced(data, i, end))
+
+
+@compiled
 def _repeated(data: Bytes, start: int, end: int, most: int) -> float:
-    """Return the share of bytes in runs of five words that stood before; a character of unspaced scripts is a word."""
+    """Return the share of bytes in runs of five words that stood before; one of Han or Kana is a word."""
     prime = np.uint64(0x100000001B3)
     hashes, lengths = np.empty(most + 1, np.uint64), np.empty(most + 1, np.int64)
     count, i = 0, start
@@ -151,12 +163,9 @@ def _repeated(data: Bytes, start: int, end: int, most: int) -> float:
             i += 1
             continue
         value, begin = np.uint64(0xCBF29CE484222325), i
-        wide = data[i] >= 0xE3
-        while i < end and data[i] != 0x20:
-            if i > begin and data[i] >= 0xC0 and (wide or data[i] >= 0xE3):
-                break
-            if wide and i > begin and data[i] < 0x80:
-                break
+        alone = _is_word(data, i, end)
+        stop = min(i + (4 if data[i] >= 0xF0 else 3), end) if alone else end
+        while i < stop and data[i] != 0x20 and (alone or not _is_word(data, i, end)):
             value = (value ^ np.uint64(data[i])) * prime
             i += 1
         hashes[count], lengths[count] = value, i - begin
