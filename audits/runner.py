@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import difflib
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audits.checks import Check, CheckContext, discover, title_of
 from audits.encoders import Encoder, TfidfEncoder
 from audits.errors import AuditError, DuplicateCodeError
-from audits.extras import EXTRAS, missing_extra
 from audits.findings import (
     AuditReport,
     CheckResult,
-    Columns,
     Finding,
     Measurement,
     NotJudged,
     SelfTest,
     Table,
 )
+from audits.needs import unmet_need
 from audits.policy import Policy, load_policy
 from audits.records import canonical_json
 from audits.result_cache import ResultCache
@@ -32,24 +29,11 @@ from audits.self_test import SELF_TEST_ROWS, Planted, drawn_rows, listed_rows, m
 from audits.source import AuditSource, open_source
 from audits.text.cells import text_lists
 from audits.text.excerpts import excerpt
+from audits.versions import installed_versions
 
 Progress = Callable[[str, str, int, int], None]
 """Called as ``on_progress(code, title, index, total)`` before each check; ``index`` counts from 0."""
 
-PACKAGES = (
-    "credsweeper",
-    "datasets",
-    "hf-contrastive",
-    "numba",
-    "numpy",
-    "presidio-analyzer",
-    "py3langid",
-    "pyarrow",
-    "scikit-learn",
-    "scipy",
-    "usearch",
-    "xxhash",
-)
 MAX_REASON = 300
 
 
@@ -243,67 +227,6 @@ def _with_self_test(
         findings=tuple(replace(finding, error_rate=found.others) for finding in result.findings),
         seconds=round(result.seconds + time.perf_counter() - start, 6),
     )
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions of what an audit's result may depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            continue
-    return dict(sorted(found.items()))
-
-
-def unmet_need(check: Check, source: AuditSource, context: CheckContext) -> str | None:
-    """Return why ``check`` can not run on ``source``, in plain words, or None.
-
-    Raises:
-        AuditError: the check needs something that does not exist.
-    """
-    for need in check.needs:
-        if need == "texts":
-            if not source.columns.texts:
-                return "needs a text column; none was named or found"
-        elif need == "splits":
-            if len(source.splits) < 2:
-                return f"needs at least two splits; the data has one ({', '.join(source.splits)})"
-        elif need == "semantic_encoder":
-            if context.encoder is None or isinstance(context.encoder, TfidfEncoder):
-                return "needs an encoder (`encoder`); the default one compares words, as DUP002 and LEAK002 do exactly"
-        elif need == "target":
-            columns = source.columns
-            if not columns.label and not (columns.anchor and columns.positive):
-                return "needs a label column, or anchors and positives; neither was named or found"
-        elif need in EXTRAS:
-            reason = missing_extra(need)
-            if reason is not None:
-                return reason
-        elif need in _ROLES:
-            if not getattr(source.columns, need):
-                return f"needs {_ARTICLES.get(need, 'a')} {need} column; none was named or found"
-        elif need in _CONTEXT:
-            value = getattr(context, need)
-            if value is None or (need == "benchmarks" and not value):
-                return f"needs {_CONTEXT_WORDS.get(need, need)}; none was given"
-        else:
-            allowed = ", ".join(("texts", "splits", "semantic_encoder", *_ROLES, *_CONTEXT, "target", *EXTRAS))
-            msg = f"The check {check.code} needs `{need}`, which does not exist; allowed are {allowed}."
-            raise AuditError(msg)
-    return None
-
-
-_ROLES = tuple(item.name for item in fields(Columns))
-_ARTICLES = {"anchor": "an", "negatives": "a"}
-_CONTEXT = tuple(item.name for item in fields(CheckContext) if item.name != "memo")
-_CONTEXT_WORDS = {
-    "count_tokens": "a tokenizer (`count_tokens`)",
-    "max_length": "the model's `max_length`",
-    "hub": "a Hub client (`hub`)",
-    "benchmarks": "benchmarks to compare with (`benchmarks`)",
-    "cache_dir": "a folder for caches (`cache_dir`)",
-}
 
 
 def _resolve(checks: Sequence[Check | str] | None) -> tuple[Check, ...]:

@@ -13,8 +13,9 @@ from audits.encoders import TfidfEncoder
 from audits.extras import EXTRAS
 from audits.findings import Columns, Measurement
 from audits.result_cache import ResultCache
-from audits.runner import PACKAGES, installed_versions, run_audit
+from audits.runner import run_audit
 from audits.source import AuditSource, open_source
+from audits.versions import PACKAGES, installed_versions
 
 TEXTS = [f"sentence {i % 50} about something that is said {i % 5} times in this text" for i in range(120)]
 DATA = Dataset.from_dict({"text": TEXTS, "label": [i % 3 for i in range(120)]})

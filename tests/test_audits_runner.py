@@ -13,7 +13,7 @@ from audits import AuditError, CheckContext, PolicyError, SourceError, audit, op
 from audits.checks import discover
 from audits.errors import DuplicateCodeError
 from audits.findings import AuditReport, Finding, FindingRow, FindingRows, Measurement, Table
-from audits.runner import installed_versions
+from audits.versions import installed_versions
 
 
 class Tiny:
