@@ -12,15 +12,14 @@ import json
 import os
 import tempfile
 import time
-import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -35,18 +34,7 @@ from audits.source import AuditSource
 
 _MOST_FILES, _MOST_BYTES = 400, 1 << 29
 _ABANDONED = 86_400  # seconds after which a file that was not written to its end is nobody's
-_DAMAGED = (
-    OSError,
-    ValueError,
-    LookupError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    BadZipFile,
-    zlib.error,
-    SchemaError,
-)
+_SEAL = 32  # bytes before the rest, their SHA-256
 _ROWS = (
     ("row", np.int64, "q"),
     ("other_split", np.int8, "b"),
@@ -112,11 +100,14 @@ class ResultCache:
         if path is None:
             return None
         try:
-            # a file that numpy opens stays open where it is no archive
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            content = path.read_bytes()
+            # what is not as it was written is not even parsed
+            if sha256(content[_SEAL:]).digest() != content[:_SEAL]:
+                return None
+            with np.load(BytesIO(content[_SEAL:]), allow_pickle=False) as file:
                 result = CheckResult.from_dict(json.loads(file["result"].tobytes()))
                 findings = tuple(_with_rows(finding, file, i) for i, finding in enumerate(result.findings))
-        except _DAMAGED:
+        except (OSError, SchemaError):
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # what is used stays
@@ -137,10 +128,13 @@ class ResultCache:
                 arrays.update({f"{i}.{name}": np.asarray(getattr(finding.rows, name), kind) for name, kind, _ in _ROWS})
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
+            written = BytesIO()
+            np.savez_compressed(written, **arrays)
+            content = written.getvalue()
             handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(file, **arrays)
+                    file.write(sha256(content).digest() + content)
                 Path(temporary).replace(path)
             finally:
                 Path(temporary).unlink(missing_ok=True)
@@ -150,14 +144,14 @@ class ResultCache:
         version = _version_of(check)
         if version is None:
             return None
-        return self._folder / f"{check.code}-{digest_of({**self._told, 'check': [check.code, version]})[7:39]}.npz"
+        return self._folder / f"{check.code}-{digest_of({**self._told, 'check': [check.code, version]})[7:39]}.result"
 
     def _forget_oldest(self) -> None:
         now, total = time.time(), 0
         for path in self._folder.glob("*.part"):
             if now - path.stat().st_mtime > _ABANDONED:
                 path.unlink(missing_ok=True)
-        kept = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        kept = sorted(self._folder.glob("*.result"), key=lambda path: path.stat().st_mtime, reverse=True)
         for number, path in enumerate(kept):
             total += path.stat().st_size
             if number and (number >= _MOST_FILES or total > _MOST_BYTES):
