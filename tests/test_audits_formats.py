@@ -233,6 +233,19 @@ def test_markdown_shows_no_markup_of_the_data(report, verdict):
         assert sign not in row
 
 
+@pytest.mark.parametrize(
+    "link",
+    ["https://evil.org/x", "HTTP://evil.org", "ftp://evil.org", "www.evil.org", "WWW.evil.org", "GH-12", "gh-7",
+     "mailto:ann@evil.org", "#12", "owner/repo#12", "@everyone", "https://github.com/o/r/issues/1"],
+)  # fmt: skip
+def test_markdown_makes_no_links_of_the_data(report, verdict, link):
+    told = replace(report, datasets=(replace(report.datasets[0], split=f"see {link} here"),))
+    text = formats()["markdown"].render(told, judge(told, POLICY))
+    (row,) = [line for line in text.splitlines() if line.startswith("| see ")]
+    assert html.unescape(row).startswith(f"| see {link} here |")
+    assert not re.search(r"(?i)://|www\.|gh-\d|(?<!&)#\d|@|mailto:", row)
+
+
 def test_written_and_read_back(report, verdict, tmp_path):
     out = tmp_path / "deep" / "out"
     paths = write_report(report, verdict, out)

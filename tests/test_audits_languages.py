@@ -136,3 +136,34 @@ def test_any_text_is_taken(text, code):
 def test_long_texts_are_cut_before_they_are_read():
     assert len(words_of("word " * 2_000_000)) <= 400
     assert words_of("<" * 1_000_000 + FIRST["en"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a.b and c: d_e (f) https://x.y/z %(name)s {two words} <b>bold</b> %s 12 x_ end.", "and c x end"),
+        ("no%(name)s one{x} two<b> three.", "three"),
+    ],
+)
+def test_words_with_a_sign_of_code_are_left_out(text, words, monkeypatch):
+    monkeypatch.setattr(languages, "LEAST_LETTERS", 0)
+    assert words_of(text) == words
+
+
+def test_the_time_for_a_text_does_not_grow_with_its_square(monkeypatch):
+    """Steps are counted in tokens: each is asked once."""
+    asked = []
+
+    class Counting:
+        def search(self, token):
+            asked.append(token)
+
+    monkeypatch.setattr(languages, "_CODE", Counting())
+    words_of("語" * 2000)
+    words_of("ab " * 600)
+    assert len(asked) == 1 + 600
+
+
+def test_scripts_are_compared_before_anything_is_taken_out(monkeypatch):
+    monkeypatch.setattr(languages, "words_of", lambda text: pytest.fail("not needed"))
+    assert mismatch(FIRST["en"], FIRST["ru"]) is None

@@ -7,9 +7,11 @@ import random
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audits import audit, judge, load_policy
@@ -115,6 +117,36 @@ def test_check_digits_tell_a_number_from_its_neighbours(right, number):
 )
 def test_what_counts(text, expected):
     assert kinds(text) == expected
+
+
+BLANKS = "".join(chr(i) for i in range(0x3001) if chr(i).isspace())
+FOUND = (
+    "card 4539 5787 6362 1486", "card 4539578763621486", "DE89 3704 0044 0532 0130 00", "DE89370400440532013000",
+    "DE89 3 7 0 4 0 0 4 4 0 5 3 2 0 1 3 0 0 0", "+49 30 901820 12", "(212) 661-2345", "tel 0123456", "tel 030/901820",
+    "536-22-1987", "AB 12 34 56 C", "RSSMRA85T10A562S", "12345678Z", "BSN 123456782", "85.07.30-033.28", "131052-308T",
+    "pesel 44051401359", "from 93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "AKIAQZ7RT2WXM4KLBN5C",
+    "postgres://bob:q9X!2zLw@db.corp.net/x", "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH", "SK" + "0a1b2c3d" * 4,
+)  # fmt: skip
+ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.sampled_from(FOUND) | st.text(max_size=8) | st.sampled_from(BLANKS), max_size=5).map("".join),
+    st.sampled_from(BLANKS),
+    st.booleans(),
+)
+@example("RSSMRA85T10A562S", " ", False)
+@example("tel 0123456", " ", False)
+@example("DE89 3 7 0 4 0 0 4 4 0 5 3 2 0 1 3 0 0 0", " ", False)
+@example("card 4539 5787 6362 1486", " ", True)
+def test_a_hint_matches_whatever_a_detector_finds(text, blank, arabic):
+    text = text.replace(" ", blank)
+    text = text.translate(ARABIC) if arabic else text
+    column = pa.array([text.encode("utf-8", "replace").decode()])
+    for detector in DETECTORS:
+        if list(detector.find(text)):
+            assert pc.match_substring_regex(column, detector.hint).to_pylist() == [True], detector.kind
 
 
 def test_generated_values_are_found_and_look_alikes_are_not():

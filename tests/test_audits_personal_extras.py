@@ -10,9 +10,11 @@ import types
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits import AuditError, audit, judge, load_policy
@@ -272,6 +274,44 @@ def test_the_tools_find_planted_values_offline_and_no_output_shows_them(installe
     whole = "\n".join(outputs)
     for value in values:
         assert value not in whole
+
+
+SAID = {
+    "presidio": ["wallet 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "bitcoin bc1qabcdefghjklmnpqrstuvwxyzabcdefghjklmnp",
+                 "iban DE89370400440532013000", "phone +1 212 661 2345", "passport C01X00T47", "ssn 536 22 1987"],
+    "secrets": ['password = "q9X!2zLw#pT"', "token: 8sJk2LmQ9xTz4RbV", "secret is q9X!2zLw#pT",
+                "https://ann:q9X2zLw8@corp.org"],
+}  # fmt: skip
+BLANKS = "".join(chr(i) for i in range(0x3001) if chr(i).isspace())
+
+
+@pytest.mark.parametrize("installed", ["presidio", "secrets"], indirect=True)
+def test_a_hint_matches_whatever_the_tools_find(installed):
+    detector = PRESIDIO if installed == "presidio" else CREDSWEEPER
+    parts = st.sampled_from(SAID[installed]) | st.text(st.characters(exclude_categories=("Cs",)), max_size=6)
+
+    @settings(deadline=None)
+    @given(st.lists(parts, max_size=3).map(" ".join), st.sampled_from(BLANKS))
+    def matches(text, blank):
+        text = text.replace(" ", blank)
+        if list(detector.find(text)):
+            assert pc.match_substring_regex(pa.array([text]), detector.hint).to_pylist() == [True]
+
+    matches()
+
+
+@pytest.mark.parametrize(
+    ("detector", "text"),
+    [
+        (PRESIDIO, "wallet 1BvBMSEYstWetqTFnAuXmaGFgxJaNVNb"),  # no two digits beside each other
+        (PRESIDIO, "C1X0T4G7H"),
+        (PRESIDIO, "٤٥٣٩"),
+        (CREDSWEEPER, "password\u00a0q9X!2zLw"),
+        (CREDSWEEPER, "password\u2003q9X!2zLw"),
+    ],
+)
+def test_the_hints_of_the_tools_let_pass_what_their_rules_may_find(detector, text):
+    assert pc.match_substring_regex(pa.array([text]), detector.hint).to_pylist() == [True]
 
 
 @pytest.mark.parametrize("installed", ["presidio", "secrets"], indirect=True)

@@ -307,6 +307,14 @@ def test_a_masked_value_never_shows(check):
     assert not any("jane@" in text for text in shown)
 
 
+def test_a_label_is_masked_before_it_is_cut():
+    texts, labels, _ = planted("mnzq", 20)
+    long = "spam that was sent from jane.doe@corporation.org"
+    finding = only(TriggerWords(), labelled(texts, [long if label == "law" else label for label in labels]))
+    assert "mnzq" in finding.evidence[0].excerpt
+    assert not any("jane" in row.excerpt for row in finding.evidence)
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), max_size=12))
 def test_runs_stand_where_they_are_said_to_stand(texts):
     rows = Texts.of(texts)

@@ -1,10 +1,12 @@
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audits.text.emails import find_addresses, mask_address, mask_addresses
 from audits.text.excerpts import LIMIT, excerpt
-from audits.text.normalise import count_words, normalise
+from audits.text.normalise import UNSPACED, count_words, normalise
+from audits.text.shingles import unspaced
 
 TEXT = st.text(max_size=60)
 
@@ -135,3 +137,14 @@ def test_a_megabyte_is_handled():
         assert len(excerpt(text)) <= LIMIT
         find_addresses(text)
         count_words(text)
+
+
+def test_scripts_without_spaces_are_the_same_to_python_and_to_compiled_code():
+    points = [i for i in range(0x110000) if not 0xD800 <= i < 0xE000]
+    data = np.frombuffer("".join(map(chr, points)).encode(), np.uint8)
+    starts = np.flatnonzero(data & 0xC0 != 0x80)
+    assert len(starts) == len(points)
+    compiled = [bool(unspaced(data, start, len(data))) for start in starts]
+    differing = [hex(i) for i, found in zip(points, compiled, strict=True) if found != bool(UNSPACED.match(chr(i)))]
+    assert differing == []
+    assert 90_000 < sum(compiled) < 200_000

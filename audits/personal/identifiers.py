@@ -192,7 +192,8 @@ _NINO_WORDS = re.compile(r"(?i)\b(?:national insurance|nino|ni number|ni no|insu
 
 
 def _plain(written: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", written).upper()
+    digits = "".join(str(int(c)) if c.isdecimal() else c for c in written)  # of any script
+    return re.sub(r"[^A-Za-z0-9]", "", digits).upper()
 
 
 def _date(day: str, month: str) -> bool:
@@ -269,6 +270,9 @@ _EUROPEAN: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], re.Pattern[s
 )
 
 
+_FINNISH = "Finnish identity code"  # its sign tells the century
+
+
 def _persons(text: str) -> Iterator[Match]:
     found: dict[tuple[int, int], str] = {}
     for match in _SSN.finditer(text):
@@ -281,7 +285,7 @@ def _persons(text: str) -> Iterator[Match]:
     for kind, pattern, right, words in _EUROPEAN:
         for match in pattern.finditer(text):
             written = match.group()
-            code = written if kind == "Finnish identity code" else _plain(written)
+            code = _plain(written[:6]) + written[6] + _plain(written[7:]) if kind == _FINNISH else _plain(written)
             if (words is None or _said(text, match.start(), words)) and len(set(code)) > 3 and right(code):
                 found.setdefault(match.span(), kind)
     taken = 0

@@ -20,7 +20,7 @@ from audits.text.normalise import INVISIBLE
 LIMIT = 160
 """Characters in an excerpt."""
 
-_WINDOW = 16  # characters that are looked at for each that may be shown
+_WINDOW = 4  # characters that are looked at for each that may be shown
 _REACH = 1024  # characters that are looked at to either side of what is shown
 _MARGIN = 256  # of those at the edges, never shown: longer than any number with blanks, or the head of a key, in it
 _LONGEST_WORD = 4096  # characters without a blank that are kept together
@@ -57,11 +57,12 @@ def excerpt(text: str | None, limit: int = LIMIT) -> str:
     """
     if text is None:
         return "(null)"
-    head = masked_around(text, 0, 0, after=_WINDOW * limit)
+    start = len(text) - len(text.lstrip())
+    head = masked_around(text, start, start, after=_WINDOW * limit)
     shown = _UNSAFE.sub("\ufffd", _one_line(head)).strip()
     if not shown.strip("\ufffd "):
         return "(empty)"
-    if len(shown) > limit or len(text) > _WINDOW * limit:
+    if len(shown) > limit or len(text) - start > _WINDOW * limit:
         shown = shown[: limit - 1].rstrip() + "…"
     return shown
 
@@ -97,7 +98,10 @@ def masked_around(text: str, start: int, end: int, *, before: int = 0, after: in
     masked, (left, low, high, right) = _masked(
         text[first:last], [min(inner[0], start) - first, start - first, end - first, max(inner[1], end) - first]
     )
-    return masked[max(left, low - before) : min(right, high + after)]
+    left, right = max(left, low - before), min(right, high + after)
+    near, far = max(left - _MARGIN, 0), right + _MARGIN
+    asked, (left, right) = _masked_by_extras(masked[near:far], [left - near, right - near])
+    return asked[left:right]
 
 
 def mask(text: str) -> str:
@@ -106,7 +110,7 @@ def mask(text: str) -> str:
     Values that are called a password, secret, token or key are masked as well, placeholders among them, and so is what
     CredSweeper and Presidio find where they are installed.
     """
-    return _masked(text, [])[0]
+    return _masked_by_extras(*_masked(text, []))[0]
 
 
 def _part(text: str, start: int, end: int) -> tuple[int, int]:
@@ -131,10 +135,10 @@ def _last_word(text: str) -> str:
 def _one_line(text: str) -> str:
     """Return ``text`` with its blanks collapsed, and masked again if that has made a number of what was none."""
     line = _BLANKS.sub(" ", text)
-    return line if line == text else _masked(line, [], extras=False)[0]
+    return line if line == text else _masked(line, [])[0]
 
 
-def _masked(text: str, places: list[int], *, extras: bool = True) -> tuple[str, list[int]]:
+def _masked(text: str, places: list[int]) -> tuple[str, list[int]]:
     """Return ``text`` masked, and where some places of it are now: the first half lead, the others close a part."""
     previous = ""
     while text != previous:
@@ -144,14 +148,23 @@ def _masked(text: str, places: list[int], *, extras: bool = True) -> tuple[str, 
             text, places = _everywhere(text, places, detector.find(text), f"[{detector.kind}]", named=True)
         if _UNSEEN.search(text):
             text, places = _replaced(text, places, _without_unseen(text))
-        text, places = _replaced(text, places, _named(text))
+        text, places = _everywhere(text, places, _named(text), "[secret]")
         found = find_look_alikes(text)
         text, places = _replaced(text, places, ((each.start, each.end, mask_address(each.text)) for each in found))
-        if extras and text == previous:
-            for extra, detector, kind in _EXTRAS:
-                # slow, so that they are asked last, and only where they may find something
-                if _HINTS[detector.kind].search(text) and missing_extra(extra) is None:
-                    text, places = _everywhere(text, places, _asked(text, detector.find), f"[{kind}]")
+    return text, places
+
+
+def _masked_by_extras(text: str, places: list[int]) -> tuple[str, list[int]]:
+    """Return what :func:`_masked` does of a text that it has masked, after what other tools find."""
+    previous = ""
+    while text != previous:
+        previous = text
+        for extra, detector, kind in _EXTRAS:
+            # slow, so that they are asked last, about little, and only where they may find something
+            if _HINTS[detector.kind].search(text) and missing_extra(extra) is None:
+                text, places = _everywhere(text, places, _asked(text, detector.find), f"[{kind}]")
+        if text != previous:
+            text, places = _masked(text, places)
     return text, places
 
 
@@ -188,11 +201,11 @@ def _replaced(text: str, places: list[int], spans: Iterable[tuple[int, int, str]
     return ("".join([*pieces, text[end:]]), moved) if pieces else (text, places)
 
 
-def _named(text: str) -> Iterator[tuple[int, int, str]]:
+def _named(text: str) -> Iterator[Match]:
     for match in _NAMED.finditer(text):
         group = "quoted" if match["quoted"] else "bare"
         if any(map(str.isalnum, _MASKED.sub("", match[group]))):
-            yield *match.span(group), "[secret]"
+            yield Match(*match.span(group), "secret")
 
 
 def _asked(text: str, find: Callable[[str], Iterable[Match]]) -> list[Match]:
