@@ -299,7 +299,7 @@ def _collect(check: Check, title: str, observations: Iterable[object], splits: S
             code=check.code,
             title=title,
             status="skipped",
-            reason=excerpt("; ".join(dict.fromkeys(unjudged.values())), MAX_REASON),
+            reason=excerpt(f"not judged: {'; '.join(dict.fromkeys(unjudged.values()))}", MAX_REASON),
             measurements=tuple(measurements),
             tables=tuple(tables),
         )
