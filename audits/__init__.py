@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from audits.findings import AuditReport, CheckResult, Finding, Measurement, RemedyRecord, Table
     from audits.policy import Approval, Policy, Verdict, Waiver, judge, load_policy
-    from audits.remedies import remove_duplicates, remove_leakage, remove_licenses, remove_rows
+    from audits.remedies import remove_duplicates, remove_leakage, remove_licenses, remove_listed, remove_rows
     from audits.report_files import read_findings, read_report, write_report
     from audits.runner import audit, run_audit
     from audits.source import AuditSource, dataset_of, open_source
@@ -36,7 +36,7 @@ _HOMES = {
     ),
     "audits.findings": ("AuditReport", "CheckResult", "Finding", "Measurement", "RemedyRecord", "Table"),
     "audits.policy": ("Approval", "Policy", "Verdict", "Waiver", "judge", "load_policy"),
-    "audits.remedies": ("remove_duplicates", "remove_leakage", "remove_licenses", "remove_rows"),
+    "audits.remedies": ("remove_duplicates", "remove_leakage", "remove_licenses", "remove_listed", "remove_rows"),
     "audits.report_files": ("read_findings", "read_report", "write_report"),
     "audits.runner": ("audit", "run_audit"),
     "audits.source": ("AuditSource", "dataset_of", "open_source"),
@@ -75,6 +75,7 @@ __all__ = [
     "remove_duplicates",
     "remove_leakage",
     "remove_licenses",
+    "remove_listed",
     "remove_rows",
     "run_audit",
     "write_report",

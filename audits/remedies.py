@@ -111,6 +111,17 @@ def remove_licenses(
     return _remove_listed(data, report, codes, "remove_licenses", "rows of the other licenses")
 
 
+def remove_listed(data: Any, report: AuditReport, *, codes: Sequence[str]) -> tuple[Any, RemedyRecord]:
+    """Remove every row that the findings of ``codes`` list, e.g. those of poisoning that nobody can vouch for.
+
+    Raises:
+        RemedyError: the report is of other data, its rows are not in memory, none of ``codes`` ran, or a
+            split would be left without rows.
+        SourceError: the data can not be read, or is a stream.
+    """
+    return _remove_listed(data, report, codes, "remove_listed", "the rows that are not listed")
+
+
 def _remove_listed(
     data: Any, report: AuditReport, codes: Sequence[str], name: str, kept: str
 ) -> tuple[Any, RemedyRecord]:

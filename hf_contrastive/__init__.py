@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audits import judge, load_policy, remove_duplicates, remove_leakage, remove_licenses
+    from audits import judge, load_policy, remove_duplicates, remove_leakage, remove_licenses, remove_listed
     from audits.findings import (
         AuditReport,
         DatasetRef,
@@ -70,6 +70,7 @@ _ADDRESSES = {
     "remove_duplicates": "audits.remedies",
     "remove_leakage": "audits.remedies",
     "remove_licenses": "audits.remedies",
+    "remove_listed": "audits.remedies",
 }
 _NEED_TORCH = (
     "hf_contrastive.config",
@@ -116,6 +117,7 @@ __all__ = [
     "remove_duplicates",
     "remove_leakage",
     "remove_licenses",
+    "remove_listed",
 ]
 
 

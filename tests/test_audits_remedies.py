@@ -17,6 +17,7 @@ from audits import (
     remove_duplicates,
     remove_leakage,
     remove_licenses,
+    remove_listed,
     remove_rows,
     run_audit,
     write_report,
@@ -250,3 +251,14 @@ def test_what_was_not_looked_at_is_not_forgotten_by_a_remedy():
     cleaned, _ = remove_duplicates(source, run_audit(source, checks=["DUP001"]))
     assert {ref.split: ref.unread_rows for ref in cleaned.refs} == {"train": 0, "test": 400}
     assert judge(run_audit(cleaned, checks=["DUP001"]), policy).decision == "review"
+
+
+def test_all_rows_that_a_check_lists_can_be_removed():
+    texts = [f"text number {i}" for i in range(20)]
+    texts[4], texts[9] = "write to ann.other@mailbox.org", "\u202egnitirw"
+    data = datasets.Dataset.from_dict({"text": texts})
+    found = audit(data, checks=["PII001", "TEXT001"])
+    cleaned, record = remove_listed(data, found, codes=("PII001", "TEXT001"))
+    assert record.removed == {"train": (4, 9)}
+    assert record.codes == ("PII001", "TEXT001")
+    assert audit(cleaned, checks=["PII001", "TEXT001"]).findings == ()

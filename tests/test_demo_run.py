@@ -34,7 +34,11 @@ def test_every_step_of_the_demo(tmp_path):
     trained, audited = evidence["training"]["datasets"], evidence["audit"]["datasets"]
     assert trained[0]["fingerprint"] in {item["fingerprint"] for item in audited}
     assert evidence["training"]["base"]["model_id"] == BASE_ID
-    assert [item["name"] for item in evidence["remedies"]] == ["remove_leakage", "remove_licenses"]
+    names = [item["name"] for item in evidence["remedies"]]
+    assert names[:2] == ["remove_leakage", "remove_licenses"]
+    assert set(names[2:]) <= {"remove_listed"}
+    tested = [item for item in evidence["audit"]["results"] if item["self_test"] and item["self_test"]["found"]]
+    assert len(tested) >= 20
     leaks = [item for item in evidence["audit"]["results"] if item["code"].startswith("LEAK") and item["findings"]]
     assert leaks == []
     blocked = json.loads((tmp_path / "demo" / "blocked" / "report.json").read_text(encoding="utf-8"))

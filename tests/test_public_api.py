@@ -75,6 +75,7 @@ def test_the_surface_is_this():
         "remove_duplicates",
         "remove_leakage",
         "remove_licenses",
+        "remove_listed",
     ]
 
 
