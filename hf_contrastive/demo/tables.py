@@ -16,7 +16,7 @@ def show_audits(first: AuditReport, final: AuditReport, remedies: Sequence[Remed
     rows = []
     for result in final.results:
         earlier = first.result(result.code)
-        was = _rows(earlier) if earlier is not None else ""
+        was = _rows(earlier) if earlier is not None else "not run"
         rows.append((result.code, result.title, result.status, was, _rows(result)))
     show_table("Audit", ("code", "check", "status", "rows before", "rows after remedies"), rows)
     for remedy in remedies:
