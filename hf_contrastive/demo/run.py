@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from audits import audit, discover, remove_leakage, remove_licenses, remove_listed
+from audits import audit, remove_leakage, remove_licenses, remove_listed
+from audits.checks import discover
 from audits.findings import AuditReport, RemedyRecord
 from audits.policy import Decision, Policy, load_policy
 from audits.records import Record
