@@ -316,3 +316,19 @@ def test_wilson_intervals_hold_their_share(affected, more):
     if total:
         assert 0 <= found.interval[0] <= found.value <= found.interval[1] <= 1
     assert wilson("x", 5, 10, "m").interval == pytest.approx((0.2366, 0.7634), abs=1e-4)
+
+
+def test_labels_that_hold_an_address_are_masked_before_they_are_cut():
+    names = [f"written by somebody{c}.with.a.long.name@mailbox.org" for c in range(3)]
+    words = [[f"w{c}x{i}" for i in range(20)] for c in range(3)]
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    texts = [" ".join(rng.choice(words[c], 8)) for c in labels]
+    given_labels, _ = flipped(labels, 3, 0.08)
+    table = pa.table({"t": texts, "y": [names[c] for c in given_labels]})
+    seen = list(
+        LabelNoise().run(AuditSource(tables={"train": table}, columns=Columns(text="t", label="y")), CheckContext())
+    )
+    (finding,) = [item for item in seen if isinstance(item, Finding)]
+    assert finding.evidence
+    assert "somebody" not in str(seen)

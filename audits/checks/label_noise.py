@@ -80,7 +80,8 @@ class LabelNoise:
         labels = np.asarray([number[row.label] for row in judged], np.int64)
         sizes = np.asarray([counts[name] for name in names])
         if len(names):
-            method = f"of {len(names)} classes, {names[sizes.argmax()][:40]} and {names[sizes.argmin()][:40]}"
+            largest, smallest = (excerpt(names[i], 40) for i in (sizes.argmax(), sizes.argmin()))
+            method = f"of {len(names)} classes, {largest} and {smallest}"
             imbalance = float(sizes.max() / sizes.min())
             yield Measurement(
                 name="rows of the largest class for each of the smallest", value=imbalance, unit="rows", method=method
@@ -197,6 +198,6 @@ def _evidence(row: FindingRow, column: str | None, issues: dict[int, _Judged], s
         split=row.split,
         row=row.row,
         column=column,
-        excerpt=excerpt(f"labelled {issue.label[:40]}; looks like {issue.suggestion[:40]}: {text}"),
+        excerpt=excerpt(f"labelled {excerpt(issue.label, 40)}; looks like {excerpt(issue.suggestion, 40)}: {text}"),
         score=row.score,
     )
