@@ -1,8 +1,8 @@
 """How often the checks are right on this very data: known defects are planted in a copy, and looked for.
 
 Up to a quarter of the rows of a copy is changed, each by one plant; the same checks run on it. Small data is copied
-several times, a few kinds in each. What they list of the planted defects is their recall for these kinds; what they list
-of the rows that no plant touched bounds their false alarms from above, since real defects are among them.
+several times, a few kinds in each. What they list of the planted defects is their recall for these kinds; what they
+list of the rows that no plant touched bounds their false alarms from above, since real defects are among them.
 """
 
 from __future__ import annotations
