@@ -19,7 +19,9 @@ Cli = Callable[..., tuple[int, str, str]]
 
 
 def test_it_says_how_to_use_it_serves_and_stops_when_interrupted(tmp_path: Path):
-    command = "from hf_contrastive.cli import main; main()"
+    # where the tests run in the background of a shell, their children inherit that interrupts are ignored
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = f"{heard}; from hf_contrastive.cli import main; main()"
     arguments = ["hub", "serve", str(tmp_path / "hub"), "--port", "0", "--user", "ada", "--token", "hf_of_ada"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

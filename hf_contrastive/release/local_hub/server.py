@@ -19,7 +19,6 @@ from hf_contrastive.release.local_hub.storage import Storage
 from hf_contrastive.release.local_hub.trees import Add
 from hf_contrastive.release.local_hub.writes import LFS_CLIENT
 
-_NAP = 0.5  # seconds
 _SKIPPED_FOLDERS = frozenset({".git", ".cache"})
 
 
@@ -61,9 +60,7 @@ class LocalHub:
     def serve_forever(self) -> None:
         """Wait until :meth:`close` is called from another thread, or the wait is interrupted; close then."""
         try:
-            # a signal may reach another thread: then this one notices only when it wakes
-            while not self._closed.wait(_NAP):
-                continue
+            self._closed.wait()
         finally:
             self.close()
 
