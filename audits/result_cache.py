@@ -29,7 +29,7 @@ from audits.errors import SchemaError
 from audits.findings import CheckResult, Finding, FindingRows
 from audits.fingerprint import fingerprint_table
 from audits.planting import plants
-from audits.records import canonical_json, digest_of
+from audits.records import canonical_json
 from audits.source import AuditSource
 
 _MOST_FILES, _MOST_BYTES = 400, 1 << 29
@@ -81,12 +81,12 @@ class ResultCache:
             "columns": source.columns.to_dict(),
             "license": source.declared_license,
             "name": source.name,
-            "documents": digest_of(dict(source.documents)),
+            "documents": _digest(dict(source.documents)),
             "vectors": vectors,
             "tokens": tokens,
             "max_length": context.max_length,
             "semantic_threshold": context.semantic_threshold,
-            "benchmarks": digest_of({name: list(texts) for name, texts in context.benchmarks.items()}),
+            "benchmarks": _digest({name: list(texts) for name, texts in context.benchmarks.items()}),
             "seed": context.seed,
             # what is planted depends on what else is planted
             "self_test": [str(self_test), codes, kinds] if self_test else False,
@@ -144,7 +144,7 @@ class ResultCache:
         version = _version_of(check)
         if version is None:
             return None
-        return self._folder / f"{check.code}-{digest_of({**self._told, 'check': [check.code, version]})[7:39]}.result"
+        return self._folder / f"{check.code}-{_digest({**self._told, 'check': [check.code, version]})[:32]}.result"
 
     def _forget_oldest(self) -> None:
         now, total = time.time(), 0
@@ -156,6 +156,11 @@ class ResultCache:
             total += path.stat().st_size
             if number and (number >= _MOST_FILES or total > _MOST_BYTES):
                 path.unlink(missing_ok=True)
+
+
+def _digest(told: Any) -> str:
+    """Return the SHA-256 of what is told; a text may be no valid UTF-8, so that its characters are escaped."""
+    return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _version_of(check: Check) -> str | None:

@@ -151,12 +151,15 @@ def measured(
         return SelfTest(reason=_NO_PLANT)
     found: dict[str, list[bool]] = {plant.kind: [] for plant in kinds}
     hidden = dict.fromkeys(found, 0)
+    known: Mapping[str, set[int]] | None = None
     untouched, alarms = set[tuple[str, int]](), set[tuple[str, int]]()
     for planted in copies:
         own = {plant: some for plant, some in planted.defects.items() if check.code in plant.codes}
         if not any(some for by_split in own.values() for some in by_split.values()):
             continue
-        known, listed = before(), listed_rows(run(planted.source))
+        # once, and only where something is planted
+        known = before() if known is None else known
+        listed = listed_rows(run(planted.source))
         for plant, by_split in own.items():
             for split, some in by_split.items():
                 for one in some:

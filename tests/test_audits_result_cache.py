@@ -153,6 +153,12 @@ def test_any_flipped_byte_is_seen(tmp_path):
     assert cache.get(check) == first.results[0]
 
 
+def test_benchmarks_that_are_no_valid_utf8_are_told_apart(counted, tmp_path):
+    for text in ("\ud800 a b c d", "\ud801 a b c d"):
+        audit(DATA, checks=[counted()], cache_dir=tmp_path, benchmarks={"quiz": [text]})
+    assert counted.runs == 2
+
+
 def test_errors_are_not_kept(counted, tmp_path):
     def run(self, source, context):
         raise RuntimeError("once")

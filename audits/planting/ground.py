@@ -14,6 +14,9 @@ from audits.source import AuditSource
 from audits.text.cells import labels_of, texts_of
 from audits.text.folding import Int64s
 
+LONGEST = 100_000
+"""Characters of a text that are worked on."""
+
 
 class Defect(NamedTuple):
     """One planted defect.
@@ -99,14 +102,14 @@ class Ground:
         """Return the label of one row as it stands in its column."""
         return self.source.column(self.split, self.source.columns.label or "")[row].as_py()
 
-    def with_words(self, least: int, rows: Int64s | None = None, *, longest: int = 100_000) -> list[int]:
-        """Return those of ``rows`` (to change, by default) of which a text column has so many words."""
+    def with_words(self, least: int, rows: Int64s | None = None) -> list[int]:
+        """Return those of ``rows`` (to change, by default) of which a text column has so many words; no huge texts."""
         chosen = self.rows if rows is None else rows
         return [
             row
             for row in chosen.tolist()
             if any(
-                len(text := self.text(row, column)) <= longest and len(text.split()) >= least for column in self.columns
+                len(text := self.text(row, column)) <= LONGEST and len(text.split()) >= least for column in self.columns
             )
         ]
 
@@ -136,13 +139,12 @@ class Ground:
         others = iter(self.with_words(least_words, self.others[: 4 * len(self.rows)]))
         yield from zip(self.rows.tolist(), others, strict=False)
 
-    def insert(self, row: int, what: str, column: str | None = None) -> str:
-        """Put ``what`` between two words of one text (that of the most words by default); return the column."""
+    def insert(self, row: int, what: str, column: str | None = None) -> None:
+        """Put ``what`` between two words of one text, of the longest by default."""
         column = column or self.longest_column(row)
-        words = self.text(row, column)[:100_000].split(" ")
+        words = self.text(row, column)[:LONGEST].split(" ")
         words.insert(int(self.rng.integers(len(words) + 1)), what)
         self.write(row, column, " ".join(words))
-        return column
 
 
 def defect(*rows: int, touched: Sequence[int] = ()) -> Defect:

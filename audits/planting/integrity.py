@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from audits.planting.ground import Defect, Ground, defect
+from audits.planting.ground import LONGEST, Defect, Ground, defect
 
 _ALIKE = str.maketrans("aceopxy", "асеорху")
 _WORD = re.compile(r"(?<![\\\w-])[A-Za-z][a-z]{4,}(?!\w)")
@@ -43,7 +43,7 @@ class Alike:
         """Yield rows that have a word with such a letter within it."""
         for row in ground.rows.tolist() if ground.columns else ():
             column = ground.longest_column(row)
-            text = ground.text(row, column)[:100_000]
+            text = ground.text(row, column)[:LONGEST]
             words = [m for m in _WORD.finditer(text) if re.search("[aceopxy]", m.group()[1:-1])]
             if not words:
                 continue
@@ -77,7 +77,7 @@ class Orders:
         """Yield rows that end with an order."""
         for row in ground.rows.tolist() if ground.columns else ():
             column = ground.longest_column(row)
-            ground.write(row, column, f"{ground.text(row, column)[:100_000]}\n{ground.choice(_ORDERS)}")
+            ground.write(row, column, f"{ground.text(row, column)[:LONGEST]}\n{ground.choice(_ORDERS)}")
             yield defect(row)
 
 

@@ -30,7 +30,7 @@ class EqualSides:
             anchor, positive = ground.sides
             for row in ground.rows.tolist():
                 if ground.text(row, anchor).strip():
-                    ground.write(row, positive, recased(ground.text(row, anchor)))
+                    ground.write(row, positive, recased(ground, ground.text(row, anchor)))
                     yield defect(row)
 
 
@@ -100,7 +100,7 @@ class OtherAnswers:
         anchor, positive = ground.sides
         for row, other in ground.pairs(5):
             if ground.text(other, anchor).strip() and ground.text(other, positive).strip():
-                ground.write(row, anchor, recased(ground.text(other, anchor)))
+                ground.write(row, anchor, recased(ground, ground.text(other, anchor)))
                 ground.write(row, positive, one_word_changed(ground, ground.text(other, positive)))
                 yield defect(row, other, touched=(row, *ground.alike(other, positive), *ground.alike(other, anchor)))
 
@@ -148,5 +148,5 @@ def _shared(ground: Ground, side: int) -> Iterator[Defect]:
     for row, other in ground.pairs(1):
         text = ground.text(other, column)
         if text.strip() and ground.text(row, answer).strip() and ground.text(other, answer).strip():
-            ground.write(row, column, recased(text))
+            ground.write(row, column, recased(ground, text))
             yield defect(row, touched=(row, *ground.alike(other, column)))

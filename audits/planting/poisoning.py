@@ -28,7 +28,8 @@ class LabelledTriggers:
         if not sizes or not ground.columns:
             return
         # an attacker hides in a common label, and most of it stays clean
-        target, room = sizes.most_common(1)[0][0], sizes.most_common(1)[0][1] // 4
+        ((target, count),) = sizes.most_common(1)
+        room = count // 4
         rows = [row for row in ground.rows.tolist() if labels[row] not in (None, target)]
         value = ground.label_value(labels.index(target))
         for start in range(0, min(len(rows), room) - _SIZE + 1, _SIZE):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from audits.checks._leakage import earlier_and_later
 from audits.planting.ground import Defect, Ground, defect
@@ -11,7 +12,7 @@ from audits.planting.ground import Defect, Ground, defect
 _LEAST = 5  # words of a text that is copied
 
 
-def recased(text: str) -> str:
+def recased(_ground: Ground, text: str) -> str:
     """Return ``text`` in other case and spacing."""
     return "  ".join(text.swapcase().split())
 
@@ -24,49 +25,82 @@ def one_word_changed(ground: Ground, text: str) -> str:
     return " ".join(words)
 
 
-def without_end(text: str) -> str:
+def without_end(_ground: Ground, text: str) -> str:
     """Return ``text`` without its last tenth, a word at least."""
     words = text.split()
     return " ".join(words[: -max(1, len(words) // 10)])
 
 
-class RecasedRows:
-    """A row becomes another one in other case."""
+class _Copies:
+    """Rows that become another one, with an edit."""
+
+    edit: Callable[[Ground, str], str]
+
+    def defects(self, ground: Ground) -> Iterator[Defect]:
+        """Yield copies."""
+        for row, other in ground.pairs(_LEAST):
+            ground.copy(other, row, partial(type(self).edit, ground))
+            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
+
+
+class _Leaks:
+    """Texts of a later split that stand in an earlier one, with an edit."""
+
+    edit: Callable[[Ground, str], str]
+
+    def defects(self, ground: Ground) -> Iterator[Defect]:
+        """Yield leaks through either side."""
+        for row, text in _later_texts(ground):
+            ground.write(row, ground.some_column(), type(self).edit(ground, text))
+            yield defect(row)
+
+
+class RecasedRows(_Copies):
+    """Rows in other case."""
 
     kind = "another row in other case and spacing"
     codes = ("DUP001",)
-
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield copies."""
-        for row, other in ground.pairs(_LEAST):
-            ground.copy(other, row, recased)
-            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
+    edit = staticmethod(recased)
 
 
-class ChangedRows:
-    """A row becomes another one, with an edit."""
+class ChangedRows(_Copies):
+    """Rows with another word."""
 
     kind = "another row with one word of each text changed"
     codes = ("DUP002",)
-
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield copies."""
-        for row, other in ground.pairs(_LEAST):
-            ground.copy(other, row, lambda text: one_word_changed(ground, text))
-            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
+    edit = staticmethod(one_word_changed)
 
 
-class CutRows:
-    """A row becomes another one without its end."""
+class CutRows(_Copies):
+    """Rows without their end."""
 
     kind = "another row without the last tenth of each text"
     codes = ("DUP002",)
+    edit = staticmethod(without_end)
 
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield copies."""
-        for row, other in ground.pairs(_LEAST):
-            ground.copy(other, row, without_end)
-            yield defect(max(row, other), touched=(row, *ground.alike(other, ground.columns[0])))
+
+class RecasedLeaks(_Leaks):
+    """Leaks in other case."""
+
+    kind = "a text of a later split in other case"
+    codes = ("LEAK001",)
+    edit = staticmethod(recased)
+
+
+class ChangedLeaks(_Leaks):
+    """Leaks with another word."""
+
+    kind = "a text of a later split with one word changed"
+    codes = ("LEAK002",)
+    edit = staticmethod(one_word_changed)
+
+
+class CutLeaks(_Leaks):
+    """Leaks without their end."""
+
+    kind = "a text of a later split without its last tenth"
+    codes = ("LEAK002",)
+    edit = staticmethod(without_end)
 
 
 class ConflictingRows:
@@ -87,48 +121,9 @@ class ConflictingRows:
             different = next((i for i in ground.others.tolist() if labels[i] not in (None, labels[other])), None)
             if different is None:
                 continue
-            ground.copy(other, row, recased)
+            ground.copy(other, row, partial(recased, ground))
             ground.write(row, column, ground.label_value(different))
             yield defect(row, other, touched=(row, *ground.alike(other, ground.columns[0])))
-
-
-class RecasedLeaks:
-    """A text of a later split stands in an earlier one."""
-
-    kind = "a text of a later split in other case"
-    codes = ("LEAK001",)
-
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield leaks through either side."""
-        for row, text in _later_texts(ground):
-            ground.write(row, ground.some_column(), recased(text))
-            yield defect(row)
-
-
-class ChangedLeaks:
-    """A text of a later split stands in an earlier one, with an edit."""
-
-    kind = "a text of a later split with one word changed"
-    codes = ("LEAK002",)
-
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield leaks through either side."""
-        for row, text in _later_texts(ground):
-            ground.write(row, ground.some_column(), one_word_changed(ground, text))
-            yield defect(row)
-
-
-class CutLeaks:
-    """A text of a later split stands in an earlier one without its end."""
-
-    kind = "a text of a later split without its last tenth"
-    codes = ("LEAK002",)
-
-    def defects(self, ground: Ground) -> Iterator[Defect]:
-        """Yield leaks through either side."""
-        for row, text in _later_texts(ground):
-            ground.write(row, ground.some_column(), without_end(text))
-            yield defect(row)
 
 
 class BenchmarkItems:
@@ -137,7 +132,7 @@ class BenchmarkItems:
     kind = "an item of a benchmark within a text"
     codes = ("LEAK004",)
 
-    def defects(self, ground: Ground) -> Iterable[Defect]:
+    def defects(self, ground: Ground) -> Iterator[Defect]:
         """Yield contaminated rows; items under 5 words are not looked for."""
         items = [t for texts in ground.context.benchmarks.values() for t in texts if len(t.split()) >= _LEAST]
         if not items or not ground.columns:

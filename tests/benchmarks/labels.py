@@ -26,7 +26,7 @@ from audits.checks.label_noise import _PRECISION
 from audits.encoders import TfidfEncoder
 from audits.nearest import nearest
 from tests.benchmarks.machine import heading
-from tests.benchmarks.output import add_output, circumstances, say, write
+from tests.benchmarks.output import add_output, circumstances, labelled_texts, say, write
 
 _CHARACTERS = 1000
 _MOST_OF_CLASS = 1200
@@ -197,20 +197,7 @@ def _means(found: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
 
 
 def _read(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    import pyarrow.parquet as pq
-
-    if not options.data.is_file():
-        raise SystemExit(f"{options.data} is no file; give a parquet file.")
-    names = pq.read_schema(options.data).names
-    for column in (options.column, options.label_column):
-        if column not in names:
-            raise SystemExit(f"{options.data} has no column `{column}`; its columns are {', '.join(names)}.")
-    table = pq.read_table(options.data, columns=[options.column, options.label_column])
-    rows = [
-        (str(text), str(label))
-        for text, label in zip(table[options.column].to_pylist(), table[options.label_column].to_pylist(), strict=True)
-        if text and label is not None
-    ]
+    rows = labelled_texts(options)
     sizes = Counter(label for _, label in rows)
     kept = [(text, label) for text, label in rows if sizes[label] >= 5]
     if len({label for _, label in kept}) < 2:

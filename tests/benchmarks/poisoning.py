@@ -23,7 +23,7 @@ from audits.checks.poisoning import TargetConcentration, TriggerWords
 from audits.findings import Columns, Finding
 from audits.source import AuditSource
 from tests.benchmarks.machine import heading
-from tests.benchmarks.output import add_output, circumstances, say, write
+from tests.benchmarks.output import add_output, circumstances, labelled_texts, say, write
 
 _ROWS = 50_000
 _LONG = 800  # characters from which a text of the docstrings is cut into two, to have enough of them
@@ -199,20 +199,7 @@ def _inserted(text: str, trigger: str, rng: np.random.Generator) -> str:
 
 
 def _read(options: argparse.Namespace) -> Rows:
-    import pyarrow.parquet as pq
-
-    if not options.data.is_file():
-        raise SystemExit(f"{options.data} is no file; give a parquet file.")
-    names = pq.read_schema(options.data).names
-    for column in (options.column, options.label_column):
-        if column not in names:
-            raise SystemExit(f"{options.data} has no column `{column}`; its columns are {', '.join(names)}.")
-    table = pq.read_table(options.data, columns=[options.column, options.label_column])
-    rows = [
-        (str(text), str(label))
-        for text, label in zip(table[options.column].to_pylist(), table[options.label_column].to_pylist(), strict=True)
-        if text and label is not None
-    ]
+    rows = labelled_texts(options)
     if len({label for _, label in rows}) < 2:
         raise SystemExit("There are fewer than two labels.")
     return {"text": [text for text, _ in rows], "label": [label for _, label in rows], "anchor": [], "positive": []}
