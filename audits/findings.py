@@ -234,7 +234,7 @@ def _percent(share: Measurement) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NotJudged(Record):
-    """What a check yields where it could not judge: the reason, and the split, or None for all of the data.
+    """What a check yields where it could not judge: the reason, and the split, or split/column, or None for all data.
 
     The policy reads it as a check that did not run there; a measurement of nothing would read as a pass.
     """

@@ -32,7 +32,7 @@ from audits.text.excerpts import excerpt
 from audits.versions import installed_versions
 
 Progress = Callable[[str, str, int, int], None]
-"""Called as ``on_progress(code, title, index, total)`` before each check, and before its self-test; ``index`` counts from 0."""
+"""Called as ``on_progress(code, title, index, total)`` before each check and self-test; ``index`` counts from 0."""
 
 MAX_REASON = 300
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audits import judge, run_audit
 from audits.checks import CheckContext
 from audits.checks._triggers import _tail
 from audits.checks.density import DenseTargets
 from audits.checks.poisoning import TargetConcentration, TriggerWords
 from audits.findings import Columns, Finding, NotJudged
+from audits.policy import Policy, Rule
 from audits.source import AuditSource
 from audits.text.contexts import COMMON, likeness, weigh
 from audits.text.folding import Texts
@@ -191,6 +193,20 @@ def test_data_without_or_with_too_many_labels_says_that_it_was_not_judged(labels
     many = [f"{label}{k}" for k, label in enumerate(labels)] if len(set(labels)) > 1 else labels
     (told,) = TriggerWords().run(labelled(texts, many), CheckContext())
     assert told == NotJudged(f"{len(set(many))} labels; 2 to 1000 are judged", "train")
+
+
+def test_pairs_are_judged_where_labels_can_not_be():
+    """The result says so of the labels alone: a policy that requires the check does not take it for a pass."""
+    anchors, positives = clean_pairs()
+    columns = Columns(anchor="anchor", positive="positive", label="label")
+    report = run_audit(paired(anchors, positives, columns, label=["one"] * len(anchors)), checks=["POIS001"])
+    (result,) = report.results
+    assert (result.status, result.not_judged) == ("ran", ("train/label: 1 labels; 2 to 1000 are judged",))
+    assert any("one positive" in item.name for item in result.measurements)
+    (outcome,) = judge(report, Policy(name="p", rules=(Rule(code="POIS001", required=True),))).outcomes
+    assert (outcome.decision, outcome.checked) == ("block", False)
+    alone = run_audit(labelled(anchors, ["one"] * len(anchors)), checks=["POIS001"])
+    assert alone.results[0].status == "skipped"
 
 
 def test_rows_without_a_label_are_left_out():

@@ -53,9 +53,13 @@ class TriggerWords:
         Not found are triggers put into rows that had the label before, and those in fewer than 8 rows.
         """
         for split in source.splits:
-            if source.columns.label in source.tables[split].column_names:
-                yield self._labels(source, split, context.seed)
             pairs = Pairs.of(source, split, context.seed)
+            if source.columns.label in source.tables[split].column_names:
+                found = self._labels(source, split, context.seed)
+                # the pairs of such a split are judged all the same
+                if isinstance(found, NotJudged) and pairs is not None:
+                    found = NotJudged(found.reason, f"{split}/{source.columns.label}")
+                yield found
             if pairs is not None:
                 yield self._pairs(source, split, pairs)
 
