@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding
+from audits.intent import Intent
 from audits.records import Record, volatile
 
 LEVELS = ("permissive", "standard", "strict")
@@ -16,13 +17,6 @@ LEVELS = ("permissive", "standard", "strict")
 
 Decision = Literal["pass", "review", "block"]
 """pass publishes; review needs a recorded, named approval; block never publishes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent(Record):
-    """What the model is meant for; rules may depend on it."""
-
-    commercial: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         RemedyRecord,
         RowEvidence,
     )
-    from audits.policy import Approval, Intent, Outcome, Policy, Rule, Verdict, Waiver
+    from audits.intent import Intent
+    from audits.policy import Approval, Outcome, Policy, Rule, Verdict, Waiver
     from hf_contrastive.auditing import audit
     from hf_contrastive.config import ContrastiveConfig
     from hf_contrastive.encoder import TextEncoder
@@ -46,7 +47,7 @@ _ADDRESSES = {
     "FindingRow": "audits.findings",
     "FindingRows": "audits.findings",
     "HubError": "hf_contrastive.errors",
-    "Intent": "audits.policy",
+    "Intent": "audits.intent",
     "LossInputs": "hf_contrastive.training.losses",
     "Measurement": "audits.findings",
     "Outcome": "audits.policy",
