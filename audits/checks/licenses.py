@@ -53,11 +53,12 @@ class UnknownLicenseRows:
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """Nothing stated, a name that is not known here, or a family such as "bsd" whose members differ.
 
-        Unknown never reads as permissive. Two tables list all licenses, overall and by group.
+        Unknown never reads as permissive. Tables list all licenses, overall, by split and by group.
         """
         remedy = "Find the license at the source and state its SPDX id, or remove these rows."
         yield from _findings(self, source, ("unknown",), remedy)
         yield _license_table(source)
+        yield _split_table(source)
         yield from _group_table(source)
 
 
@@ -129,6 +130,23 @@ def _license_table(source: AuditSource) -> Table:
         name="licenses",
         columns=("license as stated", "SPDX", "class", "rows"),
         rows=rows,
+    )
+
+
+def _split_table(source: AuditSource) -> Table:
+    """Return rows by split and license: what is trained on and what is only measured with may differ."""
+    rows = []
+    for split in source.splits:
+        stated = _stated(source, split)
+        counts = Counter(zip(stated.texts, stated.resolved, strict=True))
+        order = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0][0]))
+        rows += [
+            (split, _name(text), item.spdx or "", item.category, item.note, count) for (text, item), count in order
+        ]
+    return Table(
+        name="licenses by split",
+        columns=("split", "license as stated", "SPDX", "class", "how it was read", "rows"),
+        rows=tuple(rows),
     )
 
 
