@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from audits.records import Record
+
+if TYPE_CHECKING:
+    from audits.licenses.terms_table import TermsTable
 
 UNDETERMINED = "undetermined"
 """The value of an axis that nobody is sure of; it never reads as a permission."""
@@ -92,3 +95,10 @@ class LicenseTerms(Record):
     def fact(self, axis: str) -> Fact:
         """Return the fact on ``axis``; undetermined where none stands here."""
         return self.axes.get(axis) or Fact(values=(UNDETERMINED,), confidence="low")
+
+
+def load_terms() -> TermsTable:
+    """Return the license facts that are shipped with the package, read once."""
+    from audits.licenses import terms_table  # it is built of the types above
+
+    return terms_table.load_terms()
