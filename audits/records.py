@@ -10,12 +10,13 @@ Two field markers change how it is written:
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, field, fields
 from typing import Any, Self
 
@@ -50,6 +51,42 @@ def canonical_json(value: Any) -> str:
 def digest_of(value: Any) -> str:
     """Return ``sha256:<hex>`` of the canonical JSON of ``value``."""
     return "sha256:" + hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+def near_names(told: Iterable[str], known: Iterable[str]) -> str:
+    """Return "; did you mean `allowed` for `alowed`" for the names that are spelled like a known one, else ""."""
+    names = sorted(known)
+    found = ((name, difflib.get_close_matches(name, names, n=1)) for name in told)
+    words = " and ".join(f"`{near[0]}` for `{name}`" for name, near in found if near)
+    return f"; did you mean {words}" if words else ""
+
+
+def shape_problems(kind: Any, value: Any, where: str) -> Iterator[str]:
+    """Yield everything that keeps ``value`` from being a ``kind``; ``from_dict`` raises the first problem alone.
+
+    Args:
+        kind: a record, or the type of a field of one.
+        value: as read from JSON or TOML.
+        where: the address that a problem names.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    options = [item for item in arguments if item is not type(None)]
+    if origin in (typing.Union, types.UnionType) and len(options) == 1 and value is not None:
+        yield from shape_problems(options[0], value, where)
+    elif origin is tuple and arguments[1:] == (Ellipsis,) and isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from shape_problems(arguments[0], item, f"{where}[{i}]")
+    elif isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
+        hints = typing.get_type_hints(kind)
+        yield from _key_problems(kind, value, where)
+        for name in _written(kind):
+            if name in value:
+                yield from shape_problems(hints[name], value[name], f"{where}.{name}")
+    else:
+        try:
+            _decode(kind, value, where)
+        except SchemaError as error:
+            yield str(error)
 
 
 class Record:
@@ -147,24 +184,39 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     raise SchemaError(problems[0])
 
 
+def _written(kind: Any) -> dict[str, Any]:
+    return {item.name: item for item in fields(kind) if not item.metadata.get("transient")}
+
+
 def _decode_record(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, Mapping), where, value, "an object")
+    for problem in _key_problems(kind, value, where):
+        raise SchemaError(problem)
     hints = typing.get_type_hints(kind)
-    known = {item.name: item for item in fields(kind) if not item.metadata.get("transient")}
-    unknown = sorted(set(value) - set(known))
-    _expect(not unknown, where, unknown, f"only the keys {', '.join(sorted(known))}")
+    return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+def _key_problems(kind: Any, value: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Yield the unknown and the missing keys."""
+    known = _written(kind)
+    unknown = sorted(map(str, set(value) - set(known)))
+    if unknown:
+        yield _words(where, unknown, f"only the keys {', '.join(sorted(known))}{near_names(unknown, known)}")
     missing = sorted(
         name
         for name, item in known.items()
         if name not in value and item.default is MISSING and item.default_factory is MISSING
     )
-    _expect(not missing, where, sorted(value), f"the keys {', '.join(missing)} too")
-    return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+    if missing:
+        yield _words(where, sorted(map(str, value)), f"the keys {', '.join(missing)} too")
 
 
 def _expect(condition: bool, where: str, observed: Any, allowed: str) -> None:
     if not condition:
-        shown = repr(observed)
-        shown = shown if len(shown) <= 120 else shown[:117] + "..."
-        msg = f"`{where}` is not of the documented shape: got {shown}; allowed is {allowed}."
-        raise SchemaError(msg)
+        raise SchemaError(_words(where, observed, allowed))
+
+
+def _words(where: str, observed: Any, allowed: str) -> str:
+    shown = repr(observed)
+    shown = shown if len(shown) <= 120 else shown[:117] + "..."
+    return f"`{where}` is not of the documented shape: got {shown}; allowed is {allowed}."
