@@ -39,5 +39,9 @@ class RemedyError(AuditError, ValueError):
     """A remedy can not be applied: the report is of other data, lacks its rows, or nothing would be left."""
 
 
+class LineageError(AuditError):
+    """A repository that a model or dataset comes from can not be read; the message is a reason to quote."""
+
+
 class DuplicateCodeError(AuditError, ValueError):
     """Two checks claim the same code."""
