@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from audits.findings import AuditReport, DatasetRef, Measurement, RemedyRecord
+from audits.licenses.analysis import LicenseAnalysis
+from audits.licenses.inputs import Lineage
 from audits.policy import Approval, Policy, Verdict
 from audits.records import Record, volatile
 
@@ -147,7 +149,9 @@ class Evidence(Record):
     ``audit`` is the audit of the data that was trained on; ``earlier_audit`` is of the same data
     before the ``remedies``. ``payload_digest`` is over the model's files that this evidence is about.
     An Evidence without ``training`` is an audit alone, or a model whose training was not seen here (then
-    every training statement is unanswered). ``statements`` hold what people answered, or what was copied.
+    every training statement is unanswered). ``lineage`` says where data and base model came from, ``licenses`` what
+    the license rules say on all of it, ``license_texts`` holds texts that must go along, by SPDX id.
+    ``statements`` hold what people answered, or what was copied.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -162,6 +166,9 @@ class Evidence(Record):
     audit: AuditReport | None = None
     earlier_audit: AuditReport | None = None
     remedies: tuple[RemedyRecord, ...] = ()
+    lineage: Lineage | None = None
+    licenses: LicenseAnalysis | None = None
+    license_texts: Mapping[str, str] = field(default_factory=dict)
     policy: Policy | None = None
     verdict: Verdict | None = None
     approvals: tuple[Approval, ...] = ()

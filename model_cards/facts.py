@@ -8,6 +8,7 @@ from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import Decision, Outcome
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, TrainingRecord
+from model_cards.licensing import is_license_rule
 from model_cards.typesetting import measured, number, plural
 
 _WEAKEST = ("not checked", "not judged", "pass by waiver", "pass")
@@ -126,6 +127,9 @@ def decision_words(evidence: Evidence, outcome: Outcome) -> str:
         return outcome.decision
     if outcome.waiver is not None:
         return "pass by waiver"
+    if is_license_rule(outcome.code):
+        told = evidence.licenses.result(outcome.code) if evidence.licenses is not None else None
+        return "pass" if told is not None and told.result != "undetermined" else "not judged"
     if result is None or result.status != "ran" or outcome.observed.startswith("not checked"):
         return "not checked"
     # a rule that does not apply, e.g. one for commercial use where none is intended
@@ -141,7 +145,8 @@ def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:
     known = {result.code for result in audit.results}
     named = {outcome.code for outcome in (evidence.verdict.outcomes if evidence.verdict else ())}
     named |= {rule.code for rule in (evidence.policy.rules if evidence.policy else ())}
-    for code in sorted(named - known - {"*"}):  # "*" is the verdict on a policy without rules
+    others = {"*", "TRAINING"}  # outcomes on the policy, the unread rows and the training: no check makes them
+    for code in sorted(code for code in named - known - others if not is_license_rule(code)):
         missing = CheckResult(code=code, status="skipped", reason="The policy names it, but it was never run.")
         rows.append(_check_row(evidence, missing)._replace(status="never run"))
     return tuple(rows)
@@ -184,7 +189,8 @@ def license_tables(audit: AuditReport | None) -> tuple[tuple[str, Table], ...]:
         (result.code, table)
         for result in (audit.results if audit else ())
         for table in result.tables
-        if any("licen" in column.lower() for column in table.columns)
+        # the licensed inputs say the same by split
+        if any("licen" in column.lower() for column in table.columns) and table.name != "licenses by split"
     )
 
 

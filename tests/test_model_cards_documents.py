@@ -27,6 +27,9 @@ from audits.findings import (
     Table,
 )
 from audits.formats import json as json_format
+from audits.intent import Intent
+from audits.licenses.analysis import Clause, LicenseAnalysis, Obligation, RuleResult
+from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage
 from audits.policy import Approval, Outcome, Policy, Rule, Verdict, Waiver
 from audits.records import digest_of
 from model_cards.errors import CardError, DocumentError, EvidenceError
@@ -218,6 +221,86 @@ def evaluation_of(*metrics):
     )
 
 
+def analysis_of():
+    base = LicensedInput(
+        name="sentence-transformers/all-MiniLM-L6-v2",
+        role="base",
+        kind="model",
+        license="Apache-2.0",
+        statements=(
+            LicenseStatement(place="card", where="license", text="apache-2.0", concluded="Apache-2.0"),
+            LicenseStatement(place="license_file", where="LICENSE", text="Apache License", concluded="Apache-2.0"),
+        ),
+        revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    )
+    rows = (
+        LicensedInput(
+            name="rows: CC-BY-SA-4.0",
+            role="training",
+            kind="rows",
+            license="CC-BY-SA-4.0",
+            statements=(
+                LicenseStatement(place="row_column", where="license", text="cc-by-sa-4.0", concluded="CC-BY-SA-4.0"),
+            ),
+            rows=1200,
+            groups=("handbook",),
+        ),
+        LicensedInput(
+            name="docs-lab/older-pairs",
+            role="training",
+            kind="dataset",
+            license=None,
+            reason="The Hub answered 404.",
+            parents=("docs-lab/docstring-pairs",),
+        ),
+    )
+    share_alike = Clause(
+        license="CC-BY-SA-4.0",
+        axis="share_alike",
+        quote="The Adapter's License You apply must be a Creative Commons license with the same License Elements",
+        source="https://creativecommons.org/licenses/by-sa/4.0/legalcode.en",
+        section="3(b)(1)",
+        checked="2026-11-27",
+    )
+    return LicenseAnalysis(
+        decision="review",
+        results=(
+            RuleResult(code="L1", title="Non-commercial inputs", result="pass", decision="pass"),
+            RuleResult(
+                code="L3",
+                title="Share-alike data",
+                result="conflict",
+                decision="review",
+                inputs=("rows: CC-BY-SA-4.0",),
+                reason="The weights may be an adaptation of these rows, and Apache-2.0 is not in the list of licenses.",
+                resolution="Remove these rows, or publish as CC-BY-SA-4.0.",
+                clauses=(share_alike,),
+            ),
+            RuleResult(
+                code="L13",
+                title="Licenses that are not known",
+                result="undetermined",
+                decision="review",
+                inputs=("docs-lab/older-pairs",),
+                reason="It could not be read.",
+                resolution="Ask its owner.",
+            ),
+            RuleResult(code="L14", title="Attribution", result="obligation", decision="pass", inputs=(base.name,)),
+        ),
+        obligations=(
+            Obligation(code="L14", kind="notice", license="Apache-2.0", inputs=(base.name,), text="all-MiniLM-L6-v2"),
+            Obligation(code="L14", kind="license_copy", license="Apache-2.0", inputs=(base.name,), basis="policy"),
+            Obligation(
+                code="L8", kind="display", license="LicenseRef-llama3.1", inputs=("x",), text="Built with Llama"
+            ),
+        ),
+        inputs=(*rows, base),
+        intent=Intent(outgoing_license="apache-2.0", territory=("EU",)),
+        facts_date="2026-11-27",
+        facts_digest=digest_of("facts"),
+    )
+
+
 def evidence_of():
     final = (ref("train", 23840), ref("test", 3100))
     first = (ref("train", 24960, "raw"), ref("test", 3100, "raw"))
@@ -246,6 +329,15 @@ def evidence_of():
         outcomes=(
             Outcome(code="DUP002", decision="pass", rule="near_duplicate_fraction", observed="0.0005", allowed="0.001"),
             Outcome(code="LEAK001", decision="pass", rule="no finding", observed="nothing found", allowed="0"),
+            Outcome(code="L1", decision="pass", rule="L1", observed="no conflict in 3 inputs", allowed="no conflict"),
+            Outcome(
+                code="L3",
+                decision="pass",
+                rule="L3: review",
+                observed="conflict: rows: CC-BY-SA-4.0",
+                allowed="no conflict",
+                waiver="Share-alike on weights is accepted. (Ada, until 2027-01-31)",
+            ),
             Outcome(code="PII001", decision="pass", rule="rows_with_email", observed="2", allowed="5"),
             Outcome(
                 code="LAB001",
@@ -336,6 +428,13 @@ def evidence_of():
                 after=final,
             ),
         ),
+        lineage=Lineage(
+            inputs=analysis_of().inputs[1:],
+            files=(("licenses/0a1b-LICENSE", digest_of("LICENSE")),),
+            problems=("docs-lab/older-pairs could not be read: the Hub answered 404.",),
+        ),
+        licenses=analysis_of(),
+        license_texts={"Apache-2.0": "Apache License\nVersion 2.0, January 2004\n"},
         policy=policy,
         verdict=verdict,
         statements=(
@@ -512,7 +611,7 @@ def test_what_was_not_checked_never_reads_as_passed(evidence):
     for words in ("LAB001", "TOK001", "BENCH001"):
         assert words in card.split("### What was not checked")[1].split("\n## ")[0]
     assert "never run" in text
-    assert "1 rule held only by waiver" in text
+    assert "2 rules held only by waiver" in text
     assert "compliant" not in (card + text).lower()
 
 
@@ -614,6 +713,7 @@ def poisoned(value, *, poison=HOSTILE):
     fixed = {
         "status", "decision", "origin", "save_format", "report_digest", "policy_digest", "digest", "verdict_digest",
         "code", "codes", "key", "language", "license", "primary_metric", "pooling", "schema_version", "unit", "split",
+        "distribution", "ships", "model_kind", "role", "kind", "place", "result", "basis", "gated", "undetermined",
     }  # fmt: skip
     if isinstance(value, dict):
         return {k: v if k in fixed else poisoned(v, poison=poison) for k, v in value.items()}

@@ -81,3 +81,7 @@ class LicenseAnalysis(Record):
     def undetermined(self) -> bool:
         """Whether a question stays open."""
         return any(item.result == "undetermined" for item in self.results)
+
+    def result(self, code: str) -> RuleResult | None:
+        """Return what rule ``code`` says, or None where it was not applied."""
+        return next((item for item in self.results if item.code == code), None)

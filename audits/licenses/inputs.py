@@ -39,7 +39,8 @@ class LicensedInput(Record):
     ``license`` is concluded from all ``statements``: an SPDX expression (``LicenseRef-…`` for terms of their own), or
     None where it is undetermined; ``reason`` then says why. ``disagreements`` quote statements that differ; the
     strictest reading then counts. ``groups`` name where rows come from, e.g. packages; an attribution names them.
-    ``revision`` is a commit; ``parents`` lead from the top to it (``depth`` = their number). ``gated`` says whether its terms had to be accepted, "" where that is unknown.
+    ``revision`` is a commit; ``parents`` lead from the top to it (``depth`` = their number). ``gated`` says whether its
+    terms had to be accepted, "" where that is unknown.
     """
 
     name: str

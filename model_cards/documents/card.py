@@ -26,6 +26,7 @@ from model_cards.facts import (
     open_outcomes,
     unchecked,
 )
+from model_cards.licensing import displays, input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answer, answers, describes_model, further_statements
 from model_cards.typesetting import markdown_environment, one_line, redact
 from model_cards.validate import hub_values, is_hub_id, require_valid_card
@@ -77,6 +78,11 @@ def render(evidence: Evidence) -> str:
             unchecked=unchecked(evidence),
             open_outcomes=open_outcomes(evidence),
             license_tables=license_tables(evidence.audit),
+            license_sentence=license_sentence(evidence),
+            license_rules=rule_rows(evidence),
+            licensed_inputs=input_rows(evidence),
+            obligation_words=obligation_words,
+            displays=displays(evidence),
             affected=affected_rows,
             name_of=name_of,
             comparison_rows=comparison_rows,

@@ -29,6 +29,7 @@ from model_cards.facts import (
     rows_of,
     unchecked,
 )
+from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model, further_statements
 from model_cards.typesetting import html_environment
 
@@ -67,6 +68,11 @@ def render(evidence: Evidence) -> str:
             answers=answers(evidence),
             further=further_statements(evidence),
             license_tables=license_tables(evidence.audit),
+            licenses=evidence.licenses,
+            license_sentence=license_sentence(evidence),
+            license_rules=rule_rows(evidence),
+            licensed_inputs=input_rows(evidence),
+            obligation_words=obligation_words,
             affected=affected_rows,
             name_of=name_of,
             place=place,
