@@ -18,6 +18,14 @@ def user_cache(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hf-contrastive" / name
 
 
+def user_state(name: str) -> Path:
+    """Return the place of what this package keeps for the user for good; it may not exist yet.
+
+    It is ``hf-contrastive/<name>`` in ``$XDG_STATE_HOME``, or in ``~/.local/state``.
+    """
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hf-contrastive" / name
+
+
 @contextmanager
 def all_or_none(
     folder: Path, *, file_by_file: bool = False, stale: Callable[[frozenset[str]], Iterable[str]] | None = None
