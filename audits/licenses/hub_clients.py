@@ -143,7 +143,7 @@ class OnlineHub:
 
         status = _status(error)
         if isinstance(error, LineageError):
-            return str(error)
+            return f"{what} was described with a name that is no repository id"
         if isinstance(error, errors.OfflineModeIsEnabled):
             return f"{what} was not asked for: HF_HUB_OFFLINE is set"
         if isinstance(error, errors.GatedRepoError):
