@@ -31,7 +31,6 @@ _NO_TEXT = re.compile(
     re.IGNORECASE,
 )
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|$)", re.DOTALL)
-_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ def check_repo_id(repo_id: str) -> str:
 
 def is_license_file(name: str) -> bool:
     """Return whether a file at the root of a repository is kept: LICENSE, COPYING, NOTICE, USE_POLICY and the like."""
-    plain = "/" not in name and "\\" not in name and len(name) <= 200 and not _UNSHOWABLE.search(name)
+    plain = "/" not in name and "\\" not in name and len(name) <= 200 and name.isprintable()
     return plain and _LICENSE_FILE.fullmatch(name) is not None and not _NO_TEXT.search(name)
 
 
@@ -163,5 +162,5 @@ def base_of_config(name: str, content: bytes) -> tuple[tuple[str, str], ...]:
 
 def shown(text: str, length: int = 120) -> str:
     """Return a foreign text on one line, without control characters, quoted and shortened."""
-    plain = _UNSHOWABLE.sub("?", text)
-    return f"`{plain}`" if len(plain) <= length else f"`{plain[: length - 3]}...`"
+    cut = text if len(text) <= length else text[: length - 3] + "..."
+    return "`" + "".join(letter if letter.isprintable() else "?" for letter in cut) + "`"
