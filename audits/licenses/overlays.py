@@ -27,8 +27,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from audits.dates import day_text, parse_day, utc_today
 from audits.errors import AuditError
-from audits.licenses.terms import AXES, UNDETERMINED, CounselReview, LicenseTerms
+from audits.licenses.terms import AXES, UNDETERMINED, CounselReview, LicenseTerms, load_terms
 from audits.records import Record, near_names, shape_problems
 
 if TYPE_CHECKING:
@@ -156,12 +157,9 @@ def read_overlay(
     overlay = Overlay.from_dict(
         {"positions": [_position(item) for item in data.get("position", ())], "reviews": data.get("counsel_review", [])}
     )
-    if terms is None:
-        from audits.licenses.terms_table import load_terms  # reads all facts
-
-        terms = load_terms()
+    terms = terms or load_terms()
     overlay = replace(overlay, positions=tuple(_with_family(item, terms) for item in overlay.positions))
-    problems.extend(_contents(overlay, terms, today or datetime.datetime.now(tz=datetime.UTC).date()))
+    problems.extend(_contents(overlay, terms, today or utc_today()))
     return overlay
 
 
@@ -181,8 +179,8 @@ def _shape(data: dict[str, Any]) -> Iterator[str]:
             yield f"`{name}` must be a list of tables; write [[{name}]] above each."
             continue
         for i, entry in enumerate(entries):
-            if isinstance(entry.get("date"), datetime.date):
-                entry["date"] = entry["date"].isoformat()[:10]  # TOML has dates, JSON has none
+            if "date" in entry:
+                entry["date"] = day_text(entry["date"])
             where = f"{name}[{i}]"
             if name == "counsel_review":
                 yield from shape_problems(ReviewedLicense, entry, where)
@@ -256,10 +254,8 @@ def _license_problem(where: str, name: str, terms: TermsTable) -> Iterator[str]:
 def _reviewer(where: str, by: str, date: str, day: datetime.date) -> Iterator[str]:
     if not by.strip():
         yield f"`{where}` has no reviewer; name the person in `by`."
-    try:
-        told = datetime.date.fromisoformat(date)
-    except ValueError:
+    told = parse_day(date)
+    if told is None:
         yield f"`{where}.date` is {date!r}, which is no date like 2026-01-31."
-        return
-    if told > day + datetime.timedelta(days=1):  # it may be tomorrow already where the reviewer is
+    elif told > day + datetime.timedelta(days=1):  # it may be tomorrow already where the reviewer is
         yield f"`{where}.date` is {date}, a day to come; give the day of the review."
