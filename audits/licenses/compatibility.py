@@ -1,0 +1,278 @@
+"""What the rules L1 to L18 say on all inputs under one intent. A sorting for review; no legal advice.
+
+Every rule judges each license of each input by itself; the worst counts. Of a choice between licenses the one that
+asks for least here counts, and a license that is not known is never the one chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from audits.intent import Intent
+from audits.licenses.analysis import Clause, LicenseAnalysis, Obligation, RuleResult
+from audits.licenses.expressions import LicenseExpressionError, alternatives
+from audits.licenses.inputs import LicensedInput
+from audits.licenses.rules import RULES, Case, Finding, Outgoing, Rule
+from audits.licenses.terms import UNDETERMINED
+from audits.licenses.terms_table import TermsTable, load_terms
+
+if TYPE_CHECKING:
+    from audits.licenses.overlays import Overlay, Position
+
+_DECISIONS: tuple[Literal["pass", "review", "block"], ...] = ("pass", "review", "block")
+_ROLES = ("base", "generator", "training", "evaluation")
+_MOST_NAMES = 5  # in a reason; the result names all inputs
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What each rule says on one input, under the license that was chosen for it."""
+
+    input: LicensedInput
+    chosen: frozenset[str]
+    note: str
+    findings: Mapping[str, tuple[Finding, ...]]
+
+    @property
+    def mildness(self) -> tuple[bool, int, list[int], int, list[str]]:
+        """What to choose by, least first."""
+        found = [finding for several in self.findings.values() for finding in several]
+        return (
+            any(finding.result != "pass" for finding in self.findings.get("L13", ())),
+            max((_DECISIONS.index(finding.decision) for finding in found), default=0),
+            sorted((finding.weight for finding in found), reverse=True),
+            sum(len(finding.obligations) for finding in found),
+            sorted(self.chosen),
+        )
+
+
+def analyse(
+    inputs: Sequence[LicensedInput],
+    intent: Intent,
+    *,
+    overlay: Overlay | None = None,
+    table: TermsTable | None = None,
+) -> LicenseAnalysis:
+    """Return one result a rule, and what must go along with what is published.
+
+    ``overlay`` holds a company's positions, which tighten a result or settle an open question; ``table`` are the
+    license facts, by default the shipped ones. The order of ``inputs`` does not matter.
+    """
+    table = load_terms() if table is None else table
+    judged = _judge_all(inputs, intent, overlay, table)
+    results = tuple(_result(rule, judged) for rule in RULES)
+    return LicenseAnalysis(
+        decision=_DECISIONS[max(_DECISIONS.index(result.decision) for result in results)],
+        results=results,
+        obligations=_obligations(judged),
+        inputs=tuple(item.input for item in judged),
+        intent=intent,
+        facts_date=table.date,
+        facts_digest=table.digest,
+    )
+
+
+def licenses_without_conflict(
+    inputs: Sequence[LicensedInput],
+    intent: Intent,
+    candidates: Iterable[str] | None = None,
+    *,
+    overlay: Overlay | None = None,
+    table: TermsTable | None = None,
+) -> tuple[str, ...]:
+    """Return the licenses of the weights under which no rule finds a conflict, sorted.
+
+    Left out is also a license that leaves a question open which another one avoids. Empty where a conflict stays
+    whatever the license, such as commercial use of non-commercial data. ``candidates`` are by default all ids of the
+    Hub whose terms are known.
+    """
+    table = load_terms() if table is None else table
+    if candidates is None:
+        known = (terms for terms in table if terms.fact("commercial_use").value != UNDETERMINED)
+        candidates = (name for terms in known for name in terms.hub)
+    open_questions: dict[str, set[tuple[str, str]]] = {}
+    for candidate in sorted(set(candidates)):
+        judged = _judge_all(inputs, replace(intent, outgoing_license=candidate), overlay, table)
+        results = [_result(rule, judged) for rule in RULES]
+        if not any(result.result == "conflict" for result in results):
+            open_questions[candidate] = {
+                (rule.code, item.input.name)
+                for item in judged
+                for rule in RULES
+                for finding in item.findings.get(rule.code, ())
+                if finding.result == "undetermined"
+            }
+    if not open_questions:
+        return ()
+    inevitable = set.intersection(*open_questions.values())
+    return tuple(name for name, questions in open_questions.items() if questions <= inevitable)
+
+
+def _judge_all(
+    inputs: Sequence[LicensedInput], intent: Intent, overlay: Overlay | None, table: TermsTable
+) -> list[_Judged]:
+    weights = Outgoing.of(intent.outgoing_license, table)
+    rows = Outgoing.of(intent.outgoing_data_license, table)
+    ordered = sorted(
+        dict.fromkeys(inputs), key=lambda item: (_ROLES.index(item.role), item.name, item.license or "", repr(item))
+    )
+    return [_judge(item, intent, weights, rows, overlay, table) for item in ordered]
+
+
+def _judge(
+    item: LicensedInput,
+    intent: Intent,
+    weights: Outgoing,
+    rows: Outgoing,
+    overlay: Overlay | None,
+    table: TermsTable,
+) -> _Judged:
+    problem = ""
+    choices: tuple[frozenset[str], ...] = (frozenset({""}),)
+    if item.license is not None and item.license.strip():
+        try:
+            choices = alternatives(item.license, table)
+        except LicenseExpressionError as error:
+            problem = str(error)
+    judged = []
+    for choice in choices:
+        cases = [
+            Case(item, name, table.get(name) if name else None, intent, weights, rows, table, problem)
+            for name in sorted(choice)
+        ]
+        found: dict[str, tuple[Finding, ...]] = {}
+        for case in cases:
+            for code, finding in _with_positions(case, _findings(case), overlay).items():
+                found[code] = (*found.get(code, ()), finding)
+        note = ""
+        if len(choices) > 1:
+            note = f"of the choice `{item.license}`, {' AND '.join(sorted(choice))} counts: of what is known it asks for least here"
+        judged.append(_Judged(item, choice, note, found))
+    return min(judged, key=lambda one: one.mildness)
+
+
+def _findings(case: Case) -> dict[str, Finding]:
+    rules = [rule for rule in RULES if case.role in rule.roles and (rule.unknown or case.terms is not None)]
+    found = {rule.code: rule.judge(case) for rule in rules}
+    return {code: finding for code, finding in found.items() if finding is not None}
+
+
+def _with_positions(case: Case, findings: dict[str, Finding], overlay: Overlay | None) -> dict[str, Finding]:
+    """Lay a company's positions over what the rules say."""
+    if overlay is None or case.terms is None:
+        return findings
+    laid = dict(findings)
+    for position in overlay.positions_for(case.terms):
+        codes = [code for code in position.rules if code in laid]
+        if not position.rules:
+            codes = [code for code, finding in findings.items() if finding.result != "pass"]
+            if not codes and case.role != "evaluation" and position.decision != "settled":
+                codes = ["L1"]  # no rule asks for anything, and the company does
+        for code in codes:
+            laid[code] = _tightened(laid.get(code) or case.passed(f"{case.license} is used"), position)
+    return laid
+
+
+def _tightened(finding: Finding, position: Position) -> Finding:
+    words = f"{finding.reason}; position of the company: {position.words}"
+    if position.decision == "settled":
+        if finding.decision == "block" or finding.result in {"pass", "obligation"}:
+            return finding
+        result: Literal["pass", "obligation"] = "obligation" if finding.obligations else "pass"
+        return replace(finding, result=result, decision="pass", reason=words, resolution="")
+    decision = _DECISIONS[max(map(_DECISIONS.index, (finding.decision, position.decision)))]
+    ask = f"ask {position.by}, who took this position"
+    resolution = f"{finding.resolution}; or {ask}" if finding.result == "conflict" else ask
+    return replace(finding, result="conflict", decision=decision, reason=words, resolution=resolution)
+
+
+def _result(rule: Rule, judged: Sequence[_Judged]) -> RuleResult:
+    """Return the worst of what one rule says on all inputs, with what is milder said behind it."""
+    found = [(item, finding) for item in judged for finding in item.findings.get(rule.code, ())]
+    if not found:
+        chosen = [item for item in judged if item.note] if rule.code == "L13" else []
+        return RuleResult(
+            code=rule.code,
+            title=rule.title,
+            result="pass",
+            decision="pass",
+            inputs=_distinct(item.input.name for item in chosen),
+            reason=_told([(item.input.name, item.note) for item in chosen]),
+        )
+    weight = max(finding.weight for _, finding in found)
+    worst = [(item, finding) for item, finding in found if finding.weight == weight]
+    milder = [(item, finding) for item, finding in found if 0 < finding.weight < weight]
+    also = f" Also: {_told(_reasons(milder))}" if milder else ""
+    first = worst[0][1]
+    return RuleResult(
+        code=rule.code,
+        title=rule.title,
+        result=first.result,
+        decision=first.decision,
+        inputs=_distinct(item.input.name for item, _ in worst),
+        reason=_told(_reasons(worst)) + also,
+        resolution=_sentences([finding.resolution for _, finding in (*worst, *milder)]),
+        clauses=tuple(sorted({clause for _, finding in (*worst, *milder) for clause in finding.clauses}, key=_by_text)),
+    )
+
+
+def _reasons(found: Sequence[tuple[_Judged, Finding]]) -> list[tuple[str, str]]:
+    return [
+        (item.input.name, f"{finding.reason} ({item.note})" if item.note else finding.reason) for item, finding in found
+    ]
+
+
+def _told(reasons: Sequence[tuple[str, str]]) -> str:
+    """Return "names: reason." with those named together of whom the same is said."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons:
+        names.setdefault(reason, []).append(name)
+    return " ".join(f"{_listed(_distinct(who))}: {reason.rstrip('.')}." for reason, who in names.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _sentences(resolutions: Sequence[str]) -> str:
+    said = _distinct(text for text in resolutions if text)
+    rest = len(said) - _MOST_NAMES
+    shown = " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said[:_MOST_NAMES])
+    return f"{shown} And {rest} more of this kind." if rest > 0 else shown
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _by_text(clause: Clause) -> tuple[str, str, str]:
+    return clause.license, clause.axis, clause.quote
+
+
+def _obligations(judged: Sequence[_Judged]) -> tuple[Obligation, ...]:
+    """Return what must go along; the same asked for by several inputs or rules stands once."""
+    due = [
+        obligation
+        for item in judged
+        for rule in RULES
+        for finding in item.findings.get(rule.code, ())
+        for obligation in finding.obligations
+    ]
+    merged: dict[tuple[str, str, str], Obligation] = {}
+    for obligation in due:
+        key = (obligation.kind, obligation.license, obligation.text)
+        first = merged.get(key)
+        if first is None:
+            merged[key] = obligation
+            continue
+        merged[key] = replace(
+            first,
+            code=min(first.code, obligation.code, key=lambda code: int(code[1:])),
+            inputs=_distinct((*first.inputs, *obligation.inputs)),
+            clause=first.clause or obligation.clause,
+            basis="license" if "license" in {first.basis, obligation.basis} else "policy",
+        )
+    return tuple(sorted(merged.values(), key=lambda item: (int(item.code[1:]), item.kind, item.license, item.text)))

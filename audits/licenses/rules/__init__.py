@@ -1,0 +1,13 @@
+"""Rules L1 to L18 on what is published, each as data and a small pure function; see ``RULES``."""
+
+from __future__ import annotations
+
+from audits.licenses.rules import models, notices, rows, use
+from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
+
+RULES: tuple[Rule, ...] = tuple(
+    sorted((*use.RULES, *rows.RULES, *models.RULES, *notices.RULES), key=lambda rule: int(rule.code[1:]))
+)
+"""All rules in order."""
+
+__all__ = ["RULES", "Case", "Finding", "Outgoing", "Rule"]

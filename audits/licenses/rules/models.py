@@ -1,0 +1,357 @@
+"""Rules on models: restrictions to hand on, names to show, outputs as training data, what may follow a base."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from audits.licenses.analysis import Clause, Obligation, ObligationKind
+from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
+from audits.licenses.rules.notices import license_copies, restrictions
+from audits.licenses.terms import UNDETERMINED
+
+_ADAPTER = "; an adapter alone holds none of its weights, and most such terms count it as a derivative all the same"
+_BASE_OR_OUTPUT = frozenset({"base", "generator", "training"})
+
+
+def use_restrictions(case: Case) -> Finding | None:
+    """L6."""
+    if case.is_family("Llama", "Gemma") or not (case.role == "base" or case.is_output):
+        return None
+    if case.role == "base" and case.value("use_restrictions") == UNDETERMINED and case.leaves:
+        return case.open_question(
+            f"whether {case.license} wants use restrictions handed on is undetermined",
+            "read its text, or publish under the same terms",
+            "use_restrictions",
+        )
+    kept = case.value("relicensing") == "restrictions-kept" or case.value("use_restrictions") == "passed-down"
+    return _handed_on(case, "L6", "use_restrictions", "relicensing") if kept else None
+
+
+def gemma(case: Case) -> Finding | None:
+    """L7."""
+    if not case.is_family("Gemma") or not (case.role == "base" or case.is_output):
+        return None
+    if case.value("relicensing") == "any-with-notices":
+        return None  # a Gemma model under a permissive license
+    return _handed_on(case, "L7", "use_restrictions", "relicensing")
+
+
+def _handed_on(case: Case, code: str, *axes: str) -> Finding:
+    """Judge a license whose restrictions must bind those who come after."""
+    name, out = case.license, case.weights
+    if not case.leaves:
+        return case.passed(f"{name} restricts the use: that binds who uses the model; nobody else gets it")
+    if case.is_output:
+        if out.state == "known" and _carries(case, out):
+            return case.owed(
+                f"outputs of a model under {name} are in the rows, and its terms stay", _handing(case, code)
+            )
+        return case.conflict(
+            "review",
+            f"rows that a model under {name} wrote may make the new model a derivative, which must keep its terms",
+            f"remove the rows that {case.input.name} wrote, or publish under {name}",
+            *axes,
+        )
+    if out.state != "known":
+        return _unstated(case, out, *axes)
+    if not _carries(case, out):
+        return case.conflict(
+            "block",
+            f"{name} must bind those who get the model, and {out.written} does not hold its use restrictions"
+            + (_ADAPTER if case.intent.ships == "adapter" else ""),
+            f"publish under {_same_terms(case)}, or train from another base model than {case.input.name}",
+            *axes,
+        )
+    return case.owed(f"{out.written} keeps the terms of {name}, which go along", _handing(case, code), *axes, "notice")
+
+
+def _handing(case: Case, code: str) -> Iterator[Obligation]:
+    yield case.obligation(code, "use_restrictions", "", "use_restrictions")
+    yield case.obligation(code, "license_copy", "", "notice")
+    if case.role == "base":
+        yield case.obligation(code, "changed_files", "", "notice")
+    yield from _asked(case, code, "notice")
+
+
+def _carries(case: Case, out: Outgoing) -> bool:
+    """Whether every choice of the outgoing license holds the same terms, or those of the same family."""
+    family = case.known.family
+    return bool(out.choices) and all(
+        any(
+            terms is not None
+            and (
+                terms.id == case.known.id
+                or terms.id in case.known.fact("relicensing").permitted
+                or bool(family and terms.family == family)
+            )
+            for terms in map(out.table.get, choice)
+        )
+        for choice in out.choices
+    )
+
+
+def _same_terms(case: Case) -> str:
+    return case.known.hub[0] if case.known.hub else case.known.id
+
+
+def llama(case: Case) -> Finding | None:
+    """L8."""
+    if not case.is_family("Llama") or not (case.role == "base" or case.is_output):
+        return None
+    if case.is_output and _forbids_outputs(case):
+        return None  # L9
+    if not case.leaves:
+        return None
+    due = [*_asked(case, "L8", "prefix", "display")]
+    if case.role == "base":
+        due += [*_asked(case, "L8", "notice"), *restrictions(case, "L8")] if case.public else []
+        due += [case.obligation("L8", "license_copy", "", "notice")] if case.public else []
+    reason = f"{case.license} asks for names and notices" + ("" if case.role == "base" else " where its outputs train")
+    return case.owed(f"{reason}{_human_questions(case)}", due, "naming", "notice")
+
+
+def _human_questions(case: Case) -> str:
+    questions = []
+    limit = case.known.fact("commercial_use").detail
+    if case.intent.commercial:
+        questions.append(f"is the licensee below its limit of users ({limit or '700 million monthly active users'})?")
+    excluded = case.value("territory") == "excludes" or _version(case) in {(3, 2), (4,)}
+    if excluded and (not case.intent.territory or "EU" in {place.upper() for place in case.intent.territory}):
+        questions.append(
+            "multimodal models grant no rights to licensees in the European Union: is this one, and where are you?"
+        )
+    return f"; for a person to answer: {' '.join(questions)}" if questions else ""
+
+
+def llama_outputs(case: Case) -> Finding | None:
+    """L9."""
+    if not (case.is_family("Llama") and case.is_output and _forbids_outputs(case)):
+        return None
+    language_model = case.intent.model_kind == "language-model"
+    return case.conflict(
+        "block" if language_model else "review",
+        f"{case.license} forbids using outputs to improve any other large language model"
+        + ("" if language_model else "; whether an encoder is one is unsettled"),
+        f"remove the rows that {case.input.name} wrote",
+        "output_training",
+    )
+
+
+def _forbids_outputs(case: Case) -> bool:
+    return case.value("output_training") == "forbidden"
+
+
+def qwen(case: Case) -> Finding | None:
+    """L10."""
+    own = case.is_family("Qwen", "Tongyi") and case.value("naming") in {"display", "prefix", UNDETERMINED}
+    if not own or not (case.role == "base" or case.is_output) or not case.leaves:
+        return None
+    due = [*_asked(case, "L10", "display")]
+    if case.public:
+        due.append(case.obligation("L10", "license_copy", "", "notice"))
+        if case.role == "base":
+            due += [*_asked(case, "L10", "notice"), *license_copies(case, "L10")]
+    limit = case.known.fact("commercial_use").detail or "100 million monthly active users"
+    question = (
+        f"; for a person to answer: is the licensee below its limit of users ({limit})?"
+        if case.intent.commercial and case.value("commercial_use") == "conditional"
+        else ""
+    )
+    return case.owed(f"{case.license} asks to be named{question}", due, "naming", "notice")
+
+
+def outputs(case: Case) -> Finding | None:
+    """L15."""
+    if not case.is_output:
+        return None
+    name = case.license or "its license"
+    if case.terms is None:
+        return case.open_question(
+            f"the terms of the model that wrote rows are not known ({case.input.name}), nor what its outputs may train",
+            f"find the terms of {case.input.name}, or remove the rows that it wrote",
+        )
+    value = case.value("output_training")
+    if case.is_family("Llama", "Gemma", "Qwen", "Tongyi"):
+        return case.passed(f"outputs under {name} are judged by a rule of their own")
+    if value == "forbidden":
+        language_model = case.intent.model_kind == "language-model"
+        return case.conflict(
+            "block" if language_model else "review",
+            f"{name} forbids training other models on outputs"
+            + ("" if language_model else "; whether an encoder competes is unsettled"),
+            f"remove the rows that {case.input.name} wrote, or get a permission",
+            "output_training",
+        )
+    covered = case.value("relicensing") == "restrictions-kept" or case.value("use_restrictions") == "passed-down"
+    if value == UNDETERMINED or (value == "conditional" and not covered):
+        detail = case.known.fact("output_training").detail
+        return case.open_question(
+            f"{name} permits training on outputs under conditions{f' ({detail})' if detail else ''}"
+            if value == "conditional"
+            else f"whether {name} permits training on outputs is undetermined",
+            f"have a person check the conditions, or remove the rows that {case.input.name} wrote",
+            "output_training",
+        )
+    return case.passed(f"{name} does not keep outputs from training other models", "output_training")
+
+
+def relicensing(case: Case) -> Finding | None:
+    """L16."""
+    if not case.distributed:
+        return None
+    value, name, out = case.value("relicensing"), case.license, case.weights
+    adapter = _ADAPTER if case.intent.ships == "adapter" else ""
+    if value == "any-with-notices":
+        return case.passed(f"derivatives of {name} may be published under other terms, beside its notices")
+    if value == UNDETERMINED:
+        return case.open_question(
+            f"what derivatives of {name} may be published under is undetermined",
+            f"read its text, ask the owner of {case.input.name}, or train from another base model",
+            "relicensing",
+        )
+    if value == "none":
+        return case.conflict(
+            "block",
+            f"{name} does not permit publishing what is made from it{adapter}",
+            f"train from another base model than {case.input.name}, or get a permission",
+            "relicensing",
+            "no_derivatives",
+        )
+    llama_base = case.is_family("Llama")
+    if value == "restrictions-kept" and not llama_base:
+        return case.passed(f"derivatives of {name} keep its restrictions: L6 and L7 look at that")
+    if out.state != "known":
+        return _unstated(case, out, "relicensing")
+    succession = out.follows(case.license, case.known, beside_others=llama_base)
+    if succession.answer == "yes":
+        return case.passed(f"{out.written} may follow {name}", "relicensing")
+    options = case.followers(out) or _same_terms(case)
+    if succession.answer == "unclear":
+        return case.open_question(
+            f"whether {out.written} may follow {name} is undetermined: {succession.reason}{adapter}",
+            f"ask the owner of {case.input.name}, or publish under {options}",
+            "relicensing",
+        )
+    return case.conflict(
+        "block",
+        f"derivatives of {name} stay under the licenses that it names, and {out.written} is none of them{adapter}",
+        f"publish under {options}, or train from another base model than {case.input.name}",
+        "relicensing",
+    )
+
+
+def _unstated(case: Case, out: Outgoing, *axes: str) -> Finding:
+    seen = f"`{out.written}` is not known ({out.problem})" if out.written else "no license for the weights is named"
+    return case.open_question(
+        f"{case.license} limits what its derivatives are published under, and {seen}",
+        f"name the license of the weights; {case.followers(out) or _same_terms(case)} may follow",
+        *axes,
+    )
+
+
+@cache
+def _names() -> tuple[Mapping[str, Any], ...]:
+    return tuple(tomllib.loads(files("audits.licenses.rules").joinpath("names.toml").read_text("utf-8"))["names"])
+
+
+def _asked(case: Case, code: str, *what: str) -> Iterator[Obligation]:
+    """Yield names and sentences that the terms of this family ask for, word by word."""
+    kinds: dict[str, ObligationKind] = {"prefix": "name_prefix", "display": "display", "notice": "sentence"}
+    version = _version(case)
+    for entry in _names():
+        if not case.is_family(entry["family"]) or (
+            entry["versions"] and version not in map(_number, entry["versions"])
+        ):
+            continue
+        for key in what:
+            if entry.get(key):
+                text = entry[key].replace("VERSION", ".".join(map(str, version)))
+                clause = _name_clause(case, entry) if key != "notice" else next(iter(case.clauses("notice")), None)
+                # of outputs the texts say that the name shows it, and no more
+                policy = key == "display" and case.is_output and case.is_family("Llama")
+                yield Obligation(
+                    code=code,
+                    kind=kinds[key],
+                    license=case.known.id,
+                    inputs=(case.input.name,),
+                    text=text,
+                    clause=clause,
+                    basis="policy" if policy else "license",
+                )
+
+
+def _name_clause(case: Case, entry: Mapping[str, Any]) -> Clause:
+    source = case.known.source or entry["source"]
+    return Clause(license=case.known.id, axis="naming", quote=entry["quote"], section=entry["section"], source=source)
+
+
+def _version(case: Case) -> tuple[int, ...]:
+    return _number(case.known.version or case.known.id)
+
+
+def _number(text: str) -> tuple[int, ...]:
+    """Return a version as numbers, without zeros at its end: "3.0" and "llama3" are (3,)."""
+    found = re.search(r"\d+(?:\.\d+)*", text)
+    numbers = tuple(map(int, found[0].split("."))) if found else ()
+    while numbers and numbers[-1] == 0:
+        numbers = numbers[:-1]
+    return numbers
+
+
+RULES = (
+    Rule(
+        code="L6",
+        title="Use restrictions of a model are handed on",
+        roles=_BASE_OR_OUTPUT,
+        axes=("use_restrictions", "relicensing", "scope"),
+        judge=use_restrictions,
+    ),
+    Rule(
+        code="L7",
+        title="The Gemma terms are handed on",
+        roles=_BASE_OR_OUTPUT,
+        axes=("use_restrictions", "relicensing", "notice"),
+        judge=gemma,
+    ),
+    Rule(
+        code="L8",
+        title="Models made from Llama are named and marked so",
+        roles=_BASE_OR_OUTPUT,
+        axes=("naming", "notice", "commercial_use", "territory", "output_training"),
+        judge=llama,
+    ),
+    Rule(
+        code="L9",
+        title="Outputs of Llama 2 and 3.0 train no other model",
+        roles=frozenset({"generator", "training"}),
+        axes=("output_training",),
+        judge=llama_outputs,
+    ),
+    Rule(
+        code="L10",
+        title="Models made with Qwen under its own license say so",
+        roles=_BASE_OR_OUTPUT,
+        axes=("naming", "notice", "commercial_use"),
+        judge=qwen,
+    ),
+    Rule(
+        code="L15",
+        title="The terms of models that wrote rows permit training on them",
+        roles=frozenset({"generator", "training"}),
+        axes=("output_training",),
+        judge=outputs,
+        unknown=True,
+    ),
+    Rule(
+        code="L16",
+        title="The license of the base permits the outgoing license",
+        roles=frozenset({"base"}),
+        axes=("relicensing", "hosting"),
+        judge=relicensing,
+    ),
+)

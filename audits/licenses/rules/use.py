@@ -1,0 +1,207 @@
+"""Rules on whether something may be used at all: commercial use, labels, acceptance, licenses that nobody knows."""
+
+from __future__ import annotations
+
+from audits.licenses.resolution import resolve
+from audits.licenses.rules.case import Case, Finding, Rule, suggest
+from audits.licenses.terms import UNDETERMINED
+
+ALL_ROLES = frozenset({"training", "evaluation", "generator", "base"})
+REACH_WEIGHTS = frozenset({"training", "generator", "base"})
+
+_WHAT = {"base": "base model", "generator": "model that wrote rows", "training": "data", "evaluation": "benchmark"}
+_CONSERVATIVE = "this is a conservative reading: whether such terms reach the weights of a model is unsettled"
+
+
+def commercial_use(case: Case) -> Finding | None:
+    """L1."""
+    value = case.value("commercial_use")
+    if not case.intent.commercial:
+        return (
+            case.passed(f"{case.license} forbids commercial use, and none is intended")
+            if value == "forbidden" and case.role != "evaluation"
+            else None
+        )
+    if case.role == "evaluation":
+        if value != "forbidden":
+            return None
+        return case.open_question(
+            f"{case.license} forbids commercial use; whether measuring a commercial model with it is one is unsettled",
+            f"measure with another benchmark, or ask the owner of {case.input.name} for permission",
+            "commercial_use",
+        )
+    if value == "forbidden":
+        what = _WHAT[case.role]
+        reason = f"{case.license} forbids commercial use of this {what}, and the model is meant for it"
+        return case.conflict(
+            "block",
+            f"{reason}; {_CONSERVATIVE}" if case.role != "base" else f"{reason}; this is a conservative reading",
+            f"{_without(case)}, get a permission for commercial use, or declare that the model is not for it",
+            "commercial_use",
+        )
+    if value == "conditional":
+        limit = case.known.fact("commercial_use").detail or "it names conditions"
+        if case.is_family("Llama", "Qwen"):
+            own = "L10" if case.is_family("Qwen") else "L8"
+            return case.passed(f"{case.license} limits commercial use ({limit}): {own} names it", "commercial_use")
+        return case.open_question(
+            f"{case.license} permits commercial use under conditions only ({limit})",
+            "have a person check the condition, and record who did",
+            "commercial_use",
+        )
+    if value == UNDETERMINED:
+        return case.open_question(
+            f"whether {case.license} permits commercial use is undetermined",
+            f"read its text, {_without(case)}, or get a permission",
+            "commercial_use",
+        )
+    return None
+
+
+def outgoing_label(case: Case) -> Finding | None:
+    """L2."""
+    if case.value("commercial_use") != "forbidden" or not case.leaves:
+        return None
+    found = [_label(case)]
+    if case.ships_rows:
+        found.append(_rows_label(case))
+    return max(found, key=lambda item: item.weight)
+
+
+def _label(case: Case) -> Finding:
+    out, name = case.weights, case.license
+    if out.state != "known":
+        return _open_label(case, "weights", out.problem)
+    grants = out.grants_commercial_use()
+    if grants is None:
+        return case.open_question(
+            f"{name} forbids commercial use; whether {out.written} permits it is undetermined",
+            _non_commercial(case),
+            "commercial_use",
+        )
+    if not grants:
+        return case.passed(f"{name} and {out.written} both keep to non-commercial use")
+    what = _WHAT[case.role]
+    return case.conflict(
+        "block" if case.role == "base" else "review",
+        f"{name} forbids commercial use of this {what}; {out.written} tells everybody that the model may be used so",
+        f"{_without(case)}, or {_non_commercial(case)}",
+        "commercial_use",
+    )
+
+
+def _rows_label(case: Case) -> Finding:
+    out, name = case.rows, case.license
+    if out.state != "known":
+        return _open_label(case, "rows", out.problem)
+    if out.grants_commercial_use() is not False:
+        return case.conflict(
+            "block",
+            f"{name} forbids commercial use of rows that are shipped under {out.written}, which does not",
+            f"do not ship those rows, or ship them under {name}",
+            "commercial_use",
+        )
+    return case.passed(f"rows under {name} are shipped under {out.written}, which keeps to non-commercial use")
+
+
+def _open_label(case: Case, what: str, problem: str) -> Finding:
+    seen = f"what {what} are published under is not known ({problem})" if problem else f"no license for {what} is named"
+    return case.open_question(
+        f"{case.license} forbids commercial use, and {seen}", _non_commercial(case), "commercial_use"
+    )
+
+
+def _non_commercial(case: Case) -> str:
+    names = [
+        terms.hub[0]
+        for terms in case.table
+        if terms.hub and terms.fact("commercial_use").value == "forbidden" and terms.fact("scope").value != "software"
+    ]
+    return f"choose an outgoing license that forbids commercial use too{': ' if names else ''}{suggest(names)}"
+
+
+def gated(case: Case) -> Finding | None:
+    """L12."""
+    if case.input.gated != "yes":
+        return None
+    accepted = case.intent.accepted.get(case.input.name, "").strip()
+    if accepted:
+        return case.passed(f"its terms were accepted by {accepted}; access is not a license")
+    return case.open_question(
+        "its terms had to be accepted, and no acceptance is recorded; access is not a license",
+        f'record who accepted its terms and when: accepted = {{"{case.input.name}" = "NAME, DATE"}}',
+    )
+
+
+def known_license(case: Case) -> Finding | None:
+    """L13."""
+    if case.terms is not None:
+        return None
+    reason = _why_unknown(case)
+    if case.role == "evaluation" and not case.intent.commercial:
+        return case.passed(f"{reason}; nothing of it reaches the weights, and no commercial use is intended")
+    return case.open_question(
+        f"{reason}; what is not known permits nothing",
+        f"find the license in its repository, ask the owner, or {_without(case)}",
+    )
+
+
+def _why_unknown(case: Case) -> str:
+    stated, name = case.input, case.license
+    if not name:
+        return case.problem or stated.reason or "no license is stated"
+    family = case.table.families.get(name.casefold())
+    if family:
+        return f"`{name}` names no single license: {family}"
+    note = resolve(name).note
+    near = case.table.near_ids(name)
+    hint = f"; near it are {', '.join(near)}" if near and not name.startswith("LicenseRef-") else ""
+    return f"`{_short(name)}` is not in the license facts{f' ({note})' if 'SPDX' in note else ''}{hint}"
+
+
+def _without(case: Case) -> str:
+    name = case.input.name
+    return {
+        "base": f"train from another base model than {name}",
+        "generator": f"remove the rows that {name} wrote",
+        "training": f"remove the rows of {name}",
+        "evaluation": f"measure without {name}",
+    }[case.role]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+RULES = (
+    Rule(
+        code="L1",
+        title="Commercial use is permitted by all that reaches the weights",
+        roles=ALL_ROLES,
+        axes=("commercial_use",),
+        judge=commercial_use,
+    ),
+    Rule(
+        code="L2",
+        title="No label promises commercial use that an input forbids",
+        roles=REACH_WEIGHTS,
+        axes=("commercial_use",),
+        judge=outgoing_label,
+    ),
+    Rule(
+        code="L12",
+        title="Terms that had to be accepted were accepted by somebody",
+        roles=ALL_ROLES,
+        axes=(),
+        judge=gated,
+        unknown=True,
+    ),
+    Rule(
+        code="L13",
+        title="The license is known",
+        roles=ALL_ROLES,
+        axes=(),
+        judge=known_license,
+        unknown=True,
+    ),
+)
