@@ -15,7 +15,7 @@ from audits.licenses.terms import AXES, UNDETERMINED, Confidence, CounselReview,
 LONGEST_CLAUSE = 300
 """Characters of a quotation: enough to find the sentence, too few to stand for the license."""
 
-_SEVERAL_VALUES = frozenset({"notice"})
+_SEVERAL_VALUES = frozenset({"naming", "notice"})
 _WITHOUT_CLAUSE = {
     **dict.fromkeys(AXES, ("none",)),
     "relicensing": (),  # "none" forbids there
