@@ -20,6 +20,7 @@ KINDS = ("audit", "verdict", "approval", "push", "rollback", "recheck")
 GENESIS = "genesis:"
 """What the first line follows: this and 32 random hexadecimal digits, so that no two histories begin alike."""
 
+_HEAD_IN_TEXT = re.compile(r"(?<![\w:])[1-9][0-9]{0,17}:sha256:[0-9a-f]{64}(?!\w)")
 _HEAD = re.compile(r"\s*(?P<sequence>[1-9][0-9]{0,17}):(?:sha256:)?(?P<hex>[0-9a-fA-F]{64})\s*")
 
 
@@ -134,6 +135,42 @@ def known_kind(kind: str) -> str:
         msg = f"`{kind}` is no kind of a history entry; they are {', '.join(KINDS)}.{hint}"
         raise ConfigurationError(msg)
     return kind
+
+
+def heads_in(text: str) -> tuple[Head, ...]:
+    """Return every head that a receipt or the message of a tag names."""
+    return tuple(Head.parse(found) for found in dict.fromkeys(_HEAD_IN_TEXT.findall(text)))
+
+
+def read_drafts(text: str, name: str) -> tuple[Draft, ...]:
+    """Read what :attr:`HistoryError.pending` wrote.
+
+    Args:
+        text: one JSON object a line; empty lines are left out.
+        name: of the file, for errors.
+
+    Raises:
+        ConfigurationError: a line is something else, or there is none.
+    """
+    drafts = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            draft = Draft.from_dict(json.loads(line))
+            canonical_json(draft.to_dict())
+        except (ValueError, RecursionError) as error:
+            msg = (
+                f"Line {number} of `{name}` is no line for the history ({error}); give the lines as the warning "
+                "printed them: created_at, kind and payload in one JSON object."
+            )
+            raise ConfigurationError(msg) from error
+        known_kind(draft.kind)
+        drafts.append(draft)
+    if not drafts:
+        msg = f"`{name}` holds no line for the history; give the lines as the warning printed them."
+        raise ConfigurationError(msg)
+    return tuple(drafts)
 
 
 def read_line(number: int, raw: bytes) -> ReadLine:

@@ -170,7 +170,7 @@ def _against_heads(lines: Sequence[ReadLine], heads: Sequence[Head]) -> Iterator
             number = here[0].number
             text = (
                 f"Line {number} was rewritten: entry {head.sequence} had the digest {head.digest} when it was recorded "
-                "elsewhere."
+                "elsewhere (or that head is of another history)."
             )
             yield HistoryProblem(line=number, change="rewritten", text=text)
         elif head.sequence > last:
