@@ -78,6 +78,11 @@ def age_problem(audited_at: str, policy: Policy, today: datetime.date) -> str | 
     return f"The audit of {day} is {age} days old; {under}. Audit again." if age > limit else None
 
 
+def allowed_words(rule: Rule) -> str:
+    """Return what a rule allows with its unit, where the unit can be told without a report."""
+    return _amount(rule.allowed, _UNITS.get(rule.code, "") if rule.measurement is None else "")
+
+
 class _Measured(NamedTuple):
     """A measurement with where it was taken; ``scopes`` are what a waiver may name for it."""
 

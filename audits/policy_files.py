@@ -60,12 +60,12 @@ def examine_policy(name_or_path: str | Path, day: datetime.date) -> tuple[Policy
     found.extend(_misplaced(data))
     shape = list(shape_problems(Policy, data, "Policy"))
     found.extend(shape)
-    if shape:
-        return None, tuple(found)
-    policy = Policy.from_dict(data)
+    policy = Policy.from_dict(_sound(data) if shape else data)
     policy = replace(policy, licenses=replace(policy.licenses, overlay=overlay))
+    if not data.get("rules"):
+        found.append('it has no [[rules]]; add at least one, e.g. code = "DUP001", allowed = 0.1, decision = "review".')
     found.extend(_problems(policy, day))
-    return policy, tuple(found)
+    return None if shape else policy, tuple(found)
 
 
 def known_codes() -> frozenset[str]:
@@ -127,6 +127,23 @@ def _take_overlay(data: dict[str, Any], folder: Path, day: datetime.date, found:
     return overlay
 
 
+def _sound(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of ``data`` that have their shape, so that what they say can be examined beside the rest."""
+    sound: dict[str, Any] = {"name": "without a name"}
+    for key, value in data.items():
+        parts = value if isinstance(value, list) else [value]
+        kept = [part for part in parts if not any(_part_problems(key, [part] if isinstance(value, list) else part))]
+        if isinstance(value, list):
+            sound[key] = kept
+        elif kept:
+            sound[key] = value
+    return {key: value for key, value in sound.items() if not any(_part_problems(key, value))}
+
+
+def _part_problems(key: str, value: Any) -> Iterator[str]:
+    return shape_problems(Policy, {"name": "", key: value}, "Policy")
+
+
 def _misplaced(data: dict[str, Any]) -> Iterator[str]:
     """Explain a license rule among the rules of checks, whose keys differ."""
     for i, rule in enumerate(_entries(data, "rules")):
@@ -140,8 +157,6 @@ def _misplaced(data: dict[str, Any]) -> Iterator[str]:
 def _problems(policy: Policy, day: datetime.date) -> Iterator[str]:
     if not policy.name.strip():
         yield "`Policy.name` is empty; name the policy, reports show it."
-    if not policy.rules:
-        yield 'it has no [[rules]]; add at least one, e.g. code = "DUP001", allowed = 0.1, decision = "review".'
     for name in ("max_audit_age_days", "approval_days"):
         days = getattr(policy, name)
         if days is not None and not 1 <= days <= 36_500:

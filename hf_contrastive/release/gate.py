@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
-from audits.policy import Approval, Verdict
+from audits.dates import utc_today
+from audits.policy import Verdict
 from hf_contrastive.errors import PushBlocked
+from hf_contrastive.release.approvals import approve, binding_problem, subject_digest
 from hf_contrastive.release.chain import broken_links
 from hf_contrastive.release.decision import RANK, decide
 from hf_contrastive.release.files import folder_problems, problems
@@ -20,36 +21,7 @@ from model_cards.render import documents, render
 
 __all__ = ["approve", "awaits_review", "check", "decide", "subject_digest"]
 
-_NEEDS_YES = "A verdict of review needs a person's recorded yes: push with `--reviewed-by NAME`."
-
-
-def subject_digest(evidence: Evidence) -> str:
-    """Return the digest that an approval is bound to: all of the evidence but the approvals and run times.
-
-    It covers repository, license, model files, audit, evaluations and statements.
-    """
-    return replace(evidence, approvals=()).content_digest
-
-
-def approve(verdict: Verdict, subject: str, *, by: str, role: str = "", reason: str = "") -> Approval:
-    """Record a person's yes to a verdict of review, bound to the verdict, the policy and what is published.
-
-    Args:
-        verdict: what was decided.
-        subject: of :func:`subject_digest`.
-        by: the person's name.
-        role: what that person is.
-        reason: why it may be published.
-    """
-    return Approval(
-        verdict_digest=verdict.digest,
-        plan_digest=subject,
-        policy_digest=verdict.policy_digest,
-        by=by,
-        role=role,
-        reason=reason,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+_NEEDS_YES = "A verdict of review needs a person's recorded yes"
 
 
 def check(
@@ -67,7 +39,7 @@ def check(
         PushBlocked: a digest does not match, data differs from what was trained on, a file may not be
             published, the verdict is block, or it is review and nobody approved it.
     """
-    today = today or datetime.now(UTC).date()
+    today = today or utc_today()
     found = [*broken_links(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
     for item in plan.files:
         source = sources.get(item.path)
@@ -92,7 +64,8 @@ def awaits_review(blocked: PushBlocked) -> bool:
     verdict = blocked.verdict
     if verdict is None or verdict.decision != "review":
         return False
-    return set(blocked.problems) <= {*_against(verdict), _NEEDS_YES}
+    against = set(_against(verdict))
+    return all(line in against or line.startswith(_NEEDS_YES) for line in blocked.problems)
 
 
 def _changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
@@ -153,9 +126,14 @@ def _decision(verdict: Verdict | None, evidence: Evidence, today: date) -> list[
         return []
     if verdict.decision == "block":
         return _against(verdict)
-    if any(_binds(approval, evidence, verdict, today) for approval in evidence.approvals):
+    given = {approval: binding_problem(approval, evidence, verdict, today) for approval in evidence.approvals}
+    if None in given.values():
         return []
-    return [*_against(verdict), _NEEDS_YES]
+    alone = evidence.policy is None or evidence.policy.single_reviewer
+    how = "push with `--reviewed-by NAME`, or `--approval FILE`" if alone else "push with `--approval FILE`"
+    told = [f"{_NEEDS_YES}; that of {approval.by} does not hold: {why}." for approval, why in given.items()]
+    ask = f"{_NEEDS_YES}: {how}, which `hf-contrastive approve` writes."
+    return [*_against(verdict), *told, ask]
 
 
 def _against(verdict: Verdict) -> list[str]:
@@ -165,20 +143,3 @@ def _against(verdict: Verdict) -> list[str]:
         f"{item.code} ({item.decision}): {item.rule}; observed {item.observed}, allowed {item.allowed}."
         for item in sorted(outcomes, key=lambda item: -RANK[item.decision])
     ]
-
-
-def _binds(approval: Approval, evidence: Evidence, verdict: Verdict, today: date) -> bool:
-    return (
-        bool(approval.by.strip())
-        and approval.verdict_digest == verdict.digest
-        and approval.policy_digest == verdict.policy_digest
-        and approval.plan_digest == subject_digest(evidence)
-        and (approval.expires is None or _not_before(approval.expires, today))
-    )
-
-
-def _not_before(expires: str, today: date) -> bool:
-    try:
-        return date.fromisoformat(expires) >= today
-    except ValueError:
-        return False
