@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import typer
 
 from audits.errors import AuditError
-from hf_contrastive.cli import audit, demo, evaluate, history, hub, push, train
+from hf_contrastive.cli import approve, audit, demo, evaluate, history, hub, policy, push, train
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
 from hf_contrastive.console import say
 from hf_contrastive.errors import ContrastiveError, HubError, MissingExtraError, PushBlocked
@@ -30,9 +30,11 @@ app.command("audit")(audit.command)
 app.command("train", add_help_option=False, context_settings=train.CONTEXT_SETTINGS)(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("push")(push.command)
+app.command("approve")(approve.command)
 app.command("demo")(demo.command)
 app.command("history")(history.command)
 app.command("affected")(history.affected_command)
+app.add_typer(policy.app, name="policy")
 app.add_typer(hub.app, name="hub")
 
 # typer brings a click of its own or uses the installed one, by version: name the base through a heir
