@@ -24,6 +24,28 @@ from tests.benchmarks.output import add_output, circumstances, write
 
 TEXTS: Mapping[str, str] = {
     "MPL-2.0-no-copyleft-exception": "MPL-2.0",  # the text of its own is a notice on top
+    "LicenseRef-bigcode-openrail-m": "bigcode-open-rail-m-v1",
+    "LicenseRef-bigscience-openrail-m": "bigscience-open-rail-m",
+    "LicenseRef-bigscience-bloom-rail-1.0": "bigscience-rail-1.0",
+    "LicenseRef-deepseek": "deepseek-la-1.0",
+    "LicenseRef-exaone-nc": "exaone-ai-model-1.1-nc",
+    "LicenseRef-falcon-2": "falcon-2-11b-1.0",
+    "LicenseRef-gemma": "gemma-tou-2025-03-24",
+    "LicenseRef-google-gemini-terms": "gemini-api-additional-tos-2025",
+    "LicenseRef-hyperclova-x-seed": "hyperclova-x-seed-2025",
+    "LicenseRef-llama1": "llama-license-2023",
+    "LicenseRef-llama2": "llama-2-license-2023",
+    "LicenseRef-llama3.1": "llama-3.1-license-2024",
+    "LicenseRef-llama3.2": "llama-3.2-license-2024",
+    "LicenseRef-llama3.3": "llama-3.3-license-2024",
+    "LicenseRef-llama4": "llama-4-cla-2025",
+    "LicenseRef-nvidia-open-model": "nvidia-open-model-2025-04-28",
+    "LicenseRef-openai-terms": "openai-tou-20241211",
+    "LicenseRef-qwen": "qwen-2024",
+    "LicenseRef-stability-ai-community": "stability-ai-community-2024",
+    "LicenseRef-stability-ai-nc": "stability-ai-nc-2023-12-06",
+    "LicenseRef-tencent-hunyuan-3d-2.0": "tencent-hunyuan-3d-2.0-cla",
+    "LicenseRef-tongyi-qianwen": "tongyi-qianwen-2023",
 }
 """The name of the text of a license that the header of no file names."""
 
