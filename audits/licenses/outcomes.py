@@ -23,7 +23,7 @@ def license_outcomes(analysis: LicenseAnalysis, policy: Policy, day: datetime.da
       what is changed is shown.
     * What is undetermined is reviewed, or blocks, by ``[licenses] undetermined``. The one note that asks nothing (a
       decision of "pass" beside an open question) stays so unless a rule for its code says otherwise.
-    * A waiver excuses a result where it names each of its inputs, or ``*``.
+    * Waivers excuse a result where they name each of its inputs, those with a milder result too, or ``*``.
     * A rule without a result, and an analysis without inputs, are reviewed: not checked is not passed.
     """
     outcomes = [_judge(result, analysis, policy, day) for result in analysis.results]
@@ -81,7 +81,7 @@ def _decide(result: RuleResult, policy: Policy) -> tuple[Decision, Decision]:
 
 def _waive(result: RuleResult, policy: Policy, day: datetime.date) -> tuple[tuple[Waiver, ...], str | None]:
     """Return the waivers that together excuse every input of a result, or why they do not."""
-    names = result.inputs or ("*",)
+    names = tuple(dict.fromkeys((*result.inputs, *result.also))) or ("*",)
     rulings = [waive(policy.waivers, result.code, (name,), day, never=policy.cannot_waive) for name in names]
     held = tuple(dict.fromkeys(item.waiver for item in rulings if item.waiver is not None))
     if all(item.waiver is not None for item in rulings):
