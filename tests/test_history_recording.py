@@ -549,7 +549,7 @@ def test_what_can_not_be_looked_up_counts_as_recorded_and_is_told(path: Path):
     (result,) = recheck(read(path), client=Upstream(), analyse=today)
     assert [item.license for item in today.seen[0][0]] == ["MIT", "MIT", "CC-BY-4.0"]
     assert [told.partition(":")[0] for told in result.unread] == ["owner/pairs", "owner/source"]
-    assert "through owner/pairs, which could not be read" in result.unread[1]
+    assert "through owner/pairs, which was not read" in result.unread[1]
     assert result.upstream == ()
 
 
@@ -560,6 +560,12 @@ def test_a_source_that_no_card_names_any_more_still_counts(path: Path):
         ("owner/source", "the cards do not name it any more; it still counts")
     ]
     assert result.after == "block"
+
+
+def test_what_lies_behind_an_input_that_was_not_recorded_is_not_known(path: Path):
+    record_push(evidence(licenses=analysis(SOURCE)), receipt(), path=path)
+    (result,) = recheck(read(path), client=Upstream(), analyse=Today())
+    assert (len(result.unread), result.upstream) == (1, ())
 
 
 def test_names_that_are_no_repositories_are_not_asked_for(path: Path):

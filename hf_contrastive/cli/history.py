@@ -43,7 +43,11 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one document on stdout.")] = False,
     history: Annotated[Path | None, _HISTORY] = None,
 ) -> None:
-    """Show what was audited, decided, approved and published, and whether the record still is as it was written."""
+    """Show what was audited, decided, approved and published, and whether the record still is as it was written.
+
+    Each line names the hash of the one before. Lines that were removed at the end, or a file that was written anew,
+    show only against a head from elsewhere: --head, --receipt.
+    """
     from hf_contrastive.history import history_path, not_covered, read
     from hf_contrastive.history import verify as problems_of
 
@@ -66,7 +70,7 @@ def command(
             "not_covered": uncovered,
         }
         print_json(document | ({"recheck": [_as_data(item) for item in checked]} if recheck else {}))
-    else:
+    elif not (verify or recheck):
         _show(entries, path)
     _tell(problems, uncovered if verify or heads else "", entries if verify else None)
     for item in checked:
@@ -81,7 +85,10 @@ def affected_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one document on stdout.")] = False,
     history: Annotated[Path | None, _HISTORY] = None,
 ) -> None:
-    """List every recorded release that used a dataset or model, directly or in its lineage."""
+    """List every recorded release that used a dataset or model, directly or in its lineage.
+
+    With several options, a release that fits any of them is listed.
+    """
     from hf_contrastive.history import history_path, read, verify
     from hf_contrastive.history.releases import affected, wanted
 
@@ -112,8 +119,9 @@ def affected_command(
 def _limits(answer: Any, problems: Sequence[HistoryProblem]) -> list[str]:
     """Say what was found in a sentence, and what can not be told."""
     releases, asked = answer.releases, answer.wanted
-    name = asked.dataset or asked.fingerprint or asked.model
-    told = [f"{len(releases)} recorded release(s) used {name}."]
+    dataset = f"{asked.dataset}@{asked.revision}" if asked.revision else asked.dataset
+    names = " or ".join(name for name in (dataset, asked.fingerprint, asked.model) if name)
+    told = [f"{len(releases)} recorded release(s) used {names}."]
     if any(not use.certain for item in releases for use in item.uses):
         told.append("Where the revision is not recorded, the release may have used the one asked for.")
     if answer.other_revisions:

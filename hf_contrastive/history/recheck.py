@@ -169,7 +169,7 @@ def _looked_up(
         if item.kind != "rows" and not item.parents and _is_repository(item):
             starts[item.kind].append(_start(item))
     now = {_key(item): item for item in walk(client, datasets=starts["dataset"], models=starts["model"]).lineage.inputs}
-    silent = {name for (name, _, _), item in now.items() if _is_unread(item)}
+    told = {name for (name, _, _), item in now.items() if not _is_unread(item)}
     seen: list[LicensedInput] = []
     changes: list[UpstreamChange] = []
     unread: list[str] = []
@@ -178,9 +178,9 @@ def _looked_up(
         if item.kind == "rows" or (found is None and not item.parents):
             seen.append(item)
         elif found is None:
-            closed = next((name for name in item.parents if name.partition("@")[0].casefold() in silent), None)
+            closed = next((name for name in item.parents if name.partition("@")[0].casefold() not in told), None)
             if closed is not None:
-                unread.append(f"{item.name}: it was reached through {closed}, which could not be read")
+                unread.append(f"{item.name}: it was reached through {closed}, which was not read")
             else:
                 text = "the cards do not name it any more; it still counts"
                 changes.append(UpstreamChange(name=item.name, text=text))
@@ -194,8 +194,8 @@ def _looked_up(
     known = {_key(item) for item in inputs}
     for key, item in now.items():
         if key not in known:
-            told = item.license or f"undetermined: {item.reason}"
-            changes.append(UpstreamChange(name=item.name, text=f"the cards name it now ({told})"))
+            text = f"the cards name it now ({item.license or f'undetermined: {item.reason}'})"
+            changes.append(UpstreamChange(name=item.name, text=text))
             seen.append(item)
     return tuple(seen), tuple(changes), tuple(unread)
 
