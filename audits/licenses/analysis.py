@@ -35,8 +35,9 @@ class RuleResult(Record):
     """One rule on the inputs that it concerns.
 
     ``decision`` is what a conflict or an open question means where a policy says nothing else; a pass and an
-    obligation pass. ``resolution`` says what would resolve it. ``also`` names inputs beside ``inputs`` of which the rule
-    says something milder that is no pass either: who excuses the result must excuse them too.
+    obligation pass. ``resolution`` says what would resolve it. Beside the ``inputs`` of the worst result, ``milder``
+    names those with a milder conflict, and ``unsettled`` those whose question stays open: who excuses the result must
+    excuse them too.
     """
 
     code: str
@@ -44,7 +45,8 @@ class RuleResult(Record):
     result: RuleOutcome
     decision: Literal["pass", "review", "block"]
     inputs: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+    milder: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
     reason: str = ""
     resolution: str = ""
     clauses: tuple[Clause, ...] = ()

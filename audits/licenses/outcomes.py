@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from audits.licenses.analysis import LicenseAnalysis, RuleResult
@@ -57,9 +58,7 @@ def _judge(result: RuleResult, analysis: LicenseAnalysis, policy: Policy, day: d
         decision=decision,
         rule=rule,
         observed=_observed(result, analysis),
-        allowed=f"no conflict; what resolves it: {result.resolution.rstrip('.')}"
-        if result.resolution
-        else "no conflict",
+        allowed=f"no conflict{f'; what resolves it: {result.resolution}' if result.resolution else ''}".rstrip("."),
         waiver="; ".join(item.words for item in waivers) or note,
         waived_by=waivers,
     )
@@ -68,20 +67,21 @@ def _judge(result: RuleResult, analysis: LicenseAnalysis, policy: Policy, day: d
 def _decide(result: RuleResult, policy: Policy) -> tuple[Decision, Decision]:
     """Return the decision of the analysis and that of the policy."""
     told = policy.licenses.rule(result.code)
+    opens = told.undetermined or policy.licenses.undetermined
     if result.result == "conflict":
         base = worst((result.decision, "review"))
-        return base, told.conflict or base
+        # an open question about another input is not hidden by a conflict
+        return base, worst((told.conflict or base, opens if result.unsettled else "pass"))
     if result.result == "undetermined":
         if told.undetermined is not None:
             return result.decision, told.undetermined
-        asks = result.decision != "pass"
-        return result.decision, worst((result.decision, policy.licenses.undetermined)) if asks else "pass"
+        return result.decision, "pass" if result.decision == "pass" else worst((result.decision, opens))
     return result.decision, result.decision
 
 
 def _waive(result: RuleResult, policy: Policy, day: datetime.date) -> tuple[tuple[Waiver, ...], str | None]:
     """Return the waivers that together excuse every input of a result, or why they do not."""
-    names = tuple(dict.fromkeys((*result.inputs, *result.also))) or ("*",)
+    names = tuple(dict.fromkeys((*result.inputs, *result.milder, *result.unsettled))) or ("*",)
     rulings = [waive(policy.waivers, result.code, (name,), day, never=policy.cannot_waive) for name in names]
     held = tuple(dict.fromkeys(item.waiver for item in rulings if item.waiver is not None))
     if all(item.waiver is not None for item in rulings):
@@ -95,17 +95,16 @@ def _waive(result: RuleResult, policy: Policy, day: datetime.date) -> tuple[tupl
 
 def _observed(result: RuleResult, analysis: LicenseAnalysis) -> str:
     if result.result == "pass":
-        count = len(analysis.inputs)
-        facts = f" (license facts of {analysis.facts_date})" if analysis.facts_date else ""
-        return (
-            f"no conflict in {count:,} input{'' if count == 1 else 's'}{facts}" if count else "not checked (no input)"
-        )
+        if not analysis.inputs:
+            return "not checked (no input was named)"
+        count = f"{len(analysis.inputs):,} input{'' if len(analysis.inputs) == 1 else 's'}"
+        return f"no conflict in {count}" + (f" (license facts of {analysis.facts_date})" if analysis.facts_date else "")
     licenses = {item.name: item.license or "license undetermined" for item in analysis.inputs}
     named = [f"{name} ({licenses[name]})" if name in licenses else name for name in result.inputs]
     where = f" {'by' if result.result == 'obligation' else 'in'} {_names(named)}" if named else ""
     return f"{result.result}{where}{f': {result.reason}' if result.reason else ''}".rstrip(".")
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
