@@ -69,6 +69,7 @@ VALUES = [
     ("LicenseRef-mrl", "output_training", "conditional"),  # 4.2: outputs for research only
     ("LicenseRef-mnpl", "commercial_use", "forbidden"),
     ("LicenseRef-stability-ai-community", "commercial_use", "conditional"),  # III: one million dollars a year
+    ("LicenseRef-stability-ai-community", "output_training", "forbidden"),  # IV.b: foundational generative models
     ("LicenseRef-stability-ai-nc", "relicensing", "listed"),  # 1.c: remains subject to this Agreement
     ("LicenseRef-nvidia-open-model", "relicensing", "any-with-notices"),
     ("LicenseRef-nvidia-nsclv1", "commercial_use", "forbidden"),  # 3.3
