@@ -148,7 +148,8 @@ def _judge(
                 found[code] = (*found.get(code, ()), finding)
         note = ""
         if len(choices) > 1:
-            note = f"of the choice `{item.license}`, {' AND '.join(sorted(choice))} counts: of what is known it asks for least here"
+            counts = " AND ".join(sorted(choice))
+            note = f"of the choice `{item.license}`, {counts} counts: of what is known it asks for least here"
         judged.append(_Judged(item, choice, note, found))
     return min(judged, key=lambda one: one.mildness)
 
@@ -229,7 +230,11 @@ def _told(reasons: Sequence[tuple[str, str]]) -> str:
     names: dict[str, list[str]] = {}
     for name, reason in reasons:
         names.setdefault(reason, []).append(name)
-    return " ".join(f"{_listed(_distinct(who))}: {reason.rstrip('.')}." for reason, who in names.items())
+    return " ".join(f"{_listed(_distinct(who))}: {_ended(reason)}" for reason, who in names.items())
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -240,7 +245,7 @@ def _listed(names: Sequence[str]) -> str:
 def _sentences(resolutions: Sequence[str]) -> str:
     said = _distinct(text for text in resolutions if text)
     rest = len(said) - _MOST_NAMES
-    shown = " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said[:_MOST_NAMES])
+    shown = " ".join(f"{text[0].upper()}{_ended(text[1:])}" for text in said[:_MOST_NAMES])
     return f"{shown} And {rest} more of this kind." if rest > 0 else shown
 
 

@@ -14,6 +14,7 @@ import typer
 
 from audits.errors import AuditError
 from hf_contrastive.cli import approve, audit, demo, evaluate, history, hub, policy, push, train
+from hf_contrastive.cli import license as license_
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
 from hf_contrastive.console import say
 from hf_contrastive.errors import ContrastiveError, HubError, MissingExtraError, PushBlocked
@@ -35,6 +36,7 @@ app.command("demo")(demo.command)
 app.command("history")(history.command)
 app.command("affected")(history.affected_command)
 app.add_typer(policy.app, name="policy")
+app.add_typer(license_.app, name="license")
 app.add_typer(hub.app, name="hub")
 
 # typer brings a click of its own or uses the installed one, by version: name the base through a heir

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
-from typing import Any
+from collections.abc import Iterator
 
-from audits.licenses.analysis import Clause, Obligation, ObligationKind
+from audits.licenses.analysis import Obligation
 from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
-from audits.licenses.rules.notices import license_copies, restrictions
+from audits.licenses.rules.notices import license_copies, names, sentences
 from audits.licenses.terms import UNDETERMINED
 
 _ADAPTER = "; an adapter alone holds none of its weights, and most such terms count it as a derivative all the same"
@@ -75,7 +71,7 @@ def _handing(case: Case, code: str) -> Iterator[Obligation]:
     yield case.obligation(code, "license_copy", "", "notice")
     if case.role == "base":
         yield case.obligation(code, "changed_files", "", "notice")
-    yield from _asked(case, code, "notice")
+        yield from sentences(case, code)
 
 
 def _carries(case: Case, out: Outgoing) -> bool:
@@ -107,10 +103,9 @@ def llama(case: Case) -> Finding | None:
         return None  # L9
     if not case.leaves:
         return None
-    due = [*_asked(case, "L8", "prefix", "display")]
-    if case.role == "base":
-        due += [*_asked(case, "L8", "notice"), *restrictions(case, "L8")] if case.public else []
-        due += [case.obligation("L8", "license_copy", "", "notice")] if case.public else []
+    due = [*names(case, "L8")]
+    if case.role == "base" and case.public:
+        due += [*license_copies(case, "L8"), *sentences(case, "L8")]
     reason = f"{case.license} asks for names and notices" + ("" if case.role == "base" else " where its outputs train")
     return case.owed(f"{reason}{_human_questions(case)}", due, "naming", "notice")
 
@@ -148,14 +143,12 @@ def _forbids_outputs(case: Case) -> bool:
 
 def qwen(case: Case) -> Finding | None:
     """L10."""
-    own = case.is_family("Qwen", "Tongyi") and case.value("naming") in {"display", "prefix", UNDETERMINED}
+    own = case.is_family("Qwen", "Tongyi") and case.value("scope") == "model"
     if not own or not (case.role == "base" or case.is_output) or not case.leaves:
         return None
-    due = [*_asked(case, "L10", "display")]
+    due = [*names(case, "L10")]
     if case.public:
-        due.append(case.obligation("L10", "license_copy", "", "notice"))
-        if case.role == "base":
-            due += [*_asked(case, "L10", "notice"), *license_copies(case, "L10")]
+        due += [*license_copies(case, "L10"), *(sentences(case, "L10") if case.role == "base" else ())]
     limit = case.known.fact("commercial_use").detail or "100 million monthly active users"
     question = (
         f"; for a person to answer: is the licensee below its limit of users ({limit})?"
@@ -176,7 +169,7 @@ def outputs(case: Case) -> Finding | None:
             f"find the terms of {case.input.name}, or remove the rows that it wrote",
         )
     value = case.value("output_training")
-    if case.is_family("Llama", "Gemma", "Qwen", "Tongyi"):
+    if case.is_family("Llama", "Gemma") or (case.is_family("Qwen", "Tongyi") and value == "conditional"):
         return case.passed(f"outputs under {name} are judged by a rule of their own")
     if value == "forbidden":
         language_model = case.intent.model_kind == "language-model"
@@ -252,42 +245,6 @@ def _unstated(case: Case, out: Outgoing, *axes: str) -> Finding:
         f"name the license of the weights; {case.followers(out) or _same_terms(case)} may follow",
         *axes,
     )
-
-
-@cache
-def _names() -> tuple[Mapping[str, Any], ...]:
-    return tuple(tomllib.loads(files("audits.licenses.rules").joinpath("names.toml").read_text("utf-8"))["names"])
-
-
-def _asked(case: Case, code: str, *what: str) -> Iterator[Obligation]:
-    """Yield names and sentences that the terms of this family ask for, word by word."""
-    kinds: dict[str, ObligationKind] = {"prefix": "name_prefix", "display": "display", "notice": "sentence"}
-    version = _version(case)
-    for entry in _names():
-        if not case.is_family(entry["family"]) or (
-            entry["versions"] and version not in map(_number, entry["versions"])
-        ):
-            continue
-        for key in what:
-            if entry.get(key):
-                text = entry[key].replace("VERSION", ".".join(map(str, version)))
-                clause = _name_clause(case, entry) if key != "notice" else next(iter(case.clauses("notice")), None)
-                # of outputs the texts say that the name shows it, and no more
-                policy = key == "display" and case.is_output and case.is_family("Llama")
-                yield Obligation(
-                    code=code,
-                    kind=kinds[key],
-                    license=case.known.id,
-                    inputs=(case.input.name,),
-                    text=text,
-                    clause=clause,
-                    basis="policy" if policy else "license",
-                )
-
-
-def _name_clause(case: Case, entry: Mapping[str, Any]) -> Clause:
-    source = case.known.source or entry["source"]
-    return Clause(license=case.known.id, axis="naming", quote=entry["quote"], section=entry["section"], source=source)
 
 
 def _version(case: Case) -> tuple[int, ...]:

@@ -8,9 +8,6 @@ from audits.licenses.analysis import Obligation
 from audits.licenses.rules.case import Case, Finding, Rule
 from audits.licenses.terms import UNDETERMINED
 
-# their own rules name what they ask for
-_NAMED_ELSEWHERE = ("Llama", "Qwen", "Gemma")
-
 
 def license_copies(case: Case, code: str, *, policy: bool = False) -> Iterator[Obligation]:
     """Yield the copy of the license and the mark on changed files, where its text asks for them."""
@@ -22,10 +19,30 @@ def license_copies(case: Case, code: str, *, policy: bool = False) -> Iterator[O
         yield case.obligation(code, "changed_files", "", "notice", policy=policy)
 
 
-def restrictions(case: Case, code: str) -> Iterator[Obligation]:
-    """Yield the use restrictions, where the license wants them handed on."""
-    if case.value("use_restrictions") == "passed-down":
-        yield case.obligation(code, "use_restrictions", "", "use_restrictions")
+def names(case: Case, code: str) -> Iterator[Obligation]:
+    """Yield the beginning of the model's name and the words to show, where the license asks for them."""
+    fact = case.known.fact("naming")
+    for value, text in zip(fact.values, fact.detail.split(" | "), strict=False):
+        if value == "prefix" and text:
+            yield case.obligation(code, "name_prefix", text, "naming")
+        elif value == "display" and text:
+            # of outputs the Llama licenses say that the name of the model shows them, and no more
+            yield case.obligation(code, "display", text, "naming", policy=case.is_output and case.is_family("Llama"))
+
+
+def sentences(case: Case, code: str) -> Iterator[Obligation]:
+    """Yield the sentence that terms of a model want in NOTICE, word by word."""
+    fact = case.known.fact("notice")
+    if "sentence" in fact.values and fact.detail and case.value("scope") == "model":
+        yield case.obligation(code, "sentence", fact.detail, "notice")
+
+
+def notice_sentence(case: Case) -> str:
+    """Return what the license of data wants said, with the name filled in; "" where it asks for no words."""
+    fact = case.known.fact("notice")
+    if "sentence" not in fact.values or case.value("scope") == "model":
+        return ""
+    return fact.detail.replace("DATABASE NAME", case.input.name)
 
 
 def attribution(case: Case) -> Finding | None:
@@ -46,7 +63,11 @@ def attribution(case: Case) -> Finding | None:
             "attribution",
         )
     policy = case.role == "training" and not case.ships_rows
-    due = [*license_copies(case, "L14", policy=policy), *_naming(case)]
+    due = [*license_copies(case, "L14", policy=policy)]
+    if case.role == "base":
+        due += sentences(case, "L14")
+    if not case.is_family("Llama", "Qwen") and (case.role == "base" or case.is_output):
+        due += names(case, "L14")
     if value == "required":
         due.insert(0, case.obligation("L14", "notice", _attribution_text(case), "attribution", policy=policy))
     elif policy:
@@ -62,24 +83,13 @@ def attribution(case: Case) -> Finding | None:
 
 
 def _attribution_text(case: Case) -> str:
-    fact = case.known.fact("notice")
     text = f"{case.known.name} ({case.known.id}), {case.known.source}".removesuffix(", ")
-    if "sentence" in fact.values and fact.detail and not case.is_family(*_NAMED_ELSEWHERE):
-        text += f". Its text asks for: {fact.detail}"
-    if "notice-file" in fact.values and (case.role == "base" or case.ships_rows):
+    said = notice_sentence(case)
+    if said and case.value("share_alike") != "database":  # L3 says it
+        text += f". {said}"
+    if "notice-file" in case.known.fact("notice").values and (case.role == "base" or case.ships_rows):
         text += ". What its own NOTICE file says goes here too"
     return text
-
-
-def _naming(case: Case) -> Iterator[Obligation]:
-    """Yield names that terms other than those of L8 and L10 ask for."""
-    fact = case.known.fact("naming")
-    if case.is_family(*_NAMED_ELSEWHERE) or not fact.detail or not (case.role == "base" or case.is_output):
-        return
-    if fact.value == "prefix":
-        yield case.obligation("L14", "name_prefix", fact.detail, "naming")
-    elif fact.value == "display":
-        yield case.obligation("L14", "display", fact.detail, "naming")
 
 
 RULES = (

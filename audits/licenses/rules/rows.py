@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
-from audits.licenses.rules.notices import license_copies
+from audits.licenses.rules.notices import license_copies, notice_sentence
 from audits.licenses.terms import UNDETERMINED
 
 TRAINING = frozenset({"training"})
@@ -93,15 +93,7 @@ def _unstated(case: Case, out: Outgoing, what: str, axis: str) -> Finding:
 
 def _database_share_alike(case: Case) -> Finding:
     name, source = case.license, case.known.source
-    due = [
-        case.obligation(
-            "L3",
-            "notice",
-            f"Contains information from this database, which is made available here under {case.known.name} "
-            f"({case.known.id}), {source}",
-            "notice",
-        )
-    ]
+    due = [case.obligation("L3", "notice", f"{notice_sentence(case) or case.known.name} {source}", "notice")]
     if case.public:
         offer = (
             f"The database that the model was trained on is derived from one under {case.known.id}; it, or the changes "

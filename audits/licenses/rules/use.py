@@ -41,8 +41,8 @@ def commercial_use(case: Case) -> Finding | None:
         )
     if value == "conditional":
         limit = case.known.fact("commercial_use").detail or "it names conditions"
-        if case.is_family("Llama", "Qwen"):
-            own = "L10" if case.is_family("Qwen") else "L8"
+        if case.is_family("Llama", "Qwen", "Tongyi"):
+            own = "L10" if case.is_family("Qwen", "Tongyi") else "L8"
             return case.passed(f"{case.license} limits commercial use ({limit}): {own} names it", "commercial_use")
         return case.open_question(
             f"{case.license} permits commercial use under conditions only ({limit})",
@@ -135,7 +135,7 @@ def gated(case: Case) -> Finding | None:
 
 def known_license(case: Case) -> Finding | None:
     """L13."""
-    if case.terms is not None:
+    if case.terms is not None and not _says_nothing(case):
         return None
     reason = _why_unknown(case)
     if case.role == "evaluation" and not case.intent.commercial:
@@ -146,10 +146,16 @@ def known_license(case: Case) -> Finding | None:
     )
 
 
+def _says_nothing(case: Case) -> bool:
+    return all(case.value(axis) == UNDETERMINED for axis in ("commercial_use", "attribution", "relicensing"))
+
+
 def _why_unknown(case: Case) -> str:
     stated, name = case.input, case.license
     if not name:
         return case.problem or stated.reason or "no license is stated"
+    if case.terms is not None:
+        return f"the terms of {name} are undetermined on every question that matters here"
     family = case.table.families.get(name.casefold())
     if family:
         return f"`{name}` names no single license: {family}"
