@@ -80,8 +80,8 @@ VALUES = [
     ("LicenseRef-msr", "relicensing", "none"),  # 2.a: no right to distribute the data
     ("LicenseRef-msr-la", "share_alike", "same-license"),
     ("LicenseRef-kimi-k2", "commercial_use", "conditional"),
-    ("LicenseRef-openai-terms", "output_training", "conditional"),  # models that compete
-    ("LicenseRef-google-gemini-terms", "output_training", "conditional"),
+    ("LicenseRef-openai-terms", "output_training", "forbidden"),  # models that compete
+    ("LicenseRef-google-gemini-terms", "output_training", "forbidden"),
     ("LicenseRef-anthropic-terms", "output_training", "forbidden"),  # no AI model without authorization
     ("grok2-community", "output_training", "forbidden"),
     ("grok2-community", "commercial_use", UNDETERMINED),  # the text was not at hand
