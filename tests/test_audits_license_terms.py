@@ -21,6 +21,7 @@ from audits.licenses.terms import AXES, UNDETERMINED, Fact, LicenseTerms, load_t
 from audits.licenses.terms_files import LONGEST_CLAUSE, build, entries
 from audits.licenses.terms_table import TermsTable, read_terms
 from model_cards.validate import hub_values
+from tests.benchmarks.license_quotes import fold, missing_part, texts
 
 TABLE = load_terms()
 IDS = [terms.id for terms in TABLE]
@@ -259,7 +260,9 @@ FAULTS = {
     "key of a license": ('name = "MIT', 'nam = "MIT', "permissive.toml.*license 1 .MIT.*`nam`.*near.*name"),
     "missing axis": ('naming = { value = "none" }\n', "", "permissive.toml.*MIT.*lacks the axes naming"),
     "missing clause": (
-        re.search(r"attribution = .*", files("audits.licenses").joinpath("terms/permissive.toml").read_text()).group(),  # type: ignore[union-attr]
+        re.search(
+            r"attribution = .*", files("audits.licenses").joinpath("terms/permissive.toml").read_text("utf-8")
+        ).group(),  # type: ignore[union-attr]
         'attribution = { value = "required" }',
         "MIT.*attribution.*`required` needs the `clause`",
     ),
@@ -379,3 +382,43 @@ class TestTable:
             return
         with pytest.raises(SchemaError, match=r"any\.toml"):
             build(entries(text, "any.toml"))
+
+
+class TestQuotesAreCompared:
+    """What the comparison of quotations with texts overlooks, and what it does not."""
+
+    TEXT = fold("1. You may\n   “Share” the\nnon- exclusive Work.\n2. Keep\tthe notice – intact.")
+
+    @pytest.mark.parametrize(
+        "clause",
+        [
+            'You may "Share" the non-exclusive work',
+            "you may … the notice",
+            "Keep the notice - intact",
+            "the notice–intact",
+        ],
+    )
+    def test_white_space_case_and_marks_do_not_count(self, clause: str) -> None:
+        assert missing_part(clause, self.TEXT) == ""
+
+    @pytest.mark.parametrize(
+        ("clause", "missing"),
+        [
+            ("You must Share", "You must Share"),
+            ("the notice … You may", "You may"),
+            ("You may … non-commercial", "non-commercial"),
+            ("Keep the notices", "Keep the notices"),
+        ],
+    )
+    def test_another_word_or_order_is_told(self, clause: str, missing: str) -> None:
+        assert missing_part(clause, self.TEXT) == missing
+
+    def test_an_id_counts_before_a_name_and_a_bare_text_beside_both(self, tmp_path: Path) -> None:
+        (tmp_path / "bsl-1.0.LICENSE").write_text("---\nkey: x\nspdx_license_key: BUSL-1.0\n---\nBusiness")
+        boost = "---\nspdx_license_key: BSL-1.0\nother_spdx_license_keys:\n    - Boost-1.0\n---\nBoost"
+        (tmp_path / "boost.LICENSE").write_text(boost)
+        (tmp_path / "LicenseRef-x.txt").write_text("Bare")
+        found = texts([tmp_path])
+        assert (found["bsl-1.0"], found["boost-1.0"], found["boost"]) == ("boost", "boost", "boost")
+        assert found["busl-1.0"] == "business"
+        assert found["licenseref-x.txt"] == "bare"

@@ -1,11 +1,12 @@
 """Clauses of the license facts against the licenses' texts: each quotation must stand there word for word.
 
-Run by hand, never by CI: ``python -m tests.benchmarks.license_quotes FOLDER --out
-tests/benchmarks/results/license_quotes.md``, where the folder holds one ``*.LICENSE`` file a license, as ScanCode keeps
-them under ``licensedcode/data/licenses``: a YAML header with ``spdx_license_key``, then the text. White space, case,
-hyphens and the shape of quotation marks do not count; "…" in a quotation leaves text out. A clause that names a source
-of its own is looked up all the same, and listed apart where it is not found. Exit code 1 where a quotation was not
-found in the text that it is taken from.
+Run by hand, never by CI: ``python -m tests.benchmarks.license_quotes FOLDER… --out
+tests/benchmarks/results/license_quotes.md``, where a folder holds one ``*.LICENSE`` file a license, as ScanCode keeps
+them under ``licensedcode/data/licenses``: a YAML header with ``spdx_license_key``, then the text; or ``ID.txt`` files,
+the bare text of the license of that id, which count before the others. White space, case, hyphens and the shape of
+quotation marks do not count; "…" in a quotation leaves text out. A clause that names a source of its own is looked up
+all the same, and listed apart where it is not found. Exit code 1 where a quotation was not found in the text that it is
+taken from.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ TEXTS: Mapping[str, str] = {
     "LicenseRef-bigcode-openrail-m": "bigcode-open-rail-m-v1",
     "LicenseRef-bigscience-openrail-m": "bigscience-open-rail-m",
     "LicenseRef-bigscience-bloom-rail-1.0": "bigscience-rail-1.0",
+    "LicenseRef-creativeml-openrail-m": "stable-diffusion-2022-08-22",
     "LicenseRef-deepseek": "deepseek-la-1.0",
     "LicenseRef-exaone-nc": "exaone-ai-model-1.1-nc",
     "LicenseRef-falcon-2": "falcon-2-11b-1.0",
     "LicenseRef-gemma": "gemma-tou-2025-03-24",
     "LicenseRef-google-gemini-terms": "gemini-api-additional-tos-2025",
     "LicenseRef-hyperclova-x-seed": "hyperclova-x-seed-2025",
+    "LicenseRef-kimi-k2": "moonshot-ai-modified-mit-2025",
     "LicenseRef-llama1": "llama-license-2023",
     "LicenseRef-llama2": "llama-2-license-2023",
     "LicenseRef-llama3.1": "llama-3.1-license-2024",
@@ -73,22 +76,25 @@ def fold(text: str) -> str:
     return re.sub(r" ?- ?", "-", text)
 
 
-def texts(folder: Path) -> dict[str, str]:
-    """Return the folded text of each license of the folder, by SPDX id and by name of its file, both in lower case.
+def texts(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the folded text of each license of the folders, by SPDX id and by name of its file, both in lower case.
 
     An id counts before a name: the file ``bsl-1.0`` is not the license BSL-1.0.
     """
     by_id: dict[str, str] = {}
     others: dict[str, str] = {}
     by_name: dict[str, str] = {}
-    for path in sorted(folder.glob("*.LICENSE")):
+    bare: dict[str, str] = {}
+    for path in sorted(path for folder in folders for path in folder.glob("*.txt")):
+        bare[_bare(path.stem)] = fold(path.read_text("utf-8"))
+    for path in sorted(path for folder in folders for path in folder.glob("*.LICENSE")):
         _, header, body = path.read_text("utf-8").split("---", 2)
         folded = fold(body)
         by_name[path.stem.casefold()] = folded
         by_id |= {key.casefold(): folded for key in _KEY.findall(header)}
         for block in _OTHER_KEYS.findall(header):
             others |= {key.strip(" -").casefold(): folded for key in block.splitlines()}
-    return by_name | others | by_id
+    return by_name | others | by_id | bare
 
 
 def missing_part(clause: str, text: str) -> str:
@@ -112,9 +118,9 @@ def look_up(licenses: Sequence[LicenseTerms], known: Mapping[str, str]) -> Itera
                 yield Looked(terms.id, axis, missing_part(fact.clause, text), fact.source != terms.source)
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Return how many quotations stand in the texts of ``folder``, and which do not."""
-    table, known = load_terms(), texts(folder)
+def measure(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return how many quotations stand in the texts of ``folders``, and which do not."""
+    table, known = load_terms(), texts(folders)
     licenses = tuple(table)
     looked = tuple(look_up(licenses, known))
     unknown = [terms for terms in licenses if _text_of(terms, known) is None]
@@ -132,20 +138,26 @@ def measure(folder: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, print the result and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder of *.LICENSE files")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of *.LICENSE or ID.txt files")
     add_output(parser)
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parser.parse_args(given)
-    if not any(options.folder.glob("*.LICENSE")):
-        raise SystemExit(f"{options.folder} holds no *.LICENSE file; give a folder of license texts.")
-    shown = ["FOLDER" if argument == str(options.folder) else argument for argument in given]
-    result = {**circumstances("license_quotes", shown, ["scancode-toolkit"]), **measure(options.folder)}
+    for folder in options.folders:
+        if not any(path.suffix in {".LICENSE", ".txt"} for path in folder.glob("*")):
+            raise SystemExit(f"{folder} holds no *.LICENSE and no *.txt file; give a folder of license texts.")
+    paths = {str(folder) for folder in options.folders}
+    shown = ["FOLDER" if argument.rstrip("/") in paths else argument for argument in given]
+    result = {**circumstances("license_quotes", shown, ()), **measure(options.folders)}
     write(result, _markdown(result), options)
     return 1 if result["not_found"] else 0
 
 
 def _text_of(terms: LicenseTerms, known: Mapping[str, str]) -> str | None:
-    return known.get(TEXTS.get(terms.id, terms.id).casefold())
+    return known.get(_bare(terms.id)) or known.get(TEXTS.get(terms.id, terms.id).casefold())
+
+
+def _bare(id: str) -> str:  # noqa: A002
+    return f"{id.casefold()}.txt"
 
 
 def _quotes(fact: Fact) -> int:
