@@ -129,19 +129,18 @@ def _take_overlay(data: dict[str, Any], folder: Path, day: datetime.date, found:
 
 def _sound(data: dict[str, Any]) -> dict[str, Any]:
     """Return the parts of ``data`` that have their shape, so that what they say can be examined beside the rest."""
-    sound: dict[str, Any] = {"name": "without a name"}
+    sound: dict[str, Any] = {}
     for key, value in data.items():
-        parts = value if isinstance(value, list) else [value]
-        kept = [part for part in parts if not any(_part_problems(key, [part] if isinstance(value, list) else part))]
         if isinstance(value, list):
-            sound[key] = kept
-        elif kept:
+            sound[key] = [part for part in value if not any(_part_problems(key, [part]))]
+        else:
             sound[key] = value
-    return {key: value for key, value in sound.items() if not any(_part_problems(key, value))}
+    sound = {key: value for key, value in sound.items() if not any(_part_problems(key, value))}
+    return {"name": "without a name", **sound}
 
 
 def _part_problems(key: str, value: Any) -> Iterator[str]:
-    return shape_problems(Policy, {"name": "", key: value}, "Policy")
+    return shape_problems(Policy, {"name": "without a name", key: value}, "Policy")
 
 
 def _misplaced(data: dict[str, Any]) -> Iterator[str]:
