@@ -253,7 +253,7 @@ RULE = '[[rules]]\ncode = "DUP001"\n'
             "unknown check L33; near it are L3",
         ),
         (f'name = "x"\n[[licenses.rules]]\ncode = "L3"\n{RULE}', "L3 says nothing; give it `conflict`"),
-        (f'name = "x"\n[[rules]]\ncode = "L3"\ndecision = "block"\n', r"write \[\[licenses\.rules\]\]"),
+        ('name = "x"\n[[rules]]\ncode = "L3"\ndecision = "block"\n', r"write \[\[licenses\.rules\]\]"),
         (f'name = "x"\n[licenses]\noverlay = 3\n{RULE}', r"licenses\.overlay` is 3"),
         (f'name = "x"\n[licenses]\noverlay = "none.toml"\n{RULE}', r"overlay `none\.toml`: the file can not be read"),
         (f'name = "x"\n{RULE}measurement = " "\n', "an empty `measurement`"),
