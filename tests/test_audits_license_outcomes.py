@@ -31,14 +31,17 @@ def given(name, license_="CC-BY-NC-4.0", role="training"):
     return LicensedInput(name=name, role=role, kind="dataset", license=license_)
 
 
-def analysis(*results, inputs=(given("a"), given("b", None))):
+TWO = (given("a"), given("b", None))
+
+
+def analysis(*results, inputs=TWO):
     told = {item.code: item for item in results}
-    passed = (
-        told.get(code) or RuleResult(code=code, title=f"Title of {code}", result="pass", decision="pass")
-        for code in RULE_CODES
-    )
+    passed = (RuleResult(code=code, title=f"Title of {code}", result="pass", decision="pass") for code in RULE_CODES)
     return LicenseAnalysis(
-        decision=worst(item.decision for item in results), results=tuple(passed), inputs=inputs, facts_date="2026-05-01"
+        decision=worst(item.decision for item in results),
+        results=tuple(told.get(item.code, item) for item in passed),
+        inputs=inputs,
+        facts_date="2026-05-01",
     )
 
 
