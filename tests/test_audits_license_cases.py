@@ -20,10 +20,9 @@ import pytest
 
 from audits.intent import Intent
 from audits.licenses.analysis import LicenseAnalysis, Obligation
+from audits.licenses.compatibility import analyse, licenses_without_conflict
 from audits.licenses.inputs import Kind, LicensedInput, Role
 from audits.licenses.resolution import resolve
-
-compatibility = pytest.importorskip("audits.licenses.compatibility")
 
 CODES = tuple(f"L{number}" for number in range(1, 19))
 SEVERITY = ("pass", "review", "block")
@@ -108,10 +107,27 @@ def differences(case: dict[str, Any], analysis: LicenseAnalysis) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_verdict_is_that_of_the_license_texts(case: dict[str, Any]) -> None:
-    analysis = compatibility.analyse(inputs_of(case), intent_of(case))
+    analysis = analyse(inputs_of(case), intent_of(case))
     assert tuple(result.code for result in analysis.results) == CODES
     found = differences(case, analysis)
     assert not found, "\n".join([case["because"], *found])
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_verdict_explains_itself(case: dict[str, Any]) -> None:
+    inputs = inputs_of(case)
+    analysis = analyse(inputs, intent_of(case))
+    assert analysis.decision == max((result.decision for result in analysis.results), key=SEVERITY.index)
+    fired = {result.code for result in analysis.results if result.result != "pass"}
+    assert {obligation.code for obligation in analysis.obligations} <= fired
+    for result in analysis.results:
+        assert set(result.inputs) <= {item.name for item in inputs}
+        assert not re.search(r"\b(?:non-?)?complian(?:t|ce)\b", f"{result.reason} {result.resolution}", re.IGNORECASE)
+        if result.code in fired:
+            assert result.inputs
+            assert result.reason
+        if result.result in ("conflict", "undetermined"):
+            assert result.resolution
 
 
 def spelled(license_id: str) -> str:
@@ -123,7 +139,7 @@ WITH_LABELS = [case for case in CASES if "without_conflict" in case or "not_with
 
 @pytest.mark.parametrize("case", WITH_LABELS, ids=[case["name"] for case in WITH_LABELS])
 def test_outgoing_licenses_without_conflict(case: dict[str, Any]) -> None:
-    offered = {spelled(item) for item in compatibility.licenses_without_conflict(inputs_of(case), intent_of(case))}
+    offered = {spelled(item) for item in licenses_without_conflict(inputs_of(case), intent_of(case))}
     assert {item for item in case.get("without_conflict", []) if spelled(item) not in offered} == set()
     assert {item for item in case.get("not_without_conflict", []) if spelled(item) in offered} == set()
 
