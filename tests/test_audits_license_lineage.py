@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -171,7 +172,8 @@ def test_a_node_that_can_not_be_read_is_undetermined_with_the_reason():
 def test_what_a_person_states_counts_where_nothing_can_be_read():
     walked = walk(FakeHub({}), datasets=[Start(name="inhouse", license="Apache-2.0")])
     item = only(walked, "inhouse")
-    assert (item.license, item.statements[0].place, item.reason) == ("Apache-2.0", "given", "")
+    assert (item.license, item.statements[0].place) == ("Apache-2.0", "given")
+    assert item.reason.endswith("; the dataset inhouse does not exist")
     assert walked.lineage.problems == ("inhouse: the dataset inhouse does not exist",)
 
 
@@ -355,6 +357,48 @@ def test_fields_of_a_megabyte_are_walked_and_shortened():
     assert len(json.dumps(walked.lineage.to_dict())) < 20_000
 
 
+# --- licenses ---
+
+
+@pytest.fixture(scope="module")
+def apache_text() -> bytes:
+    files = importlib.metadata.files("huggingface_hub") or ()
+    return next(Path(str(file.locate())) for file in files if file.name == "LICENSE").read_bytes()
+
+
+def test_a_text_that_is_not_what_the_card_declares_is_a_disagreement(apache_text: bytes):
+    held = RepoSnapshot(
+        kind="model", repo_id="m", commit="e" * 40, card=card({"license": "mit"}), files={"LICENSE": apache_text}
+    )
+    item = only(walk(FakeHub({("model", "m"): held}), models=[Start(name="m", license="mit")]), "m")
+    assert set((item.license or "").split(" AND ")) == {"MIT", "Apache-2.0"}
+    assert any("LICENSE" in text and "README.md" in text for text in item.disagreements)
+    places = {told.place: told for told in item.statements}
+    assert set(places) == {"given", "card", "license_file"}
+    assert places["license_file"].sha256 == hashlib.sha256(apache_text).hexdigest()
+    assert places["card"].sha256 == hashlib.sha256(card({"license": "mit"})).hexdigest()
+
+
+def test_a_text_settles_what_the_card_leaves_open_and_is_said_when_it_was_not_read(apache_text: bytes):
+    def named(**more: Any) -> LicensedInput:
+        held = RepoSnapshot(kind="model", repo_id="m", commit="e" * 40, card=card({"license": "other"}), **more)
+        return only(walk(FakeHub({("model", "m"): held}), models=[Start(name="m")]), "m")
+
+    assert named(files={"LICENSE": apache_text}).license == "Apache-2.0"
+    unread = named(problems={"LICENSE": "LICENSE of the model m could not be read"})
+    assert unread.license is None
+    assert "not read: LICENSE" in unread.reason
+
+
+@pytest.mark.parametrize("start", ["---\n", " \n---\n"])
+@pytest.mark.parametrize("end", ["---\n", "...\n"])
+def test_a_card_nested_without_end_is_undetermined_and_does_not_end_the_process(start: str, end: str):
+    content = f"{start}license: mit\na: {'[' * 200_000}\n{end}".encode()
+    hub = FakeHub({("model", "m"): RepoSnapshot(kind="model", repo_id="m", commit="e" * 40, card=content)})
+    item = only(walk(hub, models=[Start(name="m", license="mit")]), "m")
+    assert (item.license, item.reason) == (None, "README.md: its metadata is nested too deeply")
+
+
 # --- gates ---
 
 
@@ -375,7 +419,7 @@ def test_whether_terms_had_to_be_accepted(gated: Any, text: str, expected: str):
 
 
 def test_a_closed_card_is_read_from_the_metadata_that_everybody_sees():
-    metadata = json.dumps({"license": "apache-2.0", "base_model": "n"}).encode()
+    metadata = card({"license": "apache-2.0", "base_model": "n"})
     closed = RepoSnapshot(
         kind="model",
         repo_id="m",
@@ -389,7 +433,7 @@ def test_a_closed_card_is_read_from_the_metadata_that_everybody_sees():
     assert (item.license, item.gated) == ("Apache-2.0", "yes")
     assert only(walked, "n").parents == ("m",)
     assert any("README.md of the model m is gated" in line for line in walked.lineage.problems)
-    assert [text.name for text in walked.texts] == ["card-metadata.json", "README.md"]
+    assert [text.name for text in walked.texts] == ["card-metadata.md", "README.md"]
 
 
 # --- the texts ---

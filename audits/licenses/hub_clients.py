@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from audits.errors import LineageError
 from audits.licenses.repo_folders import FolderHub, local_snapshot
 from audits.licenses.snapshots import (
@@ -100,7 +102,7 @@ class OnlineHub:
             cut += [path] if len(content) > MAX_FILE_BYTES else []
         card = read.pop("README.md", None)
         metadata = _given_metadata(info) if card is None else None
-        own = card_metadata(card)[0] if card is not None else json.loads(metadata or b"{}")
+        own, _ = card_metadata(card if card is not None else metadata)
         return RepoSnapshot(
             kind=kind,
             repo_id=name,
@@ -189,9 +191,10 @@ def _status(error: Exception) -> int | None:
 
 
 def _given_metadata(info: Any) -> bytes | None:
-    """Return the card's metadata as the Hub read it, as JSON, None where there is none."""
+    """Return the card's metadata as the Hub read it, in the form of a card, None where there is none."""
     data = info.card_data
     data = data.to_dict() if hasattr(data, "to_dict") else data
     if not isinstance(data, Mapping) or not data:
         return None
-    return json.dumps(data, ensure_ascii=False, indent=1, default=str).encode("utf-8", "replace")
+    plain = json.loads(json.dumps(data, default=str))
+    return f"---\n{yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)}---\n".encode("utf-8", "replace")

@@ -27,7 +27,7 @@ class KeptText:
         kind: of the repository.
         repo_id: of the repository, as its host spells it.
         commit: at which it was read, "" for a folder that names none.
-        name: of the file; ``gating-text.md`` and ``card-metadata.json`` for what is no file of the repository.
+        name: of the file; ``gating-text.md`` and ``card-metadata.md`` for what is no file of the repository.
         content: at most the first MiB.
         cut: whether there was more.
         retrieved_at: ISO 8601, UTC.
@@ -51,7 +51,7 @@ def texts_of(snapshot: RepoSnapshot, retrieved_at: str = "") -> tuple[KeptText, 
     """Return what is kept of a repository: card, license files, gating text, and metadata in place of a closed card."""
     found = {"README.md": snapshot.card, **dict(sorted(snapshot.files.items()))}
     found["gating-text.md"] = snapshot.gating_text.encode("utf-8", "replace") or None
-    found["card-metadata.json"] = snapshot.metadata
+    found["card-metadata.md"] = snapshot.metadata
     return tuple(
         KeptText(
             kind=snapshot.kind,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -164,12 +163,12 @@ class _Walk:
         identity = (snapshot.repo_id.casefold(), snapshot.commit, str(step.start.path or ""))
         if not self._is_new(step, identity):
             return
-        metadata, wrong = _metadata(snapshot)
-        for text in (wrong, *snapshot.problems.values()):
+        metadata, wrong = card_metadata(snapshot.card if snapshot.card is not None else snapshot.metadata)
+        for text in (f"README.md: {wrong}" if wrong else "", *snapshot.problems.values()):
             self._note(name, text)
         for cut in snapshot.cut:
             self._note(name, f"{cut} is longer than is kept; only its first part was read")
-        concluded = conclude(snapshot, metadata, step.start.license)
+        concluded = conclude(snapshot, step.start.license, wrong=wrong)
         self._inputs.append(
             LicensedInput(
                 name=name,
@@ -263,14 +262,14 @@ class _Walk:
         start = step.start
         name = start.name if not step.parents and len(start.name) <= 200 else shown(start.name, 200)[1:-1]
         self._note(name, reason)
-        stated = conclude(None, {}, start.license)
+        stated = conclude(None, start.license)
         self._inputs.append(
             LicensedInput(
                 name=name,
                 role=step.role,
                 kind=step.kind,
                 license=stated.license,
-                reason=reason if stated.license is None else "",
+                reason=f"{stated.reason}; {reason}" if stated.license else reason,
                 statements=stated.statements,
                 rows=start.rows,
                 revision=start.revision,
@@ -282,13 +281,6 @@ class _Walk:
     def _note(self, name: str, problem: str) -> None:
         if problem:
             self._problems[f"{name}: {problem}"] = None
-
-
-def _metadata(snapshot: RepoSnapshot) -> tuple[dict[str, Any], str]:
-    if snapshot.metadata is not None:
-        return dict(json.loads(snapshot.metadata)), ""
-    metadata, wrong = card_metadata(snapshot.card)
-    return metadata, f"README.md: {wrong}" if wrong else ""
 
 
 def _gate(snapshot: RepoSnapshot) -> Literal["", "no", "yes"]:

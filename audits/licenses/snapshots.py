@@ -30,7 +30,14 @@ _NO_TEXT = re.compile(
     r"|zip|gz|zst|xz|tar)$",
     re.IGNORECASE,
 )
-_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_FRONT_MATTER = re.compile(
+    r"\A\ufeff?\s*---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+)
+_OPENED = re.compile(r"\A\ufeff?\s*---[ \t]*(?:\r?\n|\Z)")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 100
+NESTED_TOO_DEEPLY = "its metadata is nested too deeply"
+"""What :func:`card_metadata` says of a card that a parser in C would not survive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,8 @@ class RepoSnapshot:
         files: license files, notices and use policies at the root, by name; see :func:`is_license_file`.
         gated: whether its terms have to be accepted, "" where that is unknown.
         gating_text: what has to be accepted.
-        metadata: the card's metadata as JSON, as the Hub gave it; only where the card itself can not be read.
+        metadata: a card with nothing but the metadata that the Hub gives everybody; only where the card itself can not
+            be read.
         declared_bases: (file, base model) for configuration files that name one.
         cut: names of files of which only the first bytes are here.
         problems: what could not be read, by file name.
@@ -118,13 +126,11 @@ def card_metadata(card: bytes | None) -> tuple[dict[str, Any], str]:
     text = card.decode("utf-8", "replace")
     match = _FRONT_MATTER.match(text)
     if match is None:
-        opened = re.match(r"\ufeff?---[ \t]*\r?\n", text)
-        return {}, "its metadata has no closing line `---`" if opened else "it has no metadata"
+        return {}, "its metadata has no closing line `---`" if _OPENED.match(text) else "it has no metadata"
     try:
-        # the loader in C overflows the stack on deep nesting instead of raising
-        data = yaml.load(match[1] or "", Loader=yaml.SafeLoader)
-    except RecursionError:
-        return {}, "its metadata is nested too deeply"
+        if _is_deep(match["yaml"]):
+            return {}, NESTED_TOO_DEEPLY
+        data = yaml.load(match["yaml"], Loader=_LOADER)
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return {}, f"its metadata is no valid YAML ({shown(' '.join(str(error).split()))})"
     if data is None:
@@ -132,6 +138,19 @@ def card_metadata(card: bytes | None) -> tuple[dict[str, Any], str]:
     if not isinstance(data, dict):
         return {}, f"its metadata is no mapping of keys to values but a {type(data).__name__}"
     return {key: value for key, value in data.items() if isinstance(key, str)}, ""
+
+
+def _is_deep(source: str) -> bool:
+    """Return whether YAML nests deeper than a card does: loaders call themselves, in C without a limit."""
+    depth = 0
+    for event in yaml.parse(source, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def gating_text(metadata: Mapping[str, Any]) -> str:

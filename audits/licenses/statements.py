@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from audits.licenses.inputs import LicenseStatement
-from audits.licenses.resolution import resolve
-from audits.licenses.snapshots import RepoSnapshot
+from audits.licenses.reading import RawSource, Reading, read_license
+from audits.licenses.snapshots import NESTED_TOO_DEEPLY, RepoSnapshot, is_license_file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
-    """The license of one input, with all that was read for it."""
+def conclude(snapshot: RepoSnapshot | None, given: str | None = None, *, wrong: str = "") -> Reading:
+    """Return the license that a person, the card, the gate and the license files state together.
 
-    license: str | None
-    reason: str = ""
-    statements: tuple[LicenseStatement, ...] = ()
-    disagreements: tuple[str, ...] = ()
-
-
-def conclude(snapshot: RepoSnapshot | None, metadata: Mapping[str, Any], given: str | None = None) -> Concluded:
-    """Return the license that a person, the card and the license files state together."""
-    statements = []
-    if given:
-        statements.append(LicenseStatement(place="given", text=given, concluded=resolve(given).spdx))
-    tag = metadata.get("license")
-    if isinstance(tag, str) and tag:
-        digest = hashlib.sha256(snapshot.card).hexdigest() if snapshot and snapshot.card else ""
-        statements.append(
-            LicenseStatement(place="card", where="license", text=tag[:200], sha256=digest, concluded=resolve(tag).spdx)
-        )
-    names = [item.concluded for item in statements]
-    agreed = names[0] if names and len(set(names)) == 1 else None
-    return Concluded(
-        license=agreed, reason="" if agreed else "no license is stated that is known", statements=tuple(statements)
-    )
+    Args:
+        snapshot: of the repository, None where it can not be read.
+        given: what a person states.
+        wrong: what :func:`audits.licenses.snapshots.card_metadata` says is wrong with the card.
+    """
+    sources = [RawSource(place="given", where="", content=given)] if given and given.strip() else []
+    if snapshot is None:
+        return read_license(sources)
+    card, where = snapshot.card, "README.md"
+    if card is None:
+        card, where = snapshot.metadata, "card-metadata.md"
+    if card is not None:
+        if wrong == NESTED_TOO_DEEPLY:
+            return Reading(license=None, reason=f"{where}: {NESTED_TOO_DEEPLY}")
+        sources.append(RawSource(place="card", where=where, content=card))
+    elif snapshot.gating_text:
+        sources.append(RawSource(place="gating_text", where="gating-text.md", content=snapshot.gating_text))
+    sources += [
+        RawSource(place="license_file", where=name, content=content) for name, content in snapshot.files.items()
+    ]
+    read = read_license(sources)
+    unread = [name for name in snapshot.problems if is_license_file(name)]
+    if not unread:
+        return read
+    # the name that a card declares stands, but nobody has seen the text
+    reason = "; ".join(filter(None, (read.reason, f"not read: {', '.join(unread[:5])}")))
+    return Reading(license=read.license, reason=reason, statements=read.statements, disagreements=read.disagreements)
