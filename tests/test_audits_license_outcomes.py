@@ -153,6 +153,19 @@ def test_the_worst_result_hides_no_other_input(beside):
     assert strict.decision == ("block" if "unsettled" in beside else "review")
 
 
+def test_the_analysis_names_what_stands_behind_the_worst_result():
+    intent = Intent(outgoing_license="apache-2.0")
+    first = analyse((given("bad"), given("asks", "BUSL-1.1"), given("fine", "MIT")), intent).results[0]
+    assert (first.code, first.inputs, first.milder, first.unsettled) == ("L1", ("bad",), (), ("asks",))
+    alone = replace(analysis(), results=(first,))
+    assert outcome("L1", alone, policy(waivers=[waiver(scope="bad")])).decision == "block"
+    assert outcome("L1", alone, policy(LicenseRule(code="L1", conflict="pass"))).decision == "review"
+    mixed = analyse((given("data"), given("base", role="base")), intent).results[1]
+    assert (mixed.code, mixed.inputs, mixed.milder) == ("L2", ("base",), ("data",))
+    excused = outcome("L2", replace(analysis(), results=(mixed,)), policy(waivers=[waiver("L2", scope="base")]))
+    assert (excused.decision, excused.waiver) == ("block", "not honoured: it does not cover data")
+
+
 def test_used_waivers_count_license_rules_too():
     rules = policy(waivers=[waiver(), waiver("L5")])
     outcomes = license_outcomes(analysis(conflict()), rules, TODAY)

@@ -228,6 +228,12 @@ def _result(rule: Rule, judged: Sequence[_Judged]) -> RuleResult:
         result=first.result,
         decision=first.decision,
         inputs=_distinct(item.input.name for item, _ in worst),
+        milder=_distinct(item.input.name for item, finding in milder if finding.result == "conflict"),
+        unsettled=_distinct(
+            item.input.name
+            for item, finding in milder
+            if finding.result == "undetermined" and finding.decision != "pass"
+        ),
         reason=_told(_reasons(worst)) + also,
         resolution=_sentences([finding.resolution for _, finding in (*worst, *milder)]),
         clauses=tuple(sorted({clause for _, finding in (*worst, *milder) for clause in finding.clauses}, key=_by_text)),
