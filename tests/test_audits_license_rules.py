@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from audits.intent import Intent
@@ -170,6 +170,14 @@ CASES = [
     ("L9", "generator: llama2", {}, REVIEW),
     ("L9", "generator: llama3", LANGUAGE, BLOCK),
     ("L9", "generator: llama3.1", LANGUAGE, PASS),
+    (
+        "L9",
+        "llama2, base: llama2",
+        out("llama2", **LANGUAGE),
+        PASS,
+    ),  # "(excluding Llama 2 or derivative works thereof)"
+    ("L9", "generator: llama2, base: llama2", out("llama2", **LANGUAGE), PASS),
+    ("L9", "generator: llama2, base: llama2 OR mit", {}, REVIEW),
     ("L9", "base: llama3", out("llama3", **LANGUAGE), PASS),
     # L10: Qwen
     ("L10", "base: LicenseRef-qwen", {}, OWED),
@@ -219,6 +227,7 @@ CASES = [
     ("L15", "generator: LicenseRef-openai-services", {}, OPEN),
     ("L15", "generator: LicenseRef-tongyi-qianwen", {}, REVIEW),
     ("L15", "generator: LicenseRef-qwen", {}, PASS),
+    ("L15", "generator: LicenseRef-tongyi-qianwen, base: LicenseRef-tongyi-qianwen", LANGUAGE, PASS),
     ("L15", "generator: llama2", LANGUAGE, PASS),
     ("L15", "generator: apache-2.0", {}, PASS),
     ("L15", "generator: None", {}, OPEN),
@@ -262,7 +271,7 @@ def test_rule(code: str, told: str, intent: dict[str, Any], expected: str):
     found = rule(asked(told, **intent), code)
     assert f"{found.result} {found.decision}" == expected, found.reason
     if found.result in {"conflict", "undetermined"}:
-        assert found.inputs == tuple(part.rpartition(": ")[2].replace("None", "nameless") for part in told.split(", "))
+        assert found.inputs == (told.split(", ")[0].rpartition(": ")[2].replace("None", "nameless"),)
         assert found.reason
         assert found.resolution[0].isupper()
         assert found.resolution.endswith(".")
@@ -502,6 +511,8 @@ def strict(analysis: LicenseAnalysis) -> int:
 @settings(max_examples=60)
 @given(st.lists(inputs, max_size=4), inputs, intents)
 def test_one_more_input_never_improves_the_decision(some: list[LicensedInput], more: LicensedInput, intent: Intent):
+    # a Llama 2 may learn from Llama 2, and no other model may: there, and only there, a base makes it milder
+    assume(not (more.role == "base" and more.license in {"llama2", "LicenseRef-tongyi-qianwen"}))
     before, after = analyse(some, intent), analyse([*some, more], intent)
     assert strict(after) >= strict(before)
     for old, new in zip(before.results, after.results, strict=True):

@@ -6,50 +6,24 @@ asks for least here counts, and a license that is not known is never the one cho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from audits.intent import Intent
 from audits.licenses.analysis import Clause, LicenseAnalysis, Obligation, RuleResult
-from audits.licenses.expressions import LicenseExpressionError, alternatives, strictness
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.rules import RULES, Case, Finding, Outgoing, Rule
+from audits.licenses.judging import DECISIONS, Judge, Judged, binding
+from audits.licenses.rules import RULES, Finding, Outgoing, Rule
 from audits.licenses.terms import UNDETERMINED
 from audits.licenses.terms_table import TermsTable, load_terms
 
 if TYPE_CHECKING:
-    from audits.licenses.overlays import Overlay, Position
+    from audits.licenses.overlays import Overlay
 
-_DECISIONS: tuple[Literal["pass", "review", "block"], ...] = ("pass", "review", "block")
 _ROLES = ("base", "generator", "training", "evaluation")
-_WEIGHED = ("commercial_use", "share_alike", "no_derivatives", "use_restrictions", "relicensing", "attribution")
 _MOST_NAMES = 5  # in a reason; the result names all inputs
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What each rule says on one input, under the license that was chosen for it."""
-
-    input: LicensedInput
-    chosen: frozenset[str]
-    note: str
-    findings: Mapping[str, tuple[Finding, ...]]
-    asks: int
-
-    @property
-    def mildness(self) -> tuple[bool, int, list[int], int, int, list[str]]:
-        """What to choose by, least first."""
-        found = [finding for several in self.findings.values() for finding in several]
-        return (
-            any(finding.result != "pass" for finding in self.findings.get("L13", ())),
-            max((_DECISIONS.index(finding.decision) for finding in found), default=0),
-            sorted((finding.weight for finding in found), reverse=True),
-            sum(len(finding.obligations) for finding in found),
-            self.asks,
-            sorted(self.chosen),
-        )
 
 
 def analyse(
@@ -68,7 +42,7 @@ def analyse(
     judged = _judge_all(inputs, intent, overlay, table)
     results = tuple(_result(rule, judged) for rule in RULES)
     return LicenseAnalysis(
-        decision=_DECISIONS[max(_DECISIONS.index(result.decision) for result in results)],
+        decision=DECISIONS[max(DECISIONS.index(result.decision) for result in results)],
         results=results,
         obligations=_obligations(judged),
         inputs=tuple(item.input for item in judged),
@@ -96,6 +70,9 @@ def licenses_without_conflict(
     if candidates is None:
         known = (terms for terms in table if terms.fact("commercial_use").value != UNDETERMINED)
         candidates = (name for terms in known for name in terms.hub)
+    # what a label does depends on no name: one input of each kind stands for all
+    kinds = {(item.role, item.license, item.gated, item.name in intent.accepted): item for item in inputs}
+    inputs = list(kinds.values())
     open_questions: dict[str, set[tuple[str, str]]] = {}
     for candidate in sorted(set(candidates)):
         judged = _judge_all(inputs, replace(intent, outgoing_license=candidate), overlay, table)
@@ -126,85 +103,18 @@ def _digest(table: TermsTable) -> str:
 
 def _judge_all(
     inputs: Sequence[LicensedInput], intent: Intent, overlay: Overlay | None, table: TermsTable
-) -> list[_Judged]:
+) -> list[Judged]:
     weights = Outgoing.of(intent.outgoing_license, table)
     rows = Outgoing.of(intent.outgoing_data_license, table)
     ordered = sorted(
         dict.fromkeys(inputs), key=lambda item: (_ROLES.index(item.role), item.name, item.license or "", repr(item))
     )
-    return [_judge(item, intent, weights, rows, overlay, table) for item in ordered]
+    bases = frozenset().union(*(binding(item, table) for item in ordered if item.role == "base"))
+    judge = Judge(intent, weights, rows, bases, overlay, table)
+    return [judge(item) for item in ordered]
 
 
-def _judge(
-    item: LicensedInput,
-    intent: Intent,
-    weights: Outgoing,
-    rows: Outgoing,
-    overlay: Overlay | None,
-    table: TermsTable,
-) -> _Judged:
-    problem = ""
-    choices: tuple[frozenset[str], ...] = (frozenset({""}),)
-    if item.license is not None and item.license.strip():
-        try:
-            choices = alternatives(item.license, table)
-        except LicenseExpressionError as error:
-            problem = str(error)
-    judged = []
-    for choice in choices:
-        cases = [
-            Case(item, name, table.get(name) if name else None, intent, weights, rows, table, problem)
-            for name in sorted(choice)
-        ]
-        found: dict[str, tuple[Finding, ...]] = {}
-        for case in cases:
-            for code, finding in _with_positions(case, _findings(case), overlay).items():
-                found[code] = (*found.get(code, ()), finding)
-        note = ""
-        if len(choices) > 1:
-            counts = " AND ".join(sorted(choice))
-            note = f"of the choice `{item.license}`, {counts} counts: of what is known it asks for least here"
-        asks = sum(strictness(axis, case.known.fact(axis).values) for case in cases for axis in _WEIGHED)
-        judged.append(_Judged(item, choice, note, found, asks))
-    return min(judged, key=lambda one: one.mildness)
-
-
-def _findings(case: Case) -> dict[str, Finding]:
-    rules = [rule for rule in RULES if case.role in rule.roles and (rule.unknown or case.terms is not None)]
-    found = {rule.code: rule.judge(case) for rule in rules}
-    return {code: finding for code, finding in found.items() if finding is not None}
-
-
-def _with_positions(case: Case, findings: dict[str, Finding], overlay: Overlay | None) -> dict[str, Finding]:
-    """Lay a company's positions over what the rules say."""
-    if overlay is None or case.terms is None:
-        return findings
-    laid = dict(findings)
-    for position in overlay.positions_for(case.terms):
-        codes = [code for code in position.rules if code in laid]
-        if not position.rules:
-            codes = [code for code, finding in findings.items() if finding.result != "pass"]
-            if not codes and case.role != "evaluation" and position.decision != "settled":
-                codes = ["L1"]  # no rule asks for anything, and the company does
-        for code in codes:
-            laid[code] = _tightened(laid.get(code) or case.passed(f"{case.license} is used"), position)
-    return laid
-
-
-def _tightened(finding: Finding, position: Position) -> Finding:
-    words = f"{finding.reason}; position of the company: {position.words}"
-    if position.decision == "settled":
-        if finding.decision == "block" or finding.result in {"pass", "obligation"}:
-            return finding
-        result: Literal["pass", "obligation"] = "obligation" if finding.obligations else "pass"
-        return replace(finding, result=result, decision="pass", reason=words, resolution="")
-    decision = _DECISIONS[max(map(_DECISIONS.index, (finding.decision, position.decision)))]
-    ask = f"ask {position.by}, who took this position"
-    resolution = f"{finding.resolution}; or {ask}" if finding.result == "conflict" else ask
-    return replace(finding, result="conflict", decision=decision, reason=words, resolution=resolution)
-
-
-def _result(rule: Rule, judged: Sequence[_Judged]) -> RuleResult:
+def _result(rule: Rule, judged: Sequence[Judged]) -> RuleResult:
     """Return the worst of what one rule says on all inputs, with what is milder said behind it."""
     found = [(item, finding) for item in judged for finding in item.findings.get(rule.code, ())]
     if not found:
@@ -240,7 +150,7 @@ def _result(rule: Rule, judged: Sequence[_Judged]) -> RuleResult:
     )
 
 
-def _reasons(found: Sequence[tuple[_Judged, Finding]]) -> list[tuple[str, str]]:
+def _reasons(found: Sequence[tuple[Judged, Finding]]) -> list[tuple[str, str]]:
     return [
         (item.input.name, f"{finding.reason} ({item.note})" if item.note else finding.reason) for item, finding in found
     ]
@@ -278,7 +188,7 @@ def _by_text(clause: Clause) -> tuple[str, str, str]:
     return clause.license, clause.axis, clause.quote
 
 
-def _obligations(judged: Sequence[_Judged]) -> tuple[Obligation, ...]:
+def _obligations(judged: Sequence[Judged]) -> tuple[Obligation, ...]:
     """Return what must go along; the same asked for by several inputs or rules stands once."""
     due = [
         obligation

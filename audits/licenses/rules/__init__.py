@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from audits.licenses.rules import models, notices, rows, use
+from audits.licenses.rules import models, named_models, notices, rows, use
 from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
 
 RULES: tuple[Rule, ...] = tuple(
-    sorted((*use.RULES, *rows.RULES, *models.RULES, *notices.RULES), key=lambda rule: int(rule.code[1:]))
+    sorted(
+        (*use.RULES, *rows.RULES, *models.RULES, *named_models.RULES, *notices.RULES),
+        key=lambda rule: int(rule.code[1:]),
+    )
 )
 """All rules in order."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +18,15 @@ from audits.licenses.terms_table import TermsTable
 Decision = Literal["pass", "review", "block"]
 State = Literal["known", "missing", "unknown"]
 
+BASE_OR_OUTPUT = frozenset({"base", "generator", "training"})
+"""Roles of rules on models: what is adapted, and what wrote rows or may have."""
+
+ITS_OWN = (
+    "{} forbids improving other models with outputs, and the base model is no other: it stands under the same terms"
+)
+"""Why outputs may train a model after all; see ``Case.improves_itself``."""
+
+_EXCEPTION = re.compile(r"\((?:excluding|other than)\b", re.IGNORECASE)  # "(excluding Llama 2 or derivative works …)"
 _MOST_SUGGESTIONS = 5
 
 
@@ -115,6 +125,7 @@ class Case:
     weights: Outgoing
     rows: Outgoing
     table: TermsTable
+    bases: frozenset[str] = frozenset()  # licenses that bind the base models
     problem: str = ""  # why the license can not be read
 
     @property
@@ -155,6 +166,12 @@ class Case:
     def is_output(self) -> bool:
         """Whether a model wrote the rows: a generator, or rows that stand under a model's terms."""
         return self.role == "generator" or (self.role == "training" and self.value("scope") == "model")
+
+    @property
+    def improves_itself(self) -> bool:
+        """Whether the base stands under the same license, and its text excepts models derived from its own."""
+        clause = self.known.fact("output_training").clause
+        return self.license in self.bases and _EXCEPTION.search(clause) is not None
 
     def is_family(self, *names: str) -> bool:
         """Whether the license belongs to one of these families."""
