@@ -71,7 +71,6 @@ def _invert(table: dict[str, Any]) -> dict[str, Any]:
     return {fold(key): category for category, keys in table.items() for key in keys}
 
 
-
 def _words(table: dict[str, str]) -> dict[str, Any]:
     return _invert({category: keys.split() for category, keys in table.items()})
 

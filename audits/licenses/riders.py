@@ -85,6 +85,9 @@ def _sentence(text: str, hit: tuple[int, int]) -> str:
     """Return the sentence around a hit, at most 120 characters to each side."""
     marks, reach = (". ", "\n\n", ".\n"), LONGEST_QUOTE // 2
     lowest = max(0, hit[0] - reach)
-    start = max((text.rfind(mark, lowest, hit[0]) + len(mark) for mark in marks if mark in text[lowest : hit[0]]), default=lowest)
+    start = max(
+        (text.rfind(mark, lowest, hit[0]) + len(mark) for mark in marks if mark in text[lowest : hit[0]]),
+        default=lowest,
+    )
     ends = [place for mark in marks if (place := text.find(mark, hit[1], hit[1] + reach)) >= 0]
     return quoted(text[start : min(ends, default=hit[1] + reach) + 1])

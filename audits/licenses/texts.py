@@ -26,7 +26,7 @@ _MOST_EXTRA = 5
 _FEWEST_EXTRA_WORDS = 5
 _LONGEST_LINK = 120
 _LINK = re.compile(r"\s*[<(]?https?://", re.IGNORECASE)
-_GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$")
+_GNU_SUFFIX = re.compile(r"(?:(?:-(?:no-)?invariants)?-(?:only|or-later)|\+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _match_sketches(state: _Text) -> None:
         known = prints.licenses[candidate]
         named = all(phrase in words for phrase in known.phrases)
         ranked.append((named, _share(known, state, where), candidate))
-    taken: set[str] = set()
+    taken = {name for _, _, name in state.spans}
     for named, share, candidate in sorted(ranked, reverse=True):
         known, where = prints.licenses[candidate], places[candidate]
         if known.id and known.id in taken:
@@ -199,7 +199,11 @@ def _add(state: _Text, known: Fingerprint, where: Sequence[int]) -> None:
         state.spans[:] = [
             span
             for span in state.spans
-            if not (start <= span[0] <= end and sum(span[0] <= place < span[1] for place in shared) >= _FEWEST_PIECES)
+            if not (
+                start < span[1]
+                and span[0] < end
+                and sum(span[0] <= place < span[1] for place in shared) >= _FEWEST_PIECES
+            )
         ]
         state.spans.append((start, end, known.id))
 
