@@ -265,13 +265,17 @@ class CheckResult(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport(Record):
-    """Everything one audit saw: which data, which checks ran, what they found, which versions."""
+    """Everything one audit saw: which data, which checks ran, what they found, which versions.
+
+    ``audited_at`` is ISO 8601 in UTC, "" where it is not known.
+    """
 
     schema_version: int = SCHEMA_VERSION
     datasets: tuple[DatasetRef, ...]
     columns: Columns = field(default_factory=Columns)
     results: tuple[CheckResult, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
+    audited_at: str = volatile(default="")
 
     def result(self, code: str) -> CheckResult | None:
         """Return the result of check ``code``, or None when it was never run."""

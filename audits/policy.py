@@ -74,9 +74,14 @@ class LicenseRule(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicensePolicy(Record):
-    """How the license analysis is judged: open questions, single rules, and a company's own positions."""
+    """How the license analysis is judged: open questions, single rules, and a company's own positions.
+
+    ``copies_by_policy``: whether a license copy that no clause surely asks for (training data behind weights) goes
+    along where its text is at hand, or is required.
+    """
 
     undetermined: Literal["review", "block"] = "review"
+    copies_by_policy: Literal["at hand", "required"] = "at hand"
     rules: tuple[LicenseRule, ...] = ()
     overlay: Overlay | None = None
 

@@ -75,7 +75,7 @@ def read_report(folder: str | Path) -> AuditReport:
     if not isinstance(data, Mapping):
         msg = f"`{path}` holds no JSON object; write the report again."
         raise SchemaError(msg)
-    keys = ("schema_version", "datasets", "columns", "results", "versions")
+    keys = ("schema_version", "datasets", "columns", "results", "versions", "audited_at")
     report = AuditReport.from_dict({key: data[key] for key in keys if key in data})
     if data.get("report_digest") not in (report.digest, report.content_digest):
         msg = (

@@ -6,6 +6,7 @@ import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,13 @@ def run_audit(
         for check, result in zip(chosen, results, strict=True):
             if check.code not in kept:
                 cache.put(check, result)
-    return AuditReport(datasets=source.refs, columns=source.columns, results=tuple(results), versions=versions)
+    return AuditReport(
+        datasets=source.refs,
+        columns=source.columns,
+        results=tuple(results),
+        versions=versions,
+        audited_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _silent(code: str, title: str, index: int, total: int) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from audits.licenses.analysis import LicenseAnalysis, Obligation, RuleResult
 from audits.licenses.inputs import LicensedInput
+from audits.licenses.obligations import copy_path
 from model_cards.evidence import Evidence
 from model_cards.typesetting import number, plural
 
@@ -145,6 +146,11 @@ def displays(evidence: Evidence) -> tuple[str, ...]:
     """Return the sentences that licenses of the inputs want to be shown, e.g. "Built with Llama"."""
     obligations = evidence.licenses.obligations if evidence.licenses is not None else ()
     return tuple(dict.fromkeys(item.text for item in obligations if item.kind == "display" and item.text))
+
+
+def license_copies(evidence: Evidence) -> dict[str, str]:
+    """Return the license texts that go along, by path."""
+    return {copy_path(key): text.strip() + "\n" for key, text in sorted(evidence.license_texts.items())}
 
 
 def _input_row(item: LicensedInput) -> InputRow:

@@ -55,6 +55,8 @@ def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HF_DATASETS_CACHE", str(folder))
         # results of audits that an earlier run kept must not answer for this one
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        # nor may tests write into the history of who runs them
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
         yield folder / "hf-contrastive-tokens"
 

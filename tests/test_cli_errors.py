@@ -296,7 +296,23 @@ def test_no_command_is_answered_with_help(run_cli: Cli, arguments: tuple[str, ..
     assert "Commands" in err + out
 
 
-@pytest.mark.parametrize("command", ["audit", "train", "evaluate", "push", "demo", "hub"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "affected",
+        "approve",
+        "audit",
+        "demo",
+        "evaluate",
+        "framework",
+        "history",
+        "hub",
+        "license",
+        "policy",
+        "push",
+        "train",
+    ],
+)
 def test_help_exits_0(run_cli: Cli, command: str):
     code, out, err = run_cli(command, "--help")
     assert (code, err) == (0, "")

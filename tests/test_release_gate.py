@@ -18,6 +18,7 @@ from audits.findings import AuditReport, CheckResult, Finding, Measurement
 from audits.policy import Outcome, Policy, Rule, Verdict, Waiver, judge, load_policy
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.gate import approve, awaits_review, check, decide
+from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PlannedFile, PushPlan, contents, payload_digest, planned
 from hf_contrastive.release.publish import prepare, render_all
 from model_cards.evidence import BaseModel, Evidence, TrainingRecord
@@ -108,7 +109,8 @@ def with_results(report: AuditReport, *results: CheckResult) -> AuditReport:
 
 
 def test_an_unbroken_chain_passes(chain: Chain):
-    assert chain.evidence.verdict == decide(chain.evidence.audit, STANDARD, chain.evidence.training)
+    evidence = chain.evidence
+    assert evidence.verdict == decide(evidence.audit, STANDARD, evidence.training, licenses=evidence.licenses)
     assert chain.evidence.verdict.decision == "pass"
     chain.run()
 
@@ -154,7 +156,12 @@ def test_the_decision_over_foreign_training_is_never_milder_than_the_audit(repor
     bad = with_results(report, finding("LIC001", 3))
     assert decide(bad, STANDARD, None).decision == "block"
     assert decide(report, STANDARD, None).decision == "review"
-    assert decide(report, STANDARD, training(report)) == judge(report, STANDARD)
+    # licenses that nobody analysed are not passed
+    assert decide(report, STANDARD, training(report)).decision == "review"
+    analysed = license_analysis(Evidence(audit=report, training=training(report), license="mit"), STANDARD)
+    verdict = decide(report, STANDARD, training(report), licenses=analysed)
+    assert (verdict.decision, judge(report, STANDARD).decision) == ("pass", "pass")
+    assert verdict.outcomes[: len(judge(report, STANDARD).outcomes)] == judge(report, STANDARD).outcomes
 
 
 def test_more_than_a_missing_yes_does_not_await_review(make: Callable[..., Chain], folder: Path):
@@ -222,11 +229,12 @@ def test_data_that_was_not_trained_on(make: Callable[..., Chain], report: AuditR
     chain = make()
     (reference,) = report.datasets
     other = replace(training(report), datasets=(replace(reference, fingerprint="sha256:other"),))
-    assert "not the data that was trained on (split train" in replan(chain, training=other).blocked().problems[0]
+    told = str(replan(chain, training=other).blocked())
+    assert "not the data that was trained on (split train" in told
     none = replace(training(report), datasets=())
-    assert "not the data that was trained on (split unknown" in replan(chain, training=none).blocked().problems[0]
+    assert "not the data that was trained on (split unknown" in str(replan(chain, training=none).blocked())
     more = replace(training(report), datasets=(reference, replace(reference, split="extra", fingerprint="sha256:1")))
-    assert "split extra" in replan(chain, training=more).blocked().problems[0]
+    assert "split extra" in str(replan(chain, training=more).blocked())
 
 
 def test_a_waiver_that_ran_out_since_the_verdict(make: Callable[..., Chain], report: AuditReport):

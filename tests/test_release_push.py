@@ -28,7 +28,7 @@ from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.plan import DOCUMENTS, EmptyFolderError, contents
+from hf_contrastive.release.plan import EmptyFolderError, contents
 from hf_contrastive.release.publish import prepare, publish
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.release.token_counts import audit_options
@@ -37,6 +37,7 @@ from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
 from model_cards.validate import card_metadata
 
+WRITTEN = ("README.md", "report.html", "report.json", "evidence.json", "NOTICE", "LICENSES/MIT.txt")
 REPO = "local/model"
 
 
@@ -98,9 +99,9 @@ def test_one_commit_holds_the_plan_and_nothing_else(
     assert receipt.commit == api.model_info(REPO).sha == api.list_repo_refs(REPO).tags[0].target_commit
     assert PushReceipt.from_dict(receipt.to_dict()) == receipt
     files = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
-    assert on_hub(api) == (files - private) | set(DOCUMENTS)
+    assert on_hub(api) == (files - private) | set(WRITTEN)
     here = Path(snapshot_download(REPO, **where, cache_dir=tmp_path / "cache"))
-    for name in files - private - set(DOCUMENTS):
+    for name in files - private - set(WRITTEN):
         assert (here / name).read_bytes() == (trained / name).read_bytes()
     evidence = read_evidence(here / "evidence.json", expected_digest=receipt.evidence_digest)
     assert evidence.training is not None
@@ -108,8 +109,8 @@ def test_one_commit_holds_the_plan_and_nothing_else(
     commit = api.list_repo_commits(REPO)[0]
     assert receipt.evidence_digest in commit.message
     assert receipt.plan_digest in commit.message
-    assert {name: (trained.parent / "report" / name).read_bytes() for name in DOCUMENTS} == {
-        name: (here / name).read_bytes() for name in DOCUMENTS
+    assert {name: (trained.parent / "report" / name).read_bytes() for name in WRITTEN} == {
+        name: (here / name).read_bytes() for name in WRITTEN
     }
 
 
@@ -201,7 +202,7 @@ def test_a_commit_that_can_not_be_tagged_gives_its_receipt_and_is_tagged_by_the_
     assert f"hf repos tag create {REPO} vN --revision {first.commit}" in caplog.text
     second = push(trained, REPO, data=report, commit_message="Again", api=api)
     assert titles(api) == ["Add model, card and evidence", "initial commit"]
-    assert second == replace(first, tag="v1")
+    assert second == replace(first, tag="v1", history_head=second.history_head)
     here = Path(api.hf_hub_download(REPO, "evidence.json", revision="v1", local_dir=trained.parent / "here"))
     read_evidence(here, expected_digest=second.evidence_digest)
 
@@ -211,7 +212,9 @@ def test_the_same_again_makes_no_second_commit_and_anything_else_does(
 ):
     first = push(trained, REPO, data=str(permissive_file), **where)
     # audited anew, at another time
-    assert push(trained, REPO, data=str(permissive_file), **where) == first
+    again = push(trained, REPO, data=str(permissive_file), **where)
+    assert again == replace(first, history_head=again.history_head)
+    assert again.history_head != first.history_head  # each is recorded
     assert len(titles(api)) == 2
     assert [tag.name for tag in api.list_repo_refs(REPO).tags] == ["v1"]
     other = push(trained, REPO, data=str(permissive_file), license="apache-2.0", **where)
@@ -485,7 +488,7 @@ def test_rows_are_quoted_on_this_machine_alone(
     here = Path(snapshot_download(REPO, endpoint=api.endpoint, token=api.token, cache_dir=tmp_path / "cache"))
 
     def quoted(folder: Path) -> set[str]:
-        texts = [(folder / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+        texts = [(folder / name).read_text(encoding="utf-8") for name in WRITTEN]
         return {word for word in words if any(word in text for text in texts)}
 
     everything = quoted(tmp_path / "report" / "with_excerpts")

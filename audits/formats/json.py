@@ -12,7 +12,7 @@ suffix = ".json"
 
 
 def render(report: AuditReport, verdict: Verdict) -> str:
-    """Return report.json: decision, outcomes, datasets, columns, results, versions and digests.
+    """Return report.json: decision, outcomes, datasets, columns, results, versions, date and digests.
 
     An outcome of a check that did not run says ``"checked": false``: its ``decision`` is no statement on
     the data.
@@ -30,6 +30,7 @@ def render(report: AuditReport, verdict: Verdict) -> str:
             for told_outcome, outcome in zip(judged["outcomes"], verdict.outcomes, strict=True)
         ],
         **{key: told[key] for key in ("datasets", "columns", "results", "versions")},
+        "audited_at": told["audited_at"],
         "report_digest": judged["report_digest"],
         "policy_digest": judged["policy_digest"],
     }

@@ -96,7 +96,8 @@ def all_inputs(
     """Join what the audit, the record of the training and the walk over the Hub say.
 
     A base model or dataset that the walk could read replaces what was recorded of it; one that it could not read
-    leaves the record standing, and the lineage's ``problems`` say what is unknown.
+    leaves the record standing, and the lineage's ``problems`` say what is unknown. What the base model's card says
+    that the base was trained on stays with the lineage: it is no input of this model.
 
     Args:
         rows: of :func:`row_inputs`.
@@ -104,7 +105,7 @@ def all_inputs(
         lineage: of the walk.
         rows_declare: whether each row states its own license; else they only repeat their dataset's.
     """
-    walked = lineage.inputs if lineage is not None else ()
+    walked = [item for item in (lineage.inputs if lineage is not None else ()) if item.relation != "base-trained-on"]
     readable = {item.name.partition("@")[0] for item in walked if item.statements or item.license}
     kept = [item for item in walked if item.depth or item.name.partition("@")[0] in readable or item.kind != "model"]
     if base is not None and base.name in readable:

@@ -31,6 +31,7 @@ def command(
 
     A verdict of pass needs none, and no approval lifts a block.
     """
+    from hf_contrastive.history.recording import or_warn, record_approval
     from hf_contrastive.release.approvals import APPROVAL_FILE, ApprovalError, approve_evidence
     from hf_contrastive.release.publish import WITH_EXCERPTS
     from hf_contrastive.writing import all_or_none
@@ -63,6 +64,7 @@ def command(
         (new / target.name).write_text(
             json.dumps(approval.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+    or_warn(record_approval, approval, repo_id=evidence.repo_id or "")
     rows = [
         (item.code, item.observed, item.allowed)
         for item in (judged.outcomes if judged is not None else ())

@@ -47,6 +47,7 @@ def command(
     from audits.formats import formats
     from hf_contrastive.auditing import audit
     from hf_contrastive.errors import ConfigurationError
+    from hf_contrastive.history.recording import or_warn, record_audit
     from hf_contrastive.release.publish import write_audit
     from hf_contrastive.writing import user_cache
 
@@ -69,6 +70,7 @@ def command(
             on_progress=update,
         )
     verdict = judge(report, rules)
+    or_warn(record_audit, report, verdict, rules)
     if out is not None:
         write_audit(report, rules, verdict, out)
         say(f"The report is in {escape(str(out / 'report.html'))}")

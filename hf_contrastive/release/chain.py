@@ -7,7 +7,9 @@ from datetime import date
 from itertools import pairwise
 
 from audits.findings import AuditReport, DatasetRef
+from audits.policy import age_problem
 from hf_contrastive.release.decision import decide
+from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PushPlan, payload_digest
 from model_cards.evidence import Evidence
 
@@ -29,8 +31,15 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     if report is None or policy is None or verdict is None:
         found.append("The data was not audited: not checked is not passed. Pass the data, or an audit of it.")
         return found
-    if verdict != decide(report, policy, evidence.training, today=today):
+    if evidence.licenses != license_analysis(evidence, policy):
+        found.append(
+            "The analysis of the licenses does not follow from this evidence and today's license facts. Plan again."
+        )
+    if verdict != decide(report, policy, evidence.training, licenses=evidence.licenses, today=today):
         found.append("The verdict does not follow from this audit and this policy. Judge again.")
+    stale = age_problem(report.audited_at, policy, today)
+    if stale is not None:
+        found.append(stale)
     if plan.verdict != verdict:
         found.append("The plan carries another verdict than the evidence. Plan again.")
     if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from audits.dates import utc_today
+from audits.licenses.analysis import Obligation
+from audits.licenses.obligations import unmet
 from audits.policy import Verdict
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import approve, binding_problem, subject_digest
@@ -17,10 +20,12 @@ from hf_contrastive.release.files import folder_problems, problems
 from hf_contrastive.release.plan import PushPlan, planned
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
+from model_cards.licensing import license_copies
 from model_cards.render import documents, render
 
 __all__ = ["approve", "awaits_review", "check", "decide", "subject_digest"]
 
+_MOST_TEXT = 2**20
 _NEEDS_YES = "A verdict of review needs a person's recorded yes"
 
 
@@ -36,8 +41,9 @@ def check(
         today: for waivers and approvals; default is now.
 
     Raises:
-        PushBlocked: a digest does not match, data differs from what was trained on, a file may not be
-            published, the verdict is block, or it is review and nobody approved it.
+        PushBlocked: a digest does not match, data differs from what was trained on, a file may not be published,
+            something that a license asks for does not go along, the audit is too old, the verdict is block, or it is
+            review and nobody approved it.
     """
     today = today or utc_today()
     found = [*broken_links(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
@@ -47,6 +53,7 @@ def check(
             found.extend(problems(item.path, source))
     found.extend(folder_problems(item.path for item in plan.files))
     found.extend(_foreign_base(evidence, sources))
+    found.extend(_obligations(plan, evidence, sources))
     verdict = evidence.verdict
     found.extend(_decision(verdict, evidence, today))
     if not found:
@@ -93,10 +100,41 @@ def _documents(plan: PushPlan, evidence: Evidence) -> list[str]:
             continue
         if listed.get(document.filename) != planned(document.filename, content):
             found.append(f"{document.filename} is missing or not what this evidence says. Plan again.")
+    for path, text in license_copies(evidence).items():
+        if listed.get(path) != planned(path, text.encode("utf-8")):
+            found.append(f"{path} is missing or not the text that this evidence holds. Plan again.")
     card = listed.get("README.md")
     if card is not None and plan.card_digest != f"sha256:{card.sha256}":
         found.append("The plan names another model card than it holds (digest mismatch). Plan again.")
     return found
+
+
+def _obligations(plan: PushPlan, evidence: Evidence, sources: Mapping[str, Path | bytes]) -> list[str]:
+    """Hold what would be published against what the licenses of the inputs ask for."""
+    if evidence.licenses is None:
+        return ["The license rules were not applied: not checked is not passed. Plan again."]
+    texts = {item.path: _legal_text(item.path, sources.get(item.path)) for item in plan.files}
+    due = evidence.licenses
+    if evidence.policy is not None and evidence.policy.licenses.copies_by_policy == "at hand":
+        due = replace(due, obligations=tuple(item for item in due.obligations if not _may_be_missing(item, evidence)))
+    return list(unmet(due, repo_id=plan.repo_id, files=texts, card=texts.get("README.md") or ""))
+
+
+def _may_be_missing(item: Obligation, evidence: Evidence) -> bool:
+    """Whether a copy that no clause surely asks for may be left out, since its text is not at hand."""
+    return item.kind == "license_copy" and item.basis == "policy" and item.license not in evidence.license_texts
+
+
+def _legal_text(path: str, source: Path | bytes | None) -> str | None:
+    """Return the text of a file that may hold notices or licenses; None for all others, such as weights."""
+    name = path.rpartition("/")[2].casefold()
+    if source is None or name.endswith((".safetensors", ".json", ".html", ".model", ".spm")):
+        return None
+    if isinstance(source, Path):
+        if not source.is_file() or source.stat().st_size > _MOST_TEXT:
+            return None
+        source = source.read_bytes()
+    return source.decode("utf-8", errors="replace")
 
 
 def _foreign_base(evidence: Evidence, sources: Mapping[str, Path | bytes]) -> list[str]:

@@ -33,7 +33,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushReceipt(Record):
-    """Proof of a push: the commit, its tag, and the digests of what was published."""
+    """Proof of a push: the commit, its tag, and the digests of what was published.
+
+    ``history_head`` names the line of the history that records this push, "" where none could be written.
+    """
 
     repo_id: str
     commit: str
@@ -43,6 +46,7 @@ class PushReceipt(Record):
     evidence_digest: str
     decision: Decision
     message: str = ""
+    history_head: str = ""
 
     def commit_info(self) -> CommitInfo:
         """Return what ``Trainer.push_to_hub`` returns."""
@@ -65,6 +69,7 @@ def push_plan(
     revision: str | None = None,
     private: bool | None = None,
     decision: Decision = "pass",
+    history_head: str = "",
 ) -> PushReceipt:
     """Publish the plan in one commit on the current head, then tag it v1, v2, ….
 
@@ -81,6 +86,8 @@ def push_plan(
         revision: branch; default: main.
         private: make a new repository private.
         decision: recorded in the receipt.
+        history_head: the last line of the history before this push, for the message of the tag: an anchor outside of
+            the history against its being cut or written anew.
 
     Pushing the same again makes no second commit: when the head of the branch says that it holds this evidence
     (apart from its times), only a missing tag is added. A commit that can not be tagged is a warning in the log
@@ -122,10 +129,11 @@ def push_plan(
         empty = "" if committing and _status(error) in (None, 412) and not isinstance(error, ValueError) else "empty "
         left = f" The {empty}repository {repo_id} was created and stays." if made else ""
         raise HubError(_explain(error, repo_id, api, committing=committing) + left) from error
+    anchor = f"\nhistory {history_head}" if history_head else ""
     return PushReceipt(
         repo_id=repo_id,
         commit=commit,
-        tag=_tag(api, repo_id, commit, f"evidence {evidence_digest}"),
+        tag=_tag(api, repo_id, commit, f"evidence {evidence_digest}{anchor}"),
         url=url,
         plan_digest=plan_digest,
         evidence_digest=evidence_digest,

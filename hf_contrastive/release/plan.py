@@ -3,7 +3,7 @@
 Each file of a folder is of one of four kinds:
 
 * published: its path matches :data:`MODEL_FILES` or :data:`LEGAL_FILES`, what an encoder consists of;
-* written anew: :data:`DOCUMENTS`, rendered from the evidence and never taken from the folder;
+* written anew: :data:`DOCUMENTS` and :data:`LICENSE_COPIES`, rendered from the evidence, never taken from the folder;
 * kept out, with the reason: what :data:`KEPT_OUT` names, links, and texts, images and safetensors that are no part of
   a model (notes, training rows), whose presence says nothing about the model;
 * planned so that the gate refuses it: code, pickles, archives and other binaries. A model beside which they lie may
@@ -23,7 +23,9 @@ from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.files import must_be_refused
 
-DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json")
+DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json", "NOTICE", "USE_RESTRICTIONS.md")
+LICENSE_COPIES = "LICENSES/"
+"""Folder of the copies of licenses that must go along; what lies there in a model's folder is a text to copy from."""
 
 KEPT_OUT = {
     "checkpoint-*": "a checkpoint, not the model",
@@ -72,10 +74,12 @@ MODEL_FILES = (
 )
 """Paths of a published encoder's files; ``*`` does not cross ``/``."""
 
-LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
+LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*", "USE_RESTRICTIONS*")
 
 OLD_WEIGHTS = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "adapter_model.bin", "adapter/adapter_model.bin")
 """Weights in the format before safetensors: never published, and replaced where they stand on the Hub."""
+
+_HELD_BY_OTHERS = ("NOTICE", "USE_RESTRICTIONS.md")
 
 NO_MODEL_FILE = "not a file of a model"
 
@@ -124,7 +128,12 @@ class PushPlan(Record):
 
 def payload_digest(files: tuple[PlannedFile, ...]) -> str:
     """Return ``sha256:<hex>`` over paths and contents of everything but the documents."""
-    return digest_of([item.to_dict() for item in files if item.path not in DOCUMENTS])
+    return digest_of([item.to_dict() for item in files if not is_document(item.path)])
+
+
+def is_document(path: str) -> bool:
+    """Whether ``path`` is rendered from the evidence."""
+    return path in DOCUMENTS or f"{path}/".startswith(LICENSE_COPIES)
 
 
 def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str], ...]]:
@@ -155,10 +164,11 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
             reason = "a symbolic link"
         if reason is not None:
             kept.append((name, reason))
-        elif path.is_dir():
+        elif path.is_dir() and f"{name}/" != LICENSE_COPIES:
             _collect(root, path, files, kept)
-        elif name in DOCUMENTS:
-            continue
+        elif is_document(name):
+            if name in _HELD_BY_OTHERS:
+                kept.append((name, f"written anew; what you have to say goes into {Path(name).stem}.txt"))
         elif _matches(name, (*MODEL_FILES, *LEGAL_FILES)) or must_be_refused(name, path):
             files.append(planned(name, path))
         else:
@@ -170,7 +180,7 @@ def is_replaced(path: str) -> bool:
 
     True for files of a model and for the documents; anything else in a repository belongs to somebody else.
     """
-    return path in DOCUMENTS or _matches(path, (*MODEL_FILES, *OLD_WEIGHTS))
+    return is_document(path) or _matches(path, (*MODEL_FILES, *OLD_WEIGHTS))
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:

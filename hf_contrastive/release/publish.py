@@ -6,20 +6,36 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audits.errors import SourceError
 from audits.findings import AuditReport
 from audits.formats import markdown
-from audits.policy import Policy, Verdict
+from audits.licenses.hub_clients import OnlineHub
+from audits.licenses.lineage import WalkedLineage, write_license_files
+from audits.licenses.snapshots import HubClient
+from audits.policy import Approval, Policy, Verdict
 from audits.report_files import write_report
 from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.history import HistoryEntry
+from hf_contrastive.history.recording import or_warn, record_approval, record_audit, record_push
+from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import approve, check, decide, subject_digest
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan
-from hf_contrastive.release.plan import NO_MODEL_FILE, PushPlan, contents, payload, payload_digest, planned
+from hf_contrastive.release.licensing import license_analysis, texts_at_hand, trace
+from hf_contrastive.release.plan import (
+    LICENSE_COPIES,
+    NO_MODEL_FILE,
+    PushPlan,
+    contents,
+    payload,
+    payload_digest,
+    planned,
+)
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.writing import all_or_none
 from model_cards.evidence import Evidence
+from model_cards.licensing import license_copies
 from model_cards.render import documents, render
 
 _logger = logging.getLogger(__name__)
@@ -33,16 +49,22 @@ def prepare(
     evidence: Evidence,
     policy: Policy,
     *,
+    walked: WalkedLineage | None = None,
+    license_texts: Mapping[str, str] | None = None,
+    approval: Approval | None = None,
     reviewed_by: str | None = None,
     reason: str = "",
     publish_excerpts: bool = False,
 ) -> tuple[PushPlan, Evidence, dict[str, bytes]]:
-    """Judge, record the approval, render the documents and list exactly what would be published.
+    """Apply the license rules, judge, record the approval, render the documents and list what would be published.
 
     Args:
         folder: holds the model's files.
         evidence: without verdict and approvals, which are added here; ``repo_id`` must be set.
         policy: what the audit is judged by.
+        walked: where data and base model came from, of :func:`hf_contrastive.release.licensing.trace`.
+        license_texts: texts of licenses that must go along, by SPDX id.
+        approval: of a person, for a verdict of review.
         reviewed_by: name of the person who says yes to a verdict of review.
         reason: why.
         publish_excerpts: see :func:`publish`.
@@ -54,7 +76,12 @@ def prepare(
     if not publish_excerpts:
         # before the verdict, which names the digest of the report that it is about
         evidence = without_excerpts(evidence)
-    evidence = _judged(evidence, policy, payload_digest(files), reviewed_by, reason)
+    if walked is not None:
+        evidence = replace(evidence, lineage=walked.lineage)
+    licenses = license_analysis(evidence, policy)
+    texts = texts_at_hand(licenses, walked, {**evidence.license_texts, **_own_copies(folder), **(license_texts or {})})
+    evidence = replace(evidence, licenses=licenses, license_texts=texts)
+    evidence = _judged(evidence, policy, payload_digest(files), _Yes(approval, reviewed_by, reason))
     rendered = render_all(evidence)
     plan = PushPlan(
         repo_id=evidence.repo_id or "",
@@ -68,13 +95,30 @@ def prepare(
     return plan, evidence, rendered
 
 
-def _judged(evidence: Evidence, policy: Policy, payload: str, reviewed_by: str | None, reason: str) -> Evidence:
-    verdict = decide(evidence.audit, policy, evidence.training) if evidence.audit is not None else None
+def _own_copies(folder: Path) -> dict[str, str]:
+    """Return the license texts that lie in the model's folder to be copied, by SPDX id."""
+    paths = sorted((folder / LICENSE_COPIES).glob("*.txt"))
+    return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+
+
+class _Yes(NamedTuple):
+    """What was said to a verdict of review, if anything."""
+
+    approval: Approval | None
+    reviewed_by: str | None
+    reason: str
+
+
+def _judged(evidence: Evidence, policy: Policy, payload: str, yes: _Yes) -> Evidence:
+    audit = evidence.audit
+    verdict = decide(audit, policy, evidence.training, licenses=evidence.licenses) if audit is not None else None
     evidence = replace(evidence, policy=policy, verdict=verdict, payload_digest=payload)
-    if reviewed_by and verdict is not None and verdict.decision == "review":
-        approval = approve(verdict, subject_digest(evidence), by=reviewed_by, reason=reason)
-        evidence = replace(evidence, approvals=(*evidence.approvals, approval))
-    return evidence
+    if verdict is None or verdict.decision != "review":
+        return evidence
+    given = [yes.approval] if yes.approval is not None else []
+    if yes.reviewed_by:
+        given.append(approve(verdict, subject_digest(evidence), by=yes.reviewed_by, reason=yes.reason))
+    return replace(evidence, approvals=(*evidence.approvals, *given))
 
 
 def publish(
@@ -83,14 +127,18 @@ def publish(
     policy: Policy,
     *,
     commit_message: str = "Add model, card and evidence",
+    approval: Approval | None = None,
     reviewed_by: str | None = None,
     reason: str = "",
+    hub: HubClient | None = None,
+    license_texts: Mapping[str, str] | None = None,
     report_dir: Path | None = None,
     token: str | None = None,
     endpoint: str | None = None,
     revision: str | None = None,
     private: bool | None = None,
     publish_excerpts: bool = False,
+    history: Path | None = None,
     api: Any = None,
 ) -> PushReceipt:
     """Publish ``folder`` with its documents, if the gate lets it through.
@@ -105,38 +153,58 @@ def publish(
         evidence: what is known; ``repo_id`` names the repository; a name without ``/`` gets its user.
         policy: what the audit is judged by.
         commit_message: of the commit.
-        reviewed_by: name of the person who says yes to a verdict of review.
+        approval: a person's yes to a verdict of review, as ``hf-contrastive approve`` records it.
+        reviewed_by: name of the person who says yes to a verdict of review, where the policy takes a name alone.
         reason: why.
-        report_dir: the documents are also written there, whatever the decision, and those that quote rows into
-            its folder ``with_excerpts``.
+        hub: where the cards of the data and of the base model are read; default: the same Hub.
+        license_texts: texts of licenses that must go along, by SPDX id; those of LICENSE files that are read on the
+            way need not be given.
+        report_dir: the documents are also written there, whatever the decision, those that quote rows into its
+            folder ``with_excerpts``, and every license, card and gating text as retrieved into ``licenses``.
         token: Hub token; default: the one logged in.
         endpoint: of the Hub; default: HF_ENDPOINT or huggingface.co.
         revision: branch; default: main.
         private: make a new repository private.
         publish_excerpts: publish short, masked excerpts of rows too, of those also that were removed.
+        history: where the decision and the push are recorded; default: the user's own history. One that can not be
+            written stops nothing: a warning says what to add later.
         api: a ready HfApi instead of token and endpoint.
 
     Raises:
+        ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
+    if reviewed_by and not policy.single_reviewer:
+        msg = (
+            f"The policy {policy.name} takes no name alone as a yes, got `reviewed_by={reviewed_by}`. Record an "
+            "approval with `hf-contrastive approve`, and push with `--approval FILE`."
+        )
+        raise ApprovalError(msg)
     api = api or hub_api(token=token, endpoint=endpoint)
     evidence = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
     given = evidence
-    plan, evidence, rendered = prepare(
-        folder, given, policy, reviewed_by=reviewed_by, reason=reason, publish_excerpts=publish_excerpts
-    )
+    walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
+    options: dict[str, Any] = {"walked": walked, "license_texts": license_texts}
+    yes: dict[str, Any] = {"approval": approval, "reviewed_by": reviewed_by, "reason": reason}
+    plan, evidence, rendered = prepare(folder, given, policy, publish_excerpts=publish_excerpts, **options, **yes)
     stray = [name for name, why in plan.kept_out if why == NO_MODEL_FILE]
     if stray:
         _logger.warning("Not published, since no file of a model: %s in %s.", ", ".join(stray), folder.name)
     if report_dir is not None:
-        full = _judged(given, policy, evidence.payload_digest, reviewed_by, reason)
+        traced = replace(
+            given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
+        )
+        full = _judged(traced, policy, evidence.payload_digest, _Yes(**yes))
         with all_or_none(report_dir) as new:
             _write(rendered, new)
             _write(render_all(full), new / WITH_EXCERPTS)
+            write_license_files(walked, new)
     sources = contents(folder, rendered, plan)
+    # a refusal is recorded too
+    head = _recorded_decision(evidence, policy, approval, history)
     check(plan, evidence, sources)
-    return push_plan(
+    receipt = push_plan(
         plan,
         sources,
         api=api,
@@ -144,16 +212,33 @@ def publish(
         revision=revision,
         private=private,
         decision=evidence.verdict.decision if evidence.verdict else "block",
+        history_head=head,
     )
+    entry = or_warn(record_push, evidence, receipt, path=history)
+    return replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
+
+
+def _recorded_decision(evidence: Evidence, policy: Policy, given: Approval | None, path: Path | None) -> str:
+    """Put what was decided into the history and return its head, for the tag; "" where nothing could be written."""
+    entries: list[HistoryEntry] = []
+    if evidence.audit is not None and evidence.verdict is not None:
+        entries.extend(or_warn(record_audit, evidence.audit, evidence.verdict, policy, path=path) or ())
+    for approval in evidence.approvals:
+        # one that was given as a file was recorded when it was made
+        if approval != given:
+            entry = or_warn(record_approval, approval, repo_id=evidence.repo_id or "", path=path)
+            entries.extend([entry] if entry is not None else [])
+    return str(entries[-1].head) if entries else ""
 
 
 def render_all(evidence: Evidence) -> dict[str, bytes]:
-    """Render every document that this evidence allows, by file name."""
+    """Render every document that this evidence allows, and the license texts that go along, by path."""
     rendered = {}
     for name, document in documents().items():
         if not document.applies(evidence):
             continue
         rendered[document.filename] = render(evidence, name).encode("utf-8")
+    rendered.update((path, text.encode("utf-8")) for path, text in license_copies(evidence).items())
     return rendered
 
 
@@ -170,6 +255,7 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 def _write(files: Mapping[str, bytes], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
 
 

@@ -44,11 +44,13 @@ def push(
         license: Hub license id under which the model is published.
         report_dir: where the documents are written too, with excerpts of rows in its folder ``with_excerpts``
             (they are not published); default: ``report`` beside ``folder``.
-        **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``commit_message``, ``token``,
-            ``endpoint``, ``private``, ``revision``, ``publish_excerpts``, ``api``).
+        **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``approval``, ``hub``,
+            ``license_texts``, ``commit_message``, ``token``, ``endpoint``, ``private``, ``revision``,
+            ``publish_excerpts``, ``history``, ``api``).
 
     Raises:
         EmptyFolderError: there is nothing to publish.
+        ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
