@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from audits.licenses.fingerprints import load_fingerprints
-from audits.licenses.resolution import ResolvedLicense, resolve
+from audits.licenses.resolution import ResolvedLicense, named, resolve
 from audits.licenses.riders import quoted
 
 NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
 """Stands for words that forbid commercial use and name no license."""
 
-LONGEST_PROSE = 1_000_000
-_MOST_SENTENCES = 20_000
+LONGEST_PROSE = 400_000
+_MOST_SENTENCES = 5_000
 _LONGEST_SENTENCE = 1_000
 _MOST_WORDS = 12  # of a license's name
 
@@ -64,6 +64,7 @@ _CC = re.compile(
     r"|no[\s-]?deriv(?:ative)?s?))*)(?:\s*licen[cs]e)?[\s,-]*(?:v(?:ersion)?\s*)?(?P<version>\d\.\d)?",
     re.IGNORECASE,
 )
+_LICENSE_WORD = re.compile(r"\s+(?:public\s+)?licen[cs]es?$", re.IGNORECASE)
 _PREFIX = re.compile(
     r"^\W*(?:the\s+)?(?:terms|conditions)(?:\s+and\s+conditions)?\s+of\s+(?:use\s+of\s+)?", re.IGNORECASE
 )
@@ -106,11 +107,7 @@ def name_in(text: str) -> ResolvedLicense | None:
     for start in range(min(3, len(words))):
         for end in range(len(words), start, -1):
             name = " ".join(words[start:end]).strip(" .,:")
-            resolved = (
-                resolve(re.sub(r"\s+(?:public\s+)?licen[cs]es?$", "", name, flags=re.IGNORECASE)) if name else None
-            )
-            if resolved is not None and resolved.category == "unknown" and end - start > 1:
-                resolved = resolve(name)
+            resolved = named(_LICENSE_WORD.sub("", name)) or named(name) if name else None
             if resolved is not None and _is_name(resolved):
                 return resolved
     return None
@@ -121,9 +118,7 @@ _NOTHING = ResolvedLicense(None, "unknown")
 
 def _is_name(resolved: ResolvedLicense) -> bool:
     """Tell whether words name a license: "commercial" is a category, and a license text is none."""
-    if resolved.category in ("unknown", "other-terms") and resolved.spdx is None:
-        return False
-    return not resolved.note.startswith("recognised by")
+    return resolved.spdx is not None or resolved.category not in ("unknown", "other-terms")
 
 
 def _creative_commons(match: re.Match[str]) -> str:

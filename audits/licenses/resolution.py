@@ -84,11 +84,11 @@ def _resolve(text: str) -> ResolvedLicense:
             return strictest(stated)
     elif parts:
         text = parts[0]
-    return _named(text) or _expression(text) or _license_text(text) or _unknown(text)
+    return named(text) or _expression(text) or _license_text(text) or _unknown(text)
 
 
-def _named(text: str) -> ResolvedLicense | None:
-    """Look up one id or name, without operators."""
+def named(text: str) -> ResolvedLicense | None:
+    """Return what one id or name stands for, without operators; None where it is no name."""
     facts, key = load_facts(), fold(text)
     classified = _classifier(fold(_CLASSIFIER.sub("", text.strip())))
     if classified is not None or _CLASSIFIER.match(text.strip()):
@@ -155,8 +155,8 @@ def _evaluate(tree: Any) -> ResolvedLicense | None:
 def _leaf(symbol: Any) -> ResolvedLicense | None:
     exception = getattr(symbol, "exception_symbol", None)
     if exception is None:
-        return _named(symbol.key)
-    base = _named(symbol.license_symbol.key)
+        return named(symbol.key)
+    base = named(symbol.license_symbol.key)
     if base is None:
         return None
     known = _exceptions.get(fold(exception.key))
