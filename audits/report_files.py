@@ -49,11 +49,20 @@ def write_report(report: AuditReport, verdict: Verdict, folder: str | Path) -> t
     text = render(report, verdict)
     with _staged(folder) as stage:
         (stage / REPORT).write_text(text, encoding="utf-8")
-        (stage / FINDINGS).mkdir()
-        names = [_write_code(code, found, stage / FINDINGS) for code, found in _by_code(report).items()]
+        names = write_findings(report, stage / FINDINGS)
         folder.mkdir(parents=True, exist_ok=True)
         _move(stage, folder)
     return (folder / REPORT, *(folder / FINDINGS / name for name in names))
+
+
+def write_findings(report: AuditReport, folder: Path) -> tuple[str, ...]:
+    """Write ``<CODE>.parquet`` with the rows of each finding into ``folder``, which is made, and return the names.
+
+    Raises:
+        SchemaError: the rows of a finding are not in memory.
+    """
+    folder.mkdir()
+    return tuple(_write_code(code, found, folder) for code, found in _by_code(report).items())
 
 
 def read_report(folder: str | Path) -> AuditReport:

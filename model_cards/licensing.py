@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from audits.licenses.analysis import LicenseAnalysis, Obligation, RuleResult
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.obligations import copy_path
+from audits.policy import RULE_CODES
 from model_cards.evidence import Evidence
 from model_cards.typesetting import number, plural
 
-_RULE = re.compile(r"L\d{1,2}")
 _ROLES = {
     "training": "trained on",
     "evaluation": "measured with only",
@@ -49,7 +48,7 @@ class RuleRow(NamedTuple):
 
 def is_license_rule(code: str) -> bool:
     """Whether ``code`` names a rule on licenses and not a check of the data."""
-    return _RULE.fullmatch(code) is not None
+    return code in RULE_CODES
 
 
 def license_sentence(evidence: Evidence) -> str:

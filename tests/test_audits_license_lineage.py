@@ -454,12 +454,12 @@ def test_every_text_is_kept_byte_for_byte_once(walked_with_texts: WalkedLineage,
     written = write_license_files(walked_with_texts, tmp_path / "evidence")
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert found == sorted(path.relative_to(tmp_path).as_posix() for path in written)
-    assert all(path.startswith("evidence/licenses/") and path.count("/") == 2 for path in found)
+    assert all(path.startswith("evidence/retrieved/") and path.count("/") == 2 for path in found)
     listed = dict(walked_with_texts.lineage.files)
-    assert {f"evidence/{path}" for path in listed} | {"evidence/licenses/index.json"} == set(found)
+    assert {f"evidence/{path}" for path in listed} | {"evidence/retrieved/index.json"} == set(found)
     for path, digest in listed.items():
         assert hashlib.sha256((tmp_path / "evidence" / path).read_bytes()).hexdigest() == digest
-        assert path.startswith(f"licenses/{digest[:16]}-")
+        assert path.startswith(f"retrieved/{digest[:16]}-")
     assert verify_license_files(walked_with_texts.lineage, tmp_path / "evidence") == ()
 
 
@@ -490,7 +490,7 @@ def test_a_changed_a_missing_and_a_foreign_text_are_named(walked_with_texts: Wal
     assert problems[1] == f"{missing} is missing"
     (tmp_path / "secret").write_bytes(b"s")
     digest = hashlib.sha256(b"s").hexdigest()
-    for path in ("../secret", "secret", "/etc/passwd", f"licenses/{'0' * 16}-../../secret", "licenses\\x"):
+    for path in ("../secret", "secret", "/etc/passwd", f"retrieved/{'0' * 16}-../../secret", "retrieved\\x"):
         told = verify_license_files(replace(lineage, files=((path, digest),)), tmp_path)
         assert len(told) == 1
         assert "is no place of a license text" in told[0]
@@ -500,7 +500,7 @@ def test_a_link_in_place_of_a_text_is_not_followed(tmp_path: Path):
     (tmp_path / "evidence" / "licenses").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"s")
     digest = hashlib.sha256(b"s").hexdigest()
-    path = f"licenses/{digest[:16]}-LICENSE"
+    path = f"retrieved/{digest[:16]}-LICENSE"
     (tmp_path / "evidence" / path).symlink_to(tmp_path / "secret")
     assert verify_license_files(Lineage(files=((path, digest),)), tmp_path / "evidence") == (
         f"{path} leads outside the folder",

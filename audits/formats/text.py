@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from audits.findings import AuditReport, DatasetRef
 from audits.formats import check_pair
-from audits.policy import Outcome, Verdict
+from audits.policy import RULE_CODES, Outcome, Verdict
 
 suffix = ".txt"
 
@@ -87,8 +87,17 @@ def _row(report: AuditReport, outcome: Outcome) -> tuple[str, ...]:
     title = _cut(result.title if result is not None else "")
     if ran:
         return (outcome.code, title, "ran", outcome.observed, outcome.allowed, shown)
+    if outcome.code in RULE_CODES:
+        word = _license_word(outcome)
+        return (outcome.code, _cut(outcome.rule), "license rule", outcome.observed, outcome.allowed, word)
     reason = f"{result.status}: {result.reason}" if result is not None else "not in the report"
     return (outcome.code, title, "not checked", reason, outcome.allowed, shown)
+
+
+def _license_word(outcome: Outcome) -> str:
+    if outcome.decision != "pass":
+        return outcome.decision
+    return "waived" if outcome.waiver else "pass" if outcome.checked else "-"
 
 
 def _cut(title: str) -> str:

@@ -13,7 +13,7 @@ from audits.errors import LineageError
 from audits.licenses.inputs import Lineage
 from audits.licenses.snapshots import RepoKind, RepoSnapshot, shown
 
-FOLDER = "licenses"
+FOLDER = "retrieved"
 INDEX = "index.json"
 
 _PATH = re.compile(rf"{FOLDER}/[0-9a-f]{{16}}-[A-Za-z0-9._-]{{1,80}}")
@@ -78,7 +78,7 @@ def kept_paths(texts: Sequence[KeptText]) -> dict[str, str]:
 
 
 def write_texts(texts: Sequence[KeptText], folder: Path | str) -> tuple[Path, ...]:
-    """Write each content once below ``folder/licenses`` with an index of where it is from; return the paths written.
+    """Write each content once below ``folder/retrieved`` with an index of where it is from; return the paths written.
 
     The index is a list of {kind, repo, commit, path, sha256, file, bytes, cut, retrieved_at}. It is not atomic: write
     into a folder that is put in its place afterwards.
@@ -122,7 +122,7 @@ def write_texts(texts: Sequence[KeptText], folder: Path | str) -> tuple[Path, ..
 def verify_license_files(lineage: Lineage, folder: Path | str) -> tuple[str, ...]:
     """Return a line for every text of ``lineage.files`` that is missing below ``folder`` or has other bytes.
 
-    Nothing outside ``folder/licenses`` is opened, whatever the lineage names.
+    Nothing outside ``folder/retrieved`` is opened, whatever the lineage names.
     """
     problems = []
     root = Path(folder)

@@ -94,7 +94,7 @@ def walk(
 
 
 def write_license_files(walked: WalkedLineage, folder: Path | str) -> tuple[Path, ...]:
-    """Write every text of the walk below ``folder/licenses``; see :func:`audits.licenses.license_files.write_texts`.
+    """Write every text of the walk below ``folder/retrieved``; see :func:`audits.licenses.license_files.write_texts`.
 
     Raises:
         LineageError: it can not be written.

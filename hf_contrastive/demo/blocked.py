@@ -6,13 +6,19 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from rich.markup import escape
 
 from audits.policy import load_policy
-from hf_contrastive.console import say
+from audits.report_files import FINDINGS
+from hf_contrastive.console import say, show_table
 from hf_contrastive.errors import ContrastiveError, PushBlocked
 from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.push import push
+from model_cards.documents.evidence_json import read_evidence
+from model_cards.facts import removed_ranges
+from model_cards.licensing import rule_rows
 
 BLOCKED_ROWS = 2000
 TAINTED_ROWS = 200
@@ -56,9 +62,37 @@ def try_blocked_push(
         )
     except PushBlocked as error:
         say(f"[bold]Blocked, as it should be.[/] {escape(str(error))}")
+        _explain(out / "blocked")
         return error, _state(api, repo_id) == before
     msg = "The push of rows that forbid commercial use went through; this is a defect of the gate: report it."
     raise ContrastiveError(msg)
+
+
+def _explain(report: Path) -> None:
+    """Show what blocks: the rule, the clause, the rows, and what to do."""
+    evidence = read_evidence(report / "evidence.json")
+    blocking = [row for row in rule_rows(evidence) if row.decision == "block"]
+    show_table(
+        "What blocks, by rule",
+        ("rule", "inputs", "clause", "what to do"),
+        [
+            tuple(
+                map(
+                    escape,
+                    (f"{row.code} {row.title}", "; ".join(row.inputs), "\n".join(row.clauses[:2]), row.resolution),
+                )
+            )
+            for row in blocking
+        ],
+    )
+    rows = pq.read_table(report / FINDINGS / "LIC001.parquet")
+    for finding in (item for item in (evidence.audit.findings if evidence.audit else ()) if item.code == "LIC001"):
+        numbers = rows.filter(pc.field("split") == finding.split).column("row").to_pylist()
+        say(
+            f"The rows: {finding.total_rows:,} of {escape(finding.split)}, numbers {removed_ranges(tuple(numbers), 8)} "
+            f"(all in {escape(str(report / FINDINGS / 'LIC001.parquet'))}). {escape(finding.remedy)} "
+            "`remove_licenses(data, report)` does it."
+        )
 
 
 def _state(api: Any, repo_id: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -1,11 +1,10 @@
 """Docstrings of the packages installed beside us: real text with real licenses on every machine.
 
-A row is the first sentence of a docstring (``anchor``) and the rest of it (``positive``), with the
-package it comes from and the license that this package states. The standard library has no package
-metadata: its license is told by the interpreter's license file, and stated here where no such file is
-installed. Sources are read by ``ast``; nothing is imported or executed. See
-:mod:`hf_contrastive.demo.source_files` for what is read and :mod:`hf_contrastive.demo.sentences` for how a
-docstring becomes a pair.
+A row is the first sentence of a docstring (``anchor``) and the rest of it (``positive``), with the package it comes
+from and the license that its metadata and license files say together. The standard library has no package metadata:
+its license is told by the interpreter's license file, and stated here where no such file is installed. Sources are
+read by ``ast``; nothing is imported or executed. See :mod:`hf_contrastive.demo.source_files` for what is read and
+:mod:`hf_contrastive.demo.sentences` for how a docstring becomes a pair.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 import datasets
@@ -42,7 +42,7 @@ COLUMNS = ("anchor", "positive", "label", "module", "qualified_name", "license")
 SPLITS = ("train", "validation", "test")
 
 # part of the cache key: raise it with every change of what is collected
-_COLLECTOR_VERSION = 2
+_COLLECTOR_VERSION = 3
 _HELD_OUT_SHARE = 0.1
 _FILES_PER_BATCH = 128
 _MAX_WORKERS = 2
@@ -59,10 +59,10 @@ def load_docstrings(
     """Return pairs from the docstrings of this environment, split by groups of modules.
 
     All columns are strings: ``anchor``, ``positive``, ``label`` (top-level package; ``stdlib`` for the
-    standard library), ``module``, ``qualified_name``, ``license`` (verbatim from the package's metadata;
-    null when it names none; that of the standard library is read from the interpreter's license file, and
-    stated here as ``Python-2.0`` where CPython comes without one). E-mail addresses stay where they stand in
-    the text. The same environment gives the same rows in the same order, and the same fingerprint; the
+    standard library), ``module``, ``qualified_name``, ``license`` (the SPDX expression that the package's metadata
+    and license files say together; null where that is undetermined; that of the standard library is read from the
+    interpreter's license file, and stated here as ``Python-2.0`` where CPython comes without one). E-mail addresses
+    stay where they stand in the text. The same environment gives the same rows in the same order, and the same fingerprint; the
     number of processes and the file system do not matter.
 
     The splits ``train``, ``validation`` and ``test`` hold about 80, 10 and 10 % of the rows. A group,
@@ -186,7 +186,10 @@ def _assign_groups(sizes: Counter[str]) -> dict[str, str]:
 
 def _environment_key() -> str:
     versions = sorted((item.name, item.version) for item in installed_distributions())
-    described = json.dumps([_COLLECTOR_VERSION, python_version(), versions])
+    # what is read from a license file depends on the license facts
+    folder = resources.files("audits.licenses")
+    facts = [folder.joinpath(name).read_text("utf-8") for name in ("facts.toml", "fingerprints.toml")]
+    described = json.dumps([_COLLECTOR_VERSION, python_version(), versions, facts])
     return hashlib.sha256(described.encode("utf-8")).hexdigest()[:32]
 
 

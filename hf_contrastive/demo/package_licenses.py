@@ -1,4 +1,4 @@
-"""The license that an installed package states in its own metadata.
+"""The license of an installed package: what its metadata and its license files say together.
 
 The standard library is in no package and has no metadata; see :func:`standard_library_license`.
 """
@@ -8,8 +8,11 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
+
+from audits.licenses.packages import package_reading
 
 _PSF_LICENSE = "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2"
 _PSF_LICENSE_ID = "Python-2.0"
@@ -17,6 +20,31 @@ _LICENSE_FILES = ("LICENSE.txt", "LICENSE", "LICENSE_PYTHON.txt")
 _MAX_LICENSE_LENGTH = 100
 _SAYS_NOTHING = frozenset({"", "unknown", "none", "dual license", "see license"})
 _NO_LICENSE_CLASSIFIERS = frozenset({"osi approved", "dfsg approved"})
+
+
+@dataclass(frozen=True, slots=True)
+class PackageLicense:
+    """One package: what its metadata states, what was concluded from metadata and texts, and what disagrees."""
+
+    package: str
+    version: str
+    stated: str | None
+    concluded: str | None
+    reason: str
+    disagreements: tuple[str, ...]
+
+
+def package_license(distribution: Distribution) -> PackageLicense:
+    """Return the license of a package; ``concluded`` is an SPDX expression, None where it is undetermined."""
+    reading = package_reading(distribution)
+    return PackageLicense(
+        distribution.name,
+        distribution.version,
+        stated_license(distribution),
+        reading.license,
+        reading.reason,
+        reading.disagreements,
+    )
 
 
 def stated_license(distribution: Distribution) -> str | None:

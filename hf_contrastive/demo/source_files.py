@@ -16,7 +16,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hf_contrastive.demo.package_licenses import standard_library_license, stated_license
+from hf_contrastive.demo.package_licenses import package_license, standard_library_license
 from hf_contrastive.demo.sentences import split_docstring
 
 STANDARD_LIBRARY = "stdlib"
@@ -71,7 +71,7 @@ def list_source_files() -> list[SourceFile]:
     """
     found: dict[str, SourceFile] = {}
     for distribution in installed_distributions():
-        license_name = stated_license(distribution)
+        license_name = package_license(distribution).concluded
         for file in distribution.files or ():
             if file.suffix == ".py" and file.parts[0] not in _OWN_PACKAGES and _is_wanted(file):
                 # the first distribution by name keeps a file that several claim

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
 
 from audits.findings import AuditReport, Measurement, RemedyRecord
 from hf_contrastive.console import say, show_table
+from hf_contrastive.demo.package_licenses import PackageLicense
 from hf_contrastive.evaluation.report import improves
 from model_cards.evidence import EvaluationReport
+from model_cards.typesetting import one_line
+
+PACKAGE_LICENSES = "package_licenses.md"
+
+
+def show_package_licenses(packages: Sequence[PackageLicense], out: Path) -> None:
+    """Write the license of every package as stated and as concluded; show those where the two are not one."""
+    lines = [
+        "# Licenses of the packages whose docstrings are the data",
+        "",
+        "| package | version | metadata says | concluded with its license files | note |",
+        "|---|---|---|---|---|",
+    ]
+    odd = []
+    for item in packages:
+        note = "; ".join(item.disagreements) or ("" if item.concluded else item.reason)
+        cells = (item.package, item.version, item.stated or "nothing", item.concluded or "undetermined", note)
+        lines.append("| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |")
+        if note:
+            odd.append((item.package, cells[2], cells[3], note if len(note) <= 200 else note[:199] + "…"))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / PACKAGE_LICENSES
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    title = f"Licenses of {len(packages)} packages: {len(odd)} where metadata and text differ or nothing is certain"
+    columns = ("package", "metadata says", "concluded", "why")
+    show_table(title, columns, [tuple(map(escape, row)) for row in odd])
+    say(f"All of them: {escape(str(path))}")
 
 
 def show_audits(first: AuditReport, final: AuditReport, remedies: Sequence[RemedyRecord]) -> None:

@@ -105,9 +105,9 @@ def texts_at_hand(analysis: LicenseAnalysis, walked: WalkedLineage | None, given
         if len(match.ids) == 1 and match.ids[0] in wanted and not (match.altered or match.riders or match.cut):
             found.setdefault(match.ids[0], text)
     for key, names in wanted.items():
-        text = standard_text(key, _holders(analysis, names)) if key not in found else None
-        if text is not None:
-            found[key] = text
+        standard = standard_text(key, _holders(analysis, names)) if key not in found else None
+        if standard is not None:
+            found[key] = standard
     return found
 
 

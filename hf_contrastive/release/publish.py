@@ -15,7 +15,7 @@ from audits.licenses.hub_clients import OnlineHub
 from audits.licenses.lineage import WalkedLineage, write_license_files
 from audits.licenses.snapshots import HubClient
 from audits.policy import Approval, Policy, Verdict
-from audits.report_files import write_report
+from audits.report_files import FINDINGS, write_findings, write_report
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import or_warn, record_approval, record_audit, record_push
@@ -160,7 +160,8 @@ def publish(
         license_texts: texts of licenses that must go along, by SPDX id; those of LICENSE files that are read on the
             way need not be given.
         report_dir: the documents are also written there, whatever the decision, those that quote rows into its
-            folder ``with_excerpts``, and every license, card and gating text as retrieved into ``licenses``.
+            folder ``with_excerpts``, the rows of each finding into ``findings``, and every license, card and gating
+            text as retrieved into ``retrieved``.
         token: Hub token; default: the one logged in.
         endpoint: of the Hub; default: HF_ENDPOINT or huggingface.co.
         revision: branch; default: main.
@@ -200,6 +201,8 @@ def publish(
             _write(rendered, new)
             _write(render_all(full), new / WITH_EXCERPTS)
             write_license_files(walked, new)
+            if given.audit is not None and all(finding.rows is not None for finding in given.audit.findings):
+                write_findings(given.audit, new / FINDINGS)
     sources = contents(folder, rendered, plan)
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, approval, history)
