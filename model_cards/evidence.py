@@ -20,13 +20,17 @@ Origin = Literal["measured", "copied", "stated", "unanswered"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement(Record):
-    """A sentence that stands in a document, with its origin; ``unanswered`` has an empty text."""
+    """A sentence that stands in a document, with its origin; ``unanswered`` has an empty text.
+
+    ``by`` is who said it, ``date`` the day (YYYY-MM-DD) on which they did, "" where it is not known.
+    """
 
     key: str
     text: str = ""
     origin: Origin = "unanswered"
     by: str = ""
     source: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

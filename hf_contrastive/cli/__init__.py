@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import typer
 
 from audits.errors import AuditError
-from hf_contrastive.cli import approve, audit, demo, evaluate, history, hub, policy, push, train
+from hf_contrastive.cli import approve, audit, demo, evaluate, framework, history, hub, policy, push, train
 from hf_contrastive.cli import license as license_
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
 from hf_contrastive.console import say
@@ -33,6 +33,7 @@ app.command("evaluate")(evaluate.command)
 app.command("push")(push.command)
 app.command("approve")(approve.command)
 app.command("demo")(demo.command)
+app.command("framework")(framework.command)
 app.command("history")(history.command)
 app.command("affected")(history.affected_command)
 app.add_typer(policy.app, name="policy")

@@ -29,6 +29,16 @@ from model_cards.facts import (
     rows_of,
     unchecked,
 )
+from model_cards.frameworks import (
+    FRAMEWORKS,
+    answered_questions,
+    assess,
+    counts,
+    framework_questions,
+    load_framework,
+    open_questions,
+    recorded,
+)
 from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model, further_statements
 from model_cards.typesetting import html_environment
@@ -49,6 +59,8 @@ def render(evidence: Evidence) -> str:
     """Return the report as one self-contained HTML page."""
     style = files("model_cards").joinpath("templates", "report.css").read_text(encoding="utf-8")
     named = evidence.model_name or evidence.repo_id
+    frameworks = [(load_framework(name), assess(evidence, name)) for name in FRAMEWORKS]
+    statuses = [status for _, items in frameworks for status in items]
     text = (
         html_environment()
         .get_template("report.html.j2")
@@ -66,7 +78,13 @@ def render(evidence: Evidence) -> str:
             open_outcomes=open_outcomes(evidence),
             decision_words=lambda outcome: decision_words(evidence, outcome),
             answers=answers(evidence),
-            further=further_statements(evidence),
+            # answers to the questions of frameworks stand beside those
+            further=[item for item in further_statements(evidence) if item.key not in framework_questions()],
+            frameworks=frameworks,
+            status_counts=counts,
+            framework_questions=open_questions(statuses),
+            framework_answers=[item for item in answered_questions(statuses) if item.key in framework_questions()],
+            recorded=recorded(statuses),
             license_tables=license_tables(evidence.audit),
             licenses=evidence.licenses,
             license_sentence=license_sentence(evidence),

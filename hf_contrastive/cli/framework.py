@@ -1,0 +1,114 @@
+"""``hf-contrastive framework``: which evidence is relevant to which clause, and what people must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from hf_contrastive.console import print_json, say, show_table
+
+if TYPE_CHECKING:
+    from model_cards.evidence import Evidence
+    from model_cards.frameworks import ClauseStatus, Framework, HumanQuestion
+
+_COLUMNS = ("clause", "what it is about", "relevant evidence", "what gives it, and where", "open questions")
+
+
+def command(
+    framework: Annotated[str, typer.Argument(metavar="FRAMEWORK", help="nist-ai-rmf or eu-ai-act.")],
+    evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE", help="evidence.json, or the folder that holds it.")],
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML file of answers, each with `answer`, `by` and `date`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Print the open questions on stdout, as a YAML file to fill in.")
+    ] = False,
+) -> None:
+    """Say which evidence is relevant to each clause of a framework, where it stands, and what people must answer.
+
+    Addresses are JSON pointers below `evidence` in evidence.json. Whether a clause applies, and whether the evidence is
+    enough, is not assessed.
+    """
+    from hf_contrastive.errors import ConfigurationError
+    from model_cards.answers import read_answers, with_answers
+    from model_cards.documents.evidence_json import filename, read_evidence
+    from model_cards.frameworks import assess, load_framework
+
+    if as_json and questions:
+        msg = "`--json` and `--questions` both print on stdout; give one of them."
+        raise ConfigurationError(msg)
+    read = load_framework(framework)
+    told = read_evidence(evidence / filename if evidence.is_dir() else evidence)
+    if answers is not None:
+        told = with_answers(told, read_answers(answers))
+    statuses = assess(told, read)
+    if as_json:
+        print_json(_document(read, told, statuses))
+    elif questions:
+        from model_cards.frameworks import open_questions
+        from model_cards.frameworks.skeleton import render_skeleton
+
+        typer.echo(render_skeleton(read, open_questions(statuses)), nl=False)
+    else:
+        _show(read, statuses)
+
+
+def _document(framework: Framework, evidence: Evidence, statuses: Sequence[ClauseStatus]) -> dict[str, Any]:
+    from model_cards.frameworks import counts, open_questions
+
+    return {
+        "framework": framework.id,
+        "name": framework.name,
+        "note": framework.note,
+        "sources": [item.to_dict() for item in framework.sources],
+        "checked": framework.checked,
+        "evidence_digest": evidence.digest,
+        "counts": counts(statuses),
+        "clauses": [item.to_dict() for item in statuses],
+        "open_questions": {
+            role: [item.to_dict() for item in items] for role, items in open_questions(statuses).items()
+        },
+    }
+
+
+def _show(framework: Framework, statuses: Sequence[ClauseStatus]) -> None:
+    from model_cards.frameworks import counts, open_questions, recorded
+
+    show_table(f"{escape(framework.name)}, clauses read {framework.checked}", _COLUMNS, [_row(s) for s in statuses])
+    found = [(item.name, item.held, escape(item.words)) for item in recorded(statuses)]
+    show_table("What is recorded", ("what", "", "in words"), found)
+    tally = ", ".join(f"{number} {status}" for status, number in counts(statuses).items())
+    say(f"Relevant evidence: {tally}. Applicability and sufficiency not assessed; not legal advice.")
+    say(escape(framework.note))
+    _show_open(open_questions(statuses))
+
+
+def _show_open(asked: Mapping[Any, Sequence[HumanQuestion]]) -> None:
+    for role, items in asked.items():
+        say(f"\n[bold]Open, for the {role}[/] ({len(items)})")
+        for item in items:
+            say(f"  {escape(item.key)}: {escape(item.text)} [dim]({escape('; '.join(item.clauses))})[/]")
+    if asked:
+        say("\nAnswer them in a file (`--questions > answers.yaml`), and give it as `--answers answers.yaml`.")
+
+
+def _row(status: ClauseStatus) -> tuple[str, ...]:
+    recorded = []
+    for item in status.evidence:
+        where = f" {escape('[' + ', '.join(item.addresses) + ']')}" if item.addresses else ""
+        recorded.append(f"{item.name}: {item.held}[dim]{where}[/]")
+    if status.status == "not applicable":
+        recorded = [escape(status.words)]
+    recorded += [escape(f"{item.key}: answered by {item.by or 'nobody named'}") for item in status.answered]
+    return (
+        escape("\n".join((status.clause, *status.actions))),
+        escape(status.title),
+        status.status,
+        "\n".join(recorded) or "only people can answer",
+        "\n".join(escape(item.key) for item in status.open) or "-",
+    )
