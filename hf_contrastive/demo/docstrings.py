@@ -62,8 +62,8 @@ def load_docstrings(
     standard library), ``module``, ``qualified_name``, ``license`` (the SPDX expression that the package's metadata
     and license files say together; null where that is undetermined; that of the standard library is read from the
     interpreter's license file, and stated here as ``Python-2.0`` where CPython comes without one). E-mail addresses
-    stay where they stand in the text. The same environment gives the same rows in the same order, and the same fingerprint; the
-    number of processes and the file system do not matter.
+    stay where they stand in the text. The same environment gives the same rows in the same order, and the same
+    fingerprint; the number of processes and the file system do not matter.
 
     The splits ``train``, ``validation`` and ``test`` hold about 80, 10 and 10 % of the rows. A group,
     which is a package down to the third level (``transformers.models.bert``), is never divided, so no
