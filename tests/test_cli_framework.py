@@ -87,6 +87,7 @@ def test_the_form_can_be_filled_in_and_given_back(cli: Cli, stored: Path, tmp_pa
     asked["data_design_choices"] = {"answer": "Pairs by file.", "by": "Ada", "date": "2026-11-01"}
     answers.write_text(yaml.safe_dump(asked), encoding="utf-8")
     code, out, _ = cli("eu-ai-act", stored, "--answers", answers, "--json")
+    assert json.loads(out)["evidence_digest"] == EVIDENCE.digest
     clause = next(item for item in json.loads(out)["clauses"] if item["clause"] == "Art. 10(2)(a)")
     assert (code, clause["status"], clause["answered"][0]["by"]) == (0, "present", "Ada")
 

@@ -12,7 +12,6 @@ from rich.markup import escape
 from hf_contrastive.console import print_json, say, show_table
 
 if TYPE_CHECKING:
-    from model_cards.evidence import Evidence
     from model_cards.frameworks import ClauseStatus, Framework, HumanQuestion
 
 _COLUMNS = ("clause", "what it is about", "relevant evidence", "what gives it, and where", "open questions")
@@ -43,12 +42,12 @@ def command(
         msg = "`--json` and `--questions` both print on stdout; give one of them."
         raise ConfigurationError(msg)
     read = load_framework(framework)
-    told = read_evidence(evidence / filename if evidence.is_dir() else evidence)
-    if answers is not None:
-        told = with_answers(told, read_answers(answers))
+    stored = read_evidence(evidence / filename if evidence.is_dir() else evidence)
+    told = with_answers(stored, read_answers(answers)) if answers is not None else stored
     statuses = assess(told, read)
     if as_json:
-        print_json(_document(read, told, statuses))
+        # the digest is that of the file: answers are told beside it
+        print_json({"evidence_digest": stored.digest, **_document(read, statuses)})
     elif questions:
         from model_cards.frameworks import open_questions
         from model_cards.frameworks.skeleton import render_skeleton
@@ -58,7 +57,7 @@ def command(
         _show(read, statuses)
 
 
-def _document(framework: Framework, evidence: Evidence, statuses: Sequence[ClauseStatus]) -> dict[str, Any]:
+def _document(framework: Framework, statuses: Sequence[ClauseStatus]) -> dict[str, Any]:
     from model_cards.frameworks import counts, open_questions
 
     return {
@@ -67,7 +66,6 @@ def _document(framework: Framework, evidence: Evidence, statuses: Sequence[Claus
         "note": framework.note,
         "sources": [item.to_dict() for item in framework.sources],
         "checked": framework.checked,
-        "evidence_digest": evidence.digest,
         "counts": counts(statuses),
         "clauses": [item.to_dict() for item in statuses],
         "open_questions": {
