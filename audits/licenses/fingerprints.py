@@ -20,7 +20,10 @@ from typing import Any
 from audits.licenses.facts import Category
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_BREAK = re.compile(r"[.,;:!?)\]](?=\s|$)|[(\[{]|\n\s*\n|\n\s*(?:[-*•·]|#+)\s|//\s")
+_URL = re.compile(r"https?://[^\s<>()\[\]\"“”]+", re.IGNORECASE)  # addresses are rendered in many ways
+_BREAK = re.compile(
+    r"[.,;:!?)\]](?=\s|$)|[(\[{]|\n\s*\n|\n\s*(?:[-*•·]|#+|\(?[0-9a-zA-Z]{1,4}[.)])\s|https?://", re.IGNORECASE
+)
 _PHRASE_WORD = re.compile(_WORD.pattern + r"|\+\+")  # RAIL++ is not RAIL
 _QUOTES = str.maketrans("", "", "'’")
 _SHORT_LINE = 45  # characters; it is a heading or the end of a paragraph, not wrapped
@@ -94,11 +97,17 @@ class Fingerprints:
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """Yield the pieces of ``text`` in order; together they hold all of its words."""
+    """Yield the pieces of ``text`` in order; together they hold all of its words but those of addresses."""
     words: list[str] = []
     start = end = 0
+    addresses = iter(_URL.finditer(text))
+    address = next(addresses, None)
     for match in _WORD.finditer(text):
-        if words and (len(words) >= _LONGEST_PIECE or _breaks(text, end, match.start())):
+        while address is not None and address.end() <= match.start():
+            address = next(addresses, None)
+        if address is not None and address.start() <= match.start():
+            continue
+        if words and (len(words) >= _LONGEST_PIECE or _breaks(text, end, match.start(), match.end())):
             yield _piece(words, start, end)
             words = []
         if not words:
@@ -155,9 +164,10 @@ def load_fingerprints() -> Fingerprints:
     )
 
 
-def _breaks(text: str, start: int, end: int) -> bool:
-    """Tell whether a piece ends between two words."""
-    if _BREAK.search(text, start, end + 1):
+def _breaks(text: str, start: int, end: int, beyond: int) -> bool:
+    """Tell whether a piece ends between two words; a bullet may be the second of them."""
+    found = _BREAK.search(text, start, beyond + 2)
+    if found is not None and found.start() < end:
         return True
     line_end = text.find("\n", start, end)
     if line_end < 0:

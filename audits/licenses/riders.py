@@ -44,8 +44,8 @@ def find_riders(text: str, spans: Sequence[Span], passages: Sequence[Passage]) -
     ]
     found = []
     for rider in load_fingerprints().riders:
-        if rider.category in categories:
-            continue
+        if rider.category in categories and rider.category != "other-terms":
+            continue  # the license says so itself; terms of its own are of many kinds
         for start, end in [*passages, *(heads if rider.everywhere else ())]:
             hit = _first_hit(text, start, end, rider.pattern, rider.unless)
             if hit is not None:

@@ -162,26 +162,35 @@ def _match_sketches(state: _Text) -> None:
         known = prints.licenses[candidate]
         named = all(phrase in words for phrase in known.phrases)
         ranked.append((named, _share(known, state, where), candidate))
-    taken = {name for _, _, name in state.spans}
+    at_first = {name for _, _, name in state.spans}
+    taken = set(at_first)
     for named, share, candidate in sorted(ranked, reverse=True):
         known, where = prints.licenses[candidate], places[candidate]
-        if known.id and known.id in taken:
+        fresh = [number for number in where if not state.owners[number] and state.pieces[number].key & 1]
+        much = len(fresh) >= max(_FEWEST_PIECES, _PART * len(known.long_pieces))
+        whole = share >= _WHOLE and named and not known.exact
+        if known.id in taken and not (whole and known.id in at_first):
+            # the notice for file heads is no text, and a text without its end is not whole
+            if (much and known.id in at_first) or (known.exact and share >= _PART and not named):
+                state.altered.append((state.pieces[where[0]].start, known.id))
             state.explain(where, known.id)
-        elif share >= _WHOLE and named and not known.exact and _stands_apart(known, state, where):
-            taken.add(known.id)
+        elif whole and _stands_apart(known, state, where):
+            taken.add(known.id or str(candidate))
+            at_first.discard(known.id)
             _add(state, known, where)
-        elif known.id and not known.exception_to:
-            fresh = [number for number in where if not state.owners[number] and state.pieces[number].key & 1]
-            if len(fresh) >= max(_FEWEST_PIECES, _PART * len(known.long_pieces)):
-                taken.add(known.id)
-                state.altered.append((state.pieces[fresh[0]].start, known.id))
-                state.explain(where, known.id)
+        elif known.id and not known.exception_to and much:
+            taken.add(known.id)
+            state.altered.append((state.pieces[fresh[0]].start, known.id))
+            state.explain(where, known.id)
 
 
 def _add(state: _Text, known: Fingerprint, where: Sequence[int]) -> None:
     """Note a text that is whole: a license, an exception to the license before it, or an annex."""
-    start, end = state.pieces[where[0]].start, state.pieces[where[-1]].end
     state.explain(where, known.id or "annex")
+    first: dict[int, int] = {}  # later ones may be of other texts that share sentences
+    for number in where:
+        first.setdefault(state.pieces[number].key, number)
+    start, end = state.pieces[where[0]].start, state.pieces[max(first.values())].end
     if not known.id:
         state.annexes = True
     elif known.exception_to:
@@ -195,7 +204,7 @@ def _add(state: _Text, known: Fingerprint, where: Sequence[int]) -> None:
             state.spans[before[-1]] = (span[0], max(end, span[1]), f"{span[2]} WITH {known.id}")
     else:
         # the PSF license is a part of Python's, and no other license beside it
-        shared = [state.pieces[number].start for number in where]
+        shared = [state.pieces[number].start for number in first.values()]
         state.spans[:] = [
             span
             for span in state.spans
@@ -219,7 +228,7 @@ def _stands_apart(known: Fingerprint, state: _Text, where: Sequence[int]) -> boo
         return True
     mine = set(where)
     inside = [number for number in range(where[0], where[-1] + 1) if state.owners[number]]
-    return sum(number in mine for number in inside) >= 0.8 * len(inside) and len(mine) > len(inside)
+    return sum(number in mine for number in inside) >= 0.8 * len(inside) and len(mine) >= len(inside)
 
 
 def _match_fragments(state: _Text, border: int) -> None:
