@@ -291,6 +291,9 @@ def analysis_of():
             Obligation(code="L14", kind="notice", license="Apache-2.0", inputs=(base.name,), text="all-MiniLM-L6-v2"),
             Obligation(code="L14", kind="license_copy", license="Apache-2.0", inputs=(base.name,), basis="policy"),
             Obligation(
+                code="L6", kind="use_restrictions", license="LicenseRef-creativeml-openrail-m", inputs=("x",), text="y"
+            ),
+            Obligation(
                 code="L8", kind="display", license="LicenseRef-llama3.1", inputs=("x",), text="Built with Llama"
             ),
         ),
@@ -498,7 +501,7 @@ def table_rows(card):
     return rows
 
 
-@pytest.mark.parametrize("name", ["card", "report_html"])
+@pytest.mark.parametrize("name", ["card", "report_html", "notice", "use_restrictions"])
 def test_document_equals_its_golden_file(evidence, golden, name):
     golden(documents()[name].filename)(render(evidence, name))
 
@@ -714,6 +717,7 @@ def poisoned(value, *, poison=HOSTILE):
         "status", "decision", "origin", "save_format", "report_digest", "policy_digest", "digest", "verdict_digest",
         "code", "codes", "key", "language", "license", "primary_metric", "pooling", "schema_version", "unit", "split",
         "distribution", "ships", "model_kind", "role", "kind", "place", "result", "basis", "gated", "undetermined",
+        "copies_by_policy",
     }  # fmt: skip
     if isinstance(value, dict):
         return {k: v if k in fixed else poisoned(v, poison=poison) for k, v in value.items()}
@@ -851,7 +855,9 @@ def test_a_failed_write_leaves_no_half_document(evidence, tmp_path):
     with pytest.raises(OSError, match="report"):
         write_documents(evidence, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "NOTICE",
         "README.md",
+        "USE_RESTRICTIONS.md",
         "evidence.json",
         "report.html",
         "report.json",
@@ -859,7 +865,9 @@ def test_a_failed_write_leaves_no_half_document(evidence, tmp_path):
 
 
 def test_unknown_document_names_the_known(evidence):
-    with pytest.raises(DocumentError, match="known are card, evidence_json, report_html, report_json"):
+    with pytest.raises(
+        DocumentError, match="known are card, evidence_json, notice, report_html, report_json, use_restrictions"
+    ):
         render(evidence, "datasheet")
 
 

@@ -45,14 +45,17 @@ def card_lines(analysis: LicenseAnalysis) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.text for item in _of_kind(analysis, "display")))
 
 
-def notice_text(analysis: LicenseAnalysis) -> str:
-    """Return the text of NOTICE; "" where nothing must stand in it."""
+def notice_text(analysis: LicenseAnalysis, texts: Mapping[str, str] | None = None) -> str:
+    """Return the text of NOTICE; "" where nothing must stand in it.
+
+    ``texts`` are the license texts that go along, by id; of the others the place is named where the text stands.
+    """
     sections = (
         ("", _words(analysis, "display") + _words(analysis, "sentence")),
         ("Made from", _attributions(analysis)),
         ("Changes", [_change(item) for item in _changed(analysis)]),
         ("Use restrictions", [_restriction(item) for item in _of_kind(analysis, "use_restrictions")]),
-        ("Licenses of which a copy goes along", sorted(license_copies(analysis))),
+        ("Texts of these licenses", [_place(name, texts or {}) for name in sorted(license_copies(analysis))]),
     )
     written = [
         "\n".join([*([title, ""] if title else []), *(f"- {line}" if title else line for line in lines)])
@@ -66,6 +69,14 @@ def notice_text(analysis: LicenseAnalysis) -> str:
         "stand in their own files; add those that you know of."
     )
     return "\n\n".join([NOTICE, *written, drawn]) + "\n"
+
+
+def _place(license_id: str, texts: Mapping[str, str]) -> str:
+    if license_id in texts:
+        return f"{license_id}: {copy_path(license_id)}"
+    terms = load_terms().get(license_id)
+    source = terms.source if terms is not None else ""
+    return f"{license_id}: {source or 'ask its steward'} (no copy goes along)"
 
 
 def restrictions_text(analysis: LicenseAnalysis) -> str:

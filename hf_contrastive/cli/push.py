@@ -26,6 +26,9 @@ def command(
         Path | None,
         typer.Option(help="Folder with the cards and licenses of data and base models (models/OWNER/NAME/README.md)."),
     ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="YAML file of people's answers, as `hf-contrastive framework --questions` asks.")
+    ] = None,
     history: Annotated[
         Path | None, typer.Option(help="History file; default: $HF_CONTRASTIVE_HISTORY or the user's own.")
     ] = None,
@@ -41,6 +44,7 @@ def command(
     from audits.licenses.repo_folders import FolderHub
     from hf_contrastive.release.approvals import read_approval
     from hf_contrastive.release.push import push
+    from model_cards.answers import read_answers
 
     yes = read_approval(approval) if approval is not None else None
     receipt = push(
@@ -53,6 +57,7 @@ def command(
         approval=yes,
         hub=FolderHub(upstream) if upstream is not None else None,
         history=history,
+        answers=read_answers(answers) if answers is not None else (),
         license=license_id,
         private=private,
     )

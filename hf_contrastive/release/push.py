@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, payload, payload_digest
 from hf_contrastive.release.publish import publish
 from hf_contrastive.release.token_counts import audit_options
+from model_cards.answers import with_answers
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement
 
@@ -25,6 +27,7 @@ def push(
     policy: Policy | str | Path = "standard",
     reviewed_by: str | None = None,
     license: str | None = None,  # noqa: A002  (the Hub's own term)
+    answers: Sequence[Statement] = (),
     report_dir: str | Path | None = None,
     **options: Any,
 ) -> PushReceipt:
@@ -42,6 +45,7 @@ def push(
         policy: name of a shipped policy, a TOML file or a Policy.
         reviewed_by: name of the person who says yes to a verdict of review.
         license: Hub license id under which the model is published.
+        answers: what people answered, e.g. of :func:`model_cards.answers.read_answers`.
         report_dir: where the documents are written too, with excerpts of rows in its folder ``with_excerpts``
             (they are not published); default: ``report`` beside ``folder``.
         **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``approval``, ``hub``,
@@ -67,7 +71,7 @@ def push(
     if license:
         stated = Statement(key="license", text=license, origin="stated", source="push")
         statements = (*(item for item in statements if item.key != "license"), stated)
-    evidence = Evidence(
+    given = Evidence(
         model_name=repo_id.rpartition("/")[2],
         repo_id=repo_id,
         license=license or (known.license if known is not None else None),
@@ -81,6 +85,7 @@ def push(
         versions=report.versions,
         created_at=_now(),
     )
+    evidence = with_answers(given, answers)
     return publish(
         folder,
         evidence,

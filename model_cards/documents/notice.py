@@ -25,7 +25,7 @@ def render(evidence: Evidence) -> str:
     if evidence.licenses is None:
         msg = "NOTICE needs the analysis of the licenses, and the evidence has none; apply the license rules first."
         raise EvidenceError(msg)
-    return redact(notice_text(evidence.licenses))
+    return redact(notice_text(evidence.licenses, evidence.license_texts))
 
 
 def validate(text: str) -> None:
