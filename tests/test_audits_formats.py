@@ -162,6 +162,7 @@ def test_the_json_is_the_documented_one(report, verdict):
         "columns",
         "results",
         "versions",
+        "audited_at",
         "report_digest",
         "policy_digest",
     ]

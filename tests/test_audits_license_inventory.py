@@ -99,3 +99,12 @@ def test_rows_that_repeat_their_datasets_license_stand_for_it_only_where_it_was_
 def test_a_base_model_without_a_license_is_undetermined():
     assert base_input(None, declared=None).license is None
     assert base_input("org/base", declared="other").license is None
+
+
+@pytest.mark.parametrize(("license_id", "stays"), [(None, False), ("CC-BY-NC-4.0", True)])
+def test_a_dataset_whose_card_states_nothing_is_open_only_where_its_rows_state_nothing(license_id, stays):
+    rows = (LicensedInput(name="rows: mit", role="training", kind="rows", license="MIT"),)
+    dataset = LicensedInput(name="org/data", role="training", kind="dataset", license=license_id, reason="none stated")
+    for rows_declare, expected in ((True, stays), (False, True)):
+        names = [item.name for item in all_inputs(rows, None, Lineage(inputs=(dataset,)), rows_declare=rows_declare)]
+        assert ("org/data" in names) is expected

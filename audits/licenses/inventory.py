@@ -112,6 +112,9 @@ def all_inputs(
         base = None
     else:
         kept = [item for item in kept if base is None or item.name.partition("@")[0] != base.name]
+    if rows_declare:
+        # where each row states its license, a card that states none leaves nothing open
+        kept = [item for item in kept if item.kind != "dataset" or item.depth or item.license or item.disagreements]
     datasets = [item for item in kept if item.kind == "dataset" and item.role == "training" and not item.depth]
     if datasets and not rows_declare:
         rows = [item for item in rows if item.role != "training"]

@@ -144,9 +144,13 @@ def _head(policy: Policy) -> None:
         ("review is passed by", "a name alone, or an approval" if policy.single_reviewer else "an approval"),
         ("an approval lasts", _days(policy.approval_days)),
         ("an audit may be old", _days(policy.max_audit_age_days)),
+        ("license copies by policy", _COPIES[policy.licenses.copies_by_policy]),
         ("can not be waived", ", ".join(policy.cannot_waive) or "nothing"),
     ]
     show_table(f"Policy {escape(policy.name)}", ("what", "says"), [(a, escape(b)) for a, b in rows])
+
+
+_COPIES = {"at hand": "go along where the text is at hand", "required": "are required"}
 
 
 def _checks(policy: Policy, code: str | None) -> None:
