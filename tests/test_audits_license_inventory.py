@@ -42,6 +42,8 @@ def test_rows_of_one_license_are_one_input_with_their_groups():
 def test_the_record_of_the_training_tells_the_roles_and_the_names_of_splits_where_there_is_none():
     report = _report(_data(train=["MIT"], test=["CC-BY-NC-4.0"]))
     assert {item.license: item.role for item in row_inputs(report)} == {"MIT": "training", "CC-BY-NC-4.0": "evaluation"}
+    # data other than that of the record is no mere measure: it may have been trained on
+    assert {item.role for item in row_inputs(report, {"sha256:other"})} == {"training", "evaluation"}
     trained = {ref.fingerprint for ref in report.datasets}
     assert {item.role for item in row_inputs(report, trained)} == {"training"}
     odd = _report(_data(part=["MIT"], testimony=["MIT"]))

@@ -18,8 +18,9 @@ def row_inputs(report: AuditReport, trained: Set[str] | None = None) -> tuple[Li
 
     Args:
         report: of the data, with the check LIC002.
-        trained: fingerprints of the splits that were trained on, where a record says so. Without it, splits whose
-            name begins with valid, dev, eval or test count as only measured with, all others as trained on.
+        trained: fingerprints of the splits that were trained on, where a record says so. A split that is not among
+            them counts as only measured with where its name begins with valid, dev, eval or test; all others count as
+            trained on.
 
     Returns:
         Inputs of kind ``rows``, those trained on first, by number of rows. Without the check one input of unknown
@@ -122,9 +123,9 @@ def all_inputs(
 
 
 def _role(split: str, report: AuditReport, trained: Set[str] | None) -> Role:
-    if trained is not None:
-        known = {ref.split: ref.fingerprint for ref in report.datasets}
-        return "training" if known.get(split) in trained else "evaluation"
+    known = {ref.split: ref.fingerprint for ref in report.datasets}
+    if known.get(split) in (trained or ()):
+        return "training"
     return "evaluation" if split.casefold().startswith(_MEASURED_WITH) else "training"
 
 
