@@ -123,7 +123,8 @@ def clause_words(result: RuleResult) -> tuple[str, ...]:
         read = f", read {clause.checked}" if clause.checked else ""
         sure = "" if clause.confidence == "high" else f", confidence {clause.confidence}"
         words.append(f"{place}: “{clause.quote}” ({clause.source or 'no source recorded'}{read}{sure})")
-    return tuple(words)
+    # one sentence may stand for two axes
+    return tuple(dict.fromkeys(words))
 
 
 def obligation_words(obligation: Obligation) -> str:
@@ -138,7 +139,9 @@ def obligation_words(obligation: Obligation) -> str:
         "sentence": f"NOTICE says: {obligation.text}",
     }[obligation.kind]
     basis = "" if obligation.basis == "license" else "; by policy: whether the clause reaches weights is unsettled"
-    return f"{what[0].upper()}{what[1:]} ({obligation.license}, rule {obligation.code}{basis})"
+    shown, rest = obligation.inputs[:3], len(obligation.inputs) - 3
+    whose = f" for {', '.join(shown)}{f' and {rest} more' if rest > 0 else ''}" if obligation.kind == "notice" else ""
+    return f"{what[0].upper()}{what[1:]}{whose} ({obligation.license}, rule {obligation.code}{basis})"
 
 
 def displays(evidence: Evidence) -> tuple[str, ...]:
