@@ -229,7 +229,7 @@ def trained_folder(
         save_strategy="no",
         dataloader_pin_memory=False,
         disable_tqdm=True,
-        base_model_id="local/tiny",
+        base_model_id="base-owner/tiny",
         license="mit",
     )
     trainer = ContrastiveTrainer(

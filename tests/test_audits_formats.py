@@ -167,7 +167,16 @@ def test_the_json_is_the_documented_one(report, verdict):
         "policy_digest",
     ]
     assert data["decision"] == "review"
-    assert set(data["outcomes"][0]) == {"code", "decision", "rule", "observed", "allowed", "waiver", "waived_by", "checked"}
+    assert set(data["outcomes"][0]) == {
+        "code",
+        "decision",
+        "rule",
+        "observed",
+        "allowed",
+        "waiver",
+        "waived_by",
+        "checked",
+    }
     result = data["results"][0]
     assert {"code", "status", "reason", "findings", "seconds"} <= set(result)
     assert {"code", "title", "measurement", "evidence", "total_rows", "remedy"} <= set(result["findings"][0])

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from datasets import Dataset, DatasetDict
 
 from audits import audit
 from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage
-from audits.licenses.inventory import all_inputs, base_input, row_inputs
+from audits.licenses.inventory import NON_COMMERCIAL, all_inputs, base_input, read_datasets, row_inputs
+from audits.splits import is_measured_with
 
 
 def _data(**splits):
@@ -47,7 +50,7 @@ def test_the_record_of_the_training_tells_the_roles_and_the_names_of_splits_wher
     trained = {ref.fingerprint for ref in report.datasets}
     assert {item.role for item in row_inputs(report, trained)} == {"training"}
     odd = _report(_data(part=["MIT"], testimony=["MIT"]))
-    assert {item.role for item in row_inputs(odd)} == {"training", "evaluation"}
+    assert {item.role for item in row_inputs(odd)} == {"training"}
 
 
 def test_a_family_is_undetermined_though_all_its_members_are_permissive():
@@ -70,43 +73,113 @@ def test_an_audit_without_the_license_check_is_one_unknown_input():
     assert "did not run" in item.reason
 
 
-def test_what_the_walk_read_replaces_the_record_and_what_it_could_not_read_does_not():
-    rows = (LicensedInput(name="rows: MIT", role="training", kind="rows", license="MIT"),)
-    base = base_input("org/base", declared="apache-2.0")
-    read = LicensedInput(
-        name="org/base@abc",
-        role="base",
-        kind="model",
-        license="Apache-2.0",
-        statements=(LicenseStatement(place="license_file", where="LICENSE", concluded="Apache-2.0"),),
-    )
-    unread = LicensedInput(name="org/base", role="base", kind="model", license=None, reason="HTTP 404")
-    assert [item.name for item in all_inputs(rows, base, Lineage(inputs=(read,)), rows_declare=True)] == [
-        "rows: MIT",
-        "org/base@abc",
-    ]
-    joined = all_inputs(rows, base, Lineage(inputs=(unread,)), rows_declare=True)
+def read(name, license_id, *, kind="dataset", role="training", **changes):
+    statement = LicenseStatement(place="card", where="license", text=str(license_id), concluded=license_id)
+    changes = {"statements": (statement,) if license_id else (), **changes}
+    return LicensedInput(name=name, role=role, kind=kind, license=license_id, **changes)
+
+
+ROWS = (LicensedInput(name="rows: MIT", role="training", kind="rows", license="MIT"),)
+
+
+def test_what_the_walk_read_replaces_the_record():
+    base = base_input("org/base", declared="mit")
+    found = read("org/base", "Apache-2.0", kind="model", role="base")
+    joined = all_inputs(ROWS, base, Lineage(inputs=(found,)), rows_declare=True)
     assert [(item.name, item.license) for item in joined] == [("rows: MIT", "MIT"), ("org/base", "Apache-2.0")]
 
 
-@pytest.mark.parametrize("rows_declare", [True, False])
-def test_rows_that_repeat_their_datasets_license_stand_for_it_only_where_it_was_not_read(rows_declare):
-    rows = (LicensedInput(name="rows: mit", role="training", kind="rows", license="MIT"),)
-    dataset = LicensedInput(name="org/data@abc", role="training", kind="dataset", license="CC-BY-4.0")
-    names = [item.name for item in all_inputs(rows, None, Lineage(inputs=(dataset,)), rows_declare=rows_declare)]
-    assert ("rows: mit" in names) is rows_declare
-    assert "org/data@abc" in names
+@pytest.mark.parametrize("case", ["unread", "not traced", "another"])
+def test_a_base_that_could_not_be_read_keeps_its_record_and_leaves_its_ancestors_open(case):
+    base = base_input("org/base", declared="apache-2.0")
+    unread = LicensedInput(name="org/base", role="base", kind="model", license=None, reason="HTTP 404", unread=True)
+    lineage = {"unread": Lineage(inputs=(unread,)), "not traced": None, "another": Lineage()}[case]
+    joined = all_inputs(ROWS, base, lineage, rows_declare=True)
+    assert [(item.name, item.license) for item in joined] == [
+        ("rows: MIT", "MIT"),
+        ("org/base", "Apache-2.0"),
+        ("what org/base comes from", None),
+    ]
+    assert joined[2].reason == ("HTTP 404" if case == "unread" else "it was not traced")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "stays"),
+    [
+        (read("org/data", None), False),  # read, and states nothing
+        (read("org/data", None, unread=True, reason="the Hub does not answer"), True),
+        (read("org/data", None, gated="yes"), True),
+        (read("org/data", "MIT"), False),
+        (read("org/data", "Apache-2.0"), True),
+        (read("org/data", "CC-BY-NC-4.0"), True),
+        (
+            read(
+                "org/data",
+                None,
+                statements=(LicenseStatement(place="card", where="license", text="other", concluded=None),),
+            ),
+            True,
+        ),
+        (
+            read(
+                "org/data",
+                "MIT",
+                statements=(LicenseStatement(place="license_file", where="LICENSE", text="x", concluded="MIT"),),
+            ),
+            True,
+        ),
+    ],
+)
+def test_a_dataset_adds_nothing_only_where_its_card_says_no_more_than_its_rows(dataset, stays):
+    names = [item.name for item in all_inputs(ROWS, None, Lineage(inputs=(dataset,)), rows_declare=True)]
+    assert ("org/data" in names) is stays
+    assert "org/data" in [item.name for item in all_inputs(ROWS, None, Lineage(inputs=(dataset,)), rows_declare=False)]
+
+
+def test_a_card_that_lists_what_its_rows_stand_under():
+    statements = tuple(
+        LicenseStatement(place="card", where="license", text=key, concluded=key) for key in ("MIT", "GPL-3.0")
+    )
+    listed = read("org/code", "MIT AND GPL-3.0", statements=statements)
+    assert [item.name for item in all_inputs(ROWS, None, Lineage(inputs=(listed,)), rows_declare=True)] == ["rows: MIT"]
+    unknown = (*ROWS, LicensedInput(name="rows: ?", role="training", kind="rows", license=None))
+    assert "org/code" in [item.name for item in all_inputs(unknown, None, Lineage(inputs=(listed,)), rows_declare=True)]
+
+
+def test_what_the_base_was_trained_on_is_no_input():
+    other = read("org/old", "CC-BY-NC-4.0", relation="base-trained-on", parents=("org/base",))
+    assert all_inputs(ROWS, None, Lineage(inputs=(other,)), rows_declare=True) == ROWS
+
+
+def test_rows_without_a_license_of_their_own_stay_beside_another_dataset_that_was_read():
+    report = _report(_data(a=["x"], b=["x"]).remove_columns("license"), license_column=None)
+    first, second = report.datasets
+    report = replace(report, datasets=(replace(first, repo_id="org/data"), second))
+    lineage = Lineage(inputs=(read("org/data", "MIT"),))
+    (rest,) = row_inputs(report, None, read_datasets(lineage))
+    assert (rest.license, rest.rows) == (None, 1)
+    assert row_inputs(report, None, read_datasets(Lineage(inputs=(read("org/data", None, unread=True),))))[0].rows == 2
+
+
+@pytest.mark.parametrize("stated", ["research only", "For non-commercial use only"])
+def test_terms_that_forbid_commercial_use_do_so_without_a_name(stated):
+    (item,) = row_inputs(_report(_data(train=[stated])))
+    assert item.license == NON_COMMERCIAL
+    assert base_input("org/base", declared=stated).license == NON_COMMERCIAL
+
+
+@pytest.mark.parametrize(
+    ("split", "measured"),
+    [
+        ("test", True), ("validation", True), ("validation/books", True), ("dev_2", True), ("Test-Clean", True),
+        ("train", False), ("testimony", False), ("development", True), ("dev_train", False), ("devices", False),
+        ("evaluations_sft", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_split_that_is_only_measured_with_is_told_by_its_name(split, measured):
+    assert is_measured_with(split) is measured
 
 
 def test_a_base_model_without_a_license_is_undetermined():
     assert base_input(None, declared=None).license is None
     assert base_input("org/base", declared="other").license is None
-
-
-@pytest.mark.parametrize(("license_id", "stays"), [(None, False), ("CC-BY-NC-4.0", True)])
-def test_a_dataset_whose_card_states_nothing_is_open_only_where_its_rows_state_nothing(license_id, stays):
-    rows = (LicensedInput(name="rows: mit", role="training", kind="rows", license="MIT"),)
-    dataset = LicensedInput(name="org/data", role="training", kind="dataset", license=license_id, reason="none stated")
-    for rows_declare, expected in ((True, stays), (False, True)):
-        names = [item.name for item in all_inputs(rows, None, Lineage(inputs=(dataset,)), rows_declare=rows_declare)]
-        assert ("org/data" in names) is expected

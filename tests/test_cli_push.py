@@ -19,8 +19,9 @@ REPO = "local/model"
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+def hub(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     with serve(tmp_path / "hub") as running:
+        running.seed("base-owner/tiny", tiny_bert)
         # HF_ENDPOINT was read when huggingface_hub was imported
         monkeypatch.setattr(release_hub, "HfApi", lambda **told: HfApi(**{**told, "endpoint": running.endpoint}))
         monkeypatch.setenv("HF_TOKEN", running.token)

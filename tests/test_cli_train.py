@@ -39,7 +39,7 @@ def split_data(permissive_rows: list[dict[str, str]], tmp_path: Path) -> Path:
 def test_train_then_push_needs_no_review(run_cli: Cli, tiny_bert: Path, split_data: Path, tmp_path: Path, monkeypatch):
     out = tmp_path / "run"
     flags = ("--lora-r", "4", "--lora-alpha", "8", "--learning_rate", "0.01", "--temperature", "0.1", "--seed", "3")
-    flags += ("--query_prompt", "query: ", "--base-model-id", "local/tiny", "--output-dir", out)
+    flags += ("--query_prompt", "query: ", "--base-model-id", "base-owner/tiny", "--output-dir", out)
     code, stdout, err = run_cli("train", split_data, "--model", tiny_bert, "--eval-split", "validation", *flags, *QUICK)
     assert (code, stdout) == (0, ""), err
     assert str(out / "model") in err
@@ -50,6 +50,7 @@ def test_train_then_push_needs_no_review(run_cli: Cli, tiny_bert: Path, split_da
     assert {ref.split: ref.num_rows for ref in record.datasets} == {"train": 30, "validation": 10}
     assert TextEncoder.load(out / "model").encode(["where"]).shape == (1, 32)
     with serve(tmp_path / "hub") as hub:
+        hub.seed("base-owner/tiny", tiny_bert)
         api = HfApi(endpoint=hub.endpoint, token=hub.token)
         monkeypatch.setattr(release_hub, "HfApi", lambda **told: api)
         code, stdout, err = run_cli("push", out / "model", "local/model", "--data", split_data, "--json")
@@ -57,8 +58,9 @@ def test_train_then_push_needs_no_review(run_cli: Cli, tiny_bert: Path, split_da
 
 
 def test_push_to_hub_as_a_flag(run_cli: Cli, tiny_bert: Path, permissive_file: Path, tmp_path: Path, monkeypatch):
-    flags = ("--push_to_hub", "--hub_model_id", "local/flagged", "--base_model_id", "local/tiny")
+    flags = ("--push_to_hub", "--hub_model_id", "local/flagged", "--base_model_id", "base-owner/tiny")
     with serve(tmp_path / "hub") as hub:
+        hub.seed("base-owner/tiny", tiny_bert)
         api = HfApi(endpoint=hub.endpoint, token=hub.token)
         monkeypatch.setattr(release_hub, "HfApi", lambda **told: api)
         code, stdout, err = run_cli(

@@ -15,6 +15,8 @@ from safetensors.numpy import save
 
 import audits
 from audits.findings import AuditReport, CheckResult, Finding, Measurement
+from audits.licenses.lineage import Start, WalkedLineage, walk
+from audits.licenses.repo_folders import FolderHub
 from audits.policy import Outcome, Policy, Rule, Verdict, Waiver, judge, load_policy
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.gate import approve, awaits_review, check, decide
@@ -78,14 +80,23 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> WalkedLineage:
+    """The base model as its card tells it."""
+    base = tmp_path_factory.mktemp("hub") / "models" / "owner" / "base"
+    base.mkdir(parents=True)
+    (base / "README.md").write_text("---\nlicense: mit\n---\n")
+    return walk(FolderHub(base.parents[2]), models=[Start(name="owner/base")])
+
+
 @pytest.fixture
-def make(folder: Path, report: AuditReport) -> Callable[..., Chain]:
+def make(folder: Path, report: AuditReport, walked: WalkedLineage) -> Callable[..., Chain]:
     def build(
         report: AuditReport | None = report, policy: Policy = STANDARD, *, seen: bool = True, **told: Any
     ) -> Chain:
         known = training(report) if seen and report is not None else None
         evidence = Evidence(model_name="m", repo_id="local/m", audit=report, training=known, created_at="2026-01-01")
-        plan, evidence, rendered = prepare(folder, evidence, policy, **told)
+        plan, evidence, rendered = prepare(folder, evidence, policy, walked=walked, **told)
         return Chain(plan, evidence, contents(folder, rendered, plan))
 
     return build
@@ -152,13 +163,14 @@ def test_a_model_trained_elsewhere_is_a_matter_of_review(make: Callable[..., Cha
     make(seen=False, reviewed_by="Ada").run()
 
 
-def test_the_decision_over_foreign_training_is_never_milder_than_the_audit(report: AuditReport):
+def test_the_decision_over_foreign_training_is_never_milder_than_the_audit(report: AuditReport, walked: WalkedLineage):
     bad = with_results(report, finding("LIC001", 3))
     assert decide(bad, STANDARD, None).decision == "block"
     assert decide(report, STANDARD, None).decision == "review"
     # licenses that nobody analysed are not passed
     assert decide(report, STANDARD, training(report)).decision == "review"
-    analysed = license_analysis(Evidence(audit=report, training=training(report), license="mit"), STANDARD)
+    evidence = Evidence(audit=report, training=training(report), license="mit", lineage=walked.lineage)
+    analysed = license_analysis(evidence, STANDARD)
     verdict = decide(report, STANDARD, training(report), licenses=analysed)
     assert (verdict.decision, judge(report, STANDARD).decision) == ("pass", "pass")
     assert verdict.outcomes[: len(judge(report, STANDARD).outcomes)] == judge(report, STANDARD).outcomes

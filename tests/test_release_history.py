@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,17 +15,29 @@ from peft import PeftModel
 
 import audits
 from audits.errors import SourceError
+from audits.licenses.lineage import Start, WalkedLineage, walk
+from audits.licenses.repo_folders import FolderHub
 from audits.policy import load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, PushBlocked, evaluate
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.release.gate import check, decide
+from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import contents
 from hf_contrastive.release.publish import prepare
 from hf_contrastive.release.training_run import audit_training_data, collect_evidence
 from hf_contrastive.training.plans import plan_datasets
-from model_cards.evidence import BaseModel, Statement
+from model_cards.evidence import BaseModel, Evidence, Statement
 
 POLICY = load_policy("standard")
+
+
+def walked_base(license_id: str | None) -> WalkedLineage:
+    """Return the lineage of a base model whose card states a license."""
+    with TemporaryDirectory() as folder:
+        base = Path(folder) / "models" / "base-owner" / "tiny"
+        base.mkdir(parents=True)
+        (base / "README.md").write_text(f"---\nlicense: {license_id}\n---\n" if license_id else "Nothing is said.\n")
+        return walk(FolderHub(folder), models=[Start(name="base-owner/tiny")])
 
 
 @pytest.fixture
@@ -42,7 +55,7 @@ def start(tiny_bert: Path, tmp_path: Path) -> Any:
     def build(dataset: Dataset, *, model: Any = None, name: str = "run", **settings: Any) -> ContrastiveTrainer:
         given = {"max_steps": 2, "per_device_train_batch_size": 8, "save_strategy": "no", "disable_tqdm": True}
         config = ContrastiveConfig(
-            output_dir=str(tmp_path / name), base_model_id="local/tiny", license="mit", **given | settings
+            output_dir=str(tmp_path / name), base_model_id="base-owner/tiny", license="mit", **given | settings
         )
         return ContrastiveTrainer(model=model or str(tiny_bert), args=config, train_dataset=dataset)
 
@@ -52,7 +65,8 @@ def start(tiny_bert: Path, tmp_path: Path) -> Any:
 def through_the_gate(trainer: ContrastiveTrainer, folder: Path, **told: Any) -> Any:
     trainer.write_model(folder)
     evidence = collect_evidence(trainer, repo_id="local/model")
-    plan, evidence, rendered = prepare(folder, evidence, POLICY, **told)
+    walked = walked_base(evidence.training.base.license)
+    plan, evidence, rendered = prepare(folder, evidence, POLICY, walked=walked, **told)
     check(plan, evidence, contents(folder, rendered, plan))
     return evidence
 
@@ -178,9 +192,11 @@ def test_weights_that_training_did_not_give_are_a_matter_of_review(start: Any, c
 def test_the_license_of_the_base_model_counts(start, clean, license_id, commercial, decision):
     trainer = start(clean)
     trainer.train()
-    record = replace(trainer.training_record(), base=BaseModel(model_id="local/tiny", license=license_id))
+    record = replace(trainer.training_record(), base=BaseModel(model_id="base-owner/tiny", license=license_id))
     policy = replace(POLICY, intent=replace(POLICY.intent, commercial=commercial))
-    assert decide(audits.audit(clean), policy, record).decision == decision
+    evidence = Evidence(audit=audits.audit(clean), training=record, lineage=walked_base(license_id).lineage)
+    licenses = license_analysis(evidence, policy)
+    assert decide(evidence.audit, policy, record, licenses=licenses).decision == decision
 
 
 def test_an_approval_is_for_one_repository_license_and_set_of_claims(start: Any, clean: Dataset, tmp_path: Path):
@@ -195,7 +211,8 @@ def test_an_approval_is_for_one_repository_license_and_set_of_claims(start: Any,
         replace(evidence, license="apache-2.0"),
         replace(evidence, statements=(statement,)),
     ):
-        plan, again, rendered = prepare(tmp_path / "model", replace(changed, verdict=None), POLICY)
+        walked = walked_base(None)
+        plan, again, rendered = prepare(tmp_path / "model", replace(changed, verdict=None), POLICY, walked=walked)
         with pytest.raises(PushBlocked, match="needs a person's recorded yes"):
             check(plan, again, contents(tmp_path / "model", rendered, plan), today=today)
 

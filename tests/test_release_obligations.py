@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from audits import audit, load_policy
 from audits.findings import AuditReport
 from audits.intent import Intent
+from audits.licenses.lineage import Start, walk
 from audits.licenses.repo_folders import FolderHub
 from audits.policy import Policy
 from hf_contrastive.errors import PushBlocked
@@ -73,9 +74,20 @@ def only_licenses(policy: Policy) -> Policy:
 
 
 def gate(folder: Path, evidence: Evidence, policy: Policy = STANDARD, **options) -> Evidence:
+    options.setdefault("walked", walk(FolderHub(hub_of(folder, evidence)), models=[Start(name=BASE)]))
     plan, evidence, rendered = prepare(folder, evidence, only_licenses(policy), **options)
     check(plan, evidence, contents(folder, rendered, plan))
     return evidence
+
+
+def hub_of(folder: Path, evidence: Evidence) -> Path:
+    """Return a folder that stands in for the Hub and holds the base model's card."""
+    root = folder.parent / "upstream"
+    card = root / "models" / BASE / "README.md"
+    card.parent.mkdir(parents=True, exist_ok=True)
+    assert evidence.training is not None
+    card.write_text(f"---\nlicense: {evidence.training.base.license}\n---\n")
+    return root
 
 
 def refused(folder: Path, evidence: Evidence, policy: Policy = STANDARD, **options) -> str:
@@ -86,7 +98,8 @@ def refused(folder: Path, evidence: Evidence, policy: Policy = STANDARD, **optio
 
 def test_what_must_go_along_is_written_and_passes(folder: Path):
     evidence = evidence_of(report_of("MIT", "MIT", "BSD-3-Clause", "CC-BY-4.0"))
-    plan, evidence, rendered = prepare(folder, evidence, only_licenses(STANDARD))
+    walked = walk(FolderHub(hub_of(folder, evidence)), models=[Start(name=BASE)])
+    plan, evidence, rendered = prepare(folder, evidence, only_licenses(STANDARD), walked=walked)
     check(plan, evidence, contents(folder, rendered, plan))
     assert set(rendered) >= {"NOTICE", "LICENSES/Apache-2.0.txt", "LICENSES/MIT.txt", "LICENSES/BSD-3-Clause.txt"}
     notice = rendered["NOTICE"].decode()
@@ -210,14 +223,17 @@ def test_a_base_whose_card_and_text_disagree_is_told(folder: Path, tmp_path: Pat
     assert "Apache-2.0" in str(base.license)
 
 
-def test_what_can_not_be_read_leaves_the_record_standing_and_is_told(folder: Path, tmp_path: Path):
+def test_what_can_not_be_read_leaves_the_record_standing_and_its_origin_open(folder: Path, tmp_path: Path):
     (tmp_path / "hub" / "models").mkdir(parents=True)
     walked = trace(evidence_of(report_of("MIT")), FolderHub(tmp_path / "hub"))
-    evidence = gate(folder, evidence_of(report_of("MIT")), walked=walked)
+    told = refused(folder, evidence_of(report_of("MIT")), walked=walked)
+    assert "L13 (review)" in told
+    assert f"what {BASE} comes from" in told
+    evidence = gate(folder, evidence_of(report_of("MIT")), walked=walked, reviewed_by="Ada")
     assert evidence.lineage is not None
     assert evidence.lineage.problems
-    (base,) = (item for item in evidence.licenses.inputs if item.role == "base")
-    assert (base.name, base.license) == (BASE, "Apache-2.0")
+    bases = {item.name: item.license for item in evidence.licenses.inputs if item.role == "base"}
+    assert bases == {BASE: "Apache-2.0", f"what {BASE} comes from": None}
 
 
 def test_a_license_of_ones_own_is_named_by_its_statement():

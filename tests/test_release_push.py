@@ -42,8 +42,9 @@ REPO = "local/model"
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[LocalHub]:
+def hub(tmp_path: Path, tiny_bert: Path) -> Iterator[LocalHub]:
     with serve(tmp_path / "hub") as running:
+        running.seed("base-owner/tiny", tiny_bert)
         yield running
 
 
@@ -527,7 +528,7 @@ def trainer(tiny_bert: Path, permissive_file: Path, tmp_path: Path) -> Contrasti
         save_strategy="no",
         dataloader_pin_memory=False,
         disable_tqdm=True,
-        base_model_id="local/tiny",
+        base_model_id="base-owner/tiny",
         hub_model_id=REPO,
     )
     data = audits.dataset_of(str(permissive_file))["train"]

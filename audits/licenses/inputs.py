@@ -40,7 +40,8 @@ class LicensedInput(Record):
     None where it is undetermined; ``reason`` then says why. ``disagreements`` quote statements that differ; the
     strictest reading then counts. ``groups`` name where rows come from, e.g. packages; an attribution names them.
     ``revision`` is a commit; ``parents`` lead from the top to it (``depth`` = their number). ``gated`` says whether its
-    terms had to be accepted, "" where that is unknown.
+    terms had to be accepted, "" where that is unknown. ``unread`` inputs could not be looked at: what they come from is
+    not known either.
     """
 
     name: str
@@ -56,6 +57,7 @@ class LicensedInput(Record):
     relation: str = ""
     parents: tuple[str, ...] = ()
     gated: Literal["", "no", "yes"] = ""
+    unread: bool = False
 
     @property
     def depth(self) -> int:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 
 from audits.findings import AuditReport, Table
 from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage, Role
 from audits.licenses.resolution import resolve
+from audits.splits import is_measured_with
 
-_MEASURED_WITH = ("valid", "dev", "eval", "test")
+NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
+"""Stands for terms that forbid commercial use and name no license."""
+
 _AT_ONCE = 40  # groups named by one input
 
 
-def row_inputs(report: AuditReport, trained: Set[str] | None = None) -> tuple[LicensedInput, ...]:
+def row_inputs(
+    report: AuditReport, trained: Set[str] | None = None, read: Set[str] = frozenset()
+) -> tuple[LicensedInput, ...]:
     """Return one input for each license that rows of the data stand under.
 
     Args:
         report: of the data, with the check LIC002.
         trained: fingerprints of the splits that were trained on, where a record says so. A split that is not among
-            them counts as only measured with where its name begins with valid, dev, eval or test; all others count as
-            trained on.
+            them counts as only measured with where its name says so; all others count as trained on.
+        read: ids of datasets whose own license was read. Where rows state none of their own, theirs says all.
 
     Returns:
         Inputs of kind ``rows``, those trained on first, by number of rows. Without the check one input of unknown
@@ -35,13 +41,16 @@ def row_inputs(report: AuditReport, trained: Set[str] | None = None) -> tuple[Li
     groups = _groups(result.tables if result is not None else ())
     # long texts are shortened in the table, so what was read from them belongs to the key
     merged: dict[tuple[str, str, str, str, Role], int] = defaultdict(int)
+    column = report.columns.license
+    covered = {ref.split for ref in report.datasets if column is None and ref.repo_id in read}
     for split, stated, spdx, kind, note, count in table.rows:
+        if split in covered:
+            continue
         role = _role(str(split), report, trained)
         merged[str(stated), str(spdx), str(kind), str(note), role] += int(count or 0)
-    column = report.columns.license
     found = []
     for (stated, spdx, kind, note, role), count in merged.items():
-        concluded = spdx if spdx and kind != "unknown" else None
+        concluded = _concluded(spdx, kind)
         statement = LicenseStatement(
             place="row_column" if column else "card",
             where=column or "license",
@@ -76,7 +85,7 @@ def base_input(
         revision: its commit.
     """
     read = resolve(declared)
-    concluded = read.spdx if read.category != "unknown" else None
+    concluded = _concluded(read.spdx or "", read.category)
     statement = LicenseStatement(
         place="card", where="license", text=declared or "", concluded=concluded, note=source or read.note
     )
@@ -92,41 +101,66 @@ def base_input(
 
 
 def all_inputs(
-    rows: Iterable[LicensedInput], base: LicensedInput | None, lineage: Lineage | None, *, rows_declare: bool
+    rows: Sequence[LicensedInput], base: LicensedInput | None, lineage: Lineage | None, *, rows_declare: bool
 ) -> tuple[LicensedInput, ...]:
     """Join what the audit, the record of the training and the walk over the Hub say.
 
-    A base model or dataset that the walk could read replaces what was recorded of it; one that it could not read
-    leaves the record standing, and the lineage's ``problems`` say what is unknown. What the base model's card says
-    that the base was trained on stays with the lineage: it is no input of this model.
+    A base model that the walk could read replaces what was recorded of it. Where it could not be read, or was not
+    looked for, the record stands, and beside it what the base comes from, of which nothing is known. What the base
+    model's card says that the base was trained on stays with the lineage: it is no input of this model.
 
     Args:
         rows: of :func:`row_inputs`.
         base: of :func:`base_input`, None where there is no base or nothing is recorded.
-        lineage: of the walk.
+        lineage: of the walk, None where there was none.
         rows_declare: whether each row states its own license; else they only repeat their dataset's.
     """
     walked = [item for item in (lineage.inputs if lineage is not None else ()) if item.relation != "base-trained-on"]
-    readable = {item.name.partition("@")[0] for item in walked if item.statements or item.license}
-    kept = [item for item in walked if item.depth or item.name.partition("@")[0] in readable or item.kind != "model"]
-    if base is not None and base.name in readable:
-        base = None
-    else:
-        kept = [item for item in kept if base is None or item.name.partition("@")[0] != base.name]
-    if rows_declare:
-        # where each row states its license, a card that states none leaves nothing open
-        kept = [item for item in kept if item.kind != "dataset" or item.depth or item.license or item.disagreements]
-    datasets = [item for item in kept if item.kind == "dataset" and item.role == "training" and not item.depth]
-    if datasets and not rows_declare:
-        rows = [item for item in rows if item.role != "training"]
-    return (*rows, *((base,) if base is not None else ()), *kept)
+    inputs = [*rows]
+    found = next(
+        (item for item in walked if base is not None and item.kind == "model" and item.name == base.name), None
+    )
+    if base is not None and (found is None or found.unread):
+        reason = found.reason if found is not None else "it was not traced"
+        unknown = replace(base, name=f"what {base.name} comes from", license=None, reason=reason, statements=())
+        inputs += [base, unknown]
+        walked = [item for item in walked if item is not found]
+    stated = {row.license for row in rows if row.role == "training"}
+    return (*inputs, *(item for item in walked if not (rows_declare and _repeats(item, stated))))
+
+
+def read_datasets(lineage: Lineage | None) -> frozenset[str]:
+    """Return the ids of the datasets used directly whose cards were read."""
+    inputs = lineage.inputs if lineage is not None else ()
+    return frozenset(item.name for item in inputs if item.kind == "dataset" and not item.depth and not item.unread)
+
+
+def _repeats(item: LicensedInput, stated: Set[str | None]) -> bool:
+    """Whether a dataset whose rows all state their own license adds nothing to them.
+
+    So it is where its card states none, or lists what its rows stand under, and nothing else speaks: no text, no gate.
+    """
+    if item.kind != "dataset" or item.depth or item.unread or item.gated == "yes":
+        return False
+    said = [statement for statement in item.statements if statement.text or statement.concluded]
+    if any(statement.place != "card" or not statement.concluded for statement in said):
+        return False
+    listed = {statement.concluded for statement in said}
+    return None not in stated and (not listed or stated <= listed)
+
+
+def _concluded(spdx: str, kind: str) -> str | None:
+    """Return the license to reckon with; terms that forbid commercial use do so without a name as well."""
+    if kind == "non-commercial" and not spdx:
+        return NON_COMMERCIAL
+    return spdx if spdx and kind != "unknown" else None
 
 
 def _role(split: str, report: AuditReport, trained: Set[str] | None) -> Role:
     known = {ref.split: ref.fingerprint for ref in report.datasets}
     if known.get(split) in (trained or ()):
         return "training"
-    return "evaluation" if split.casefold().startswith(_MEASURED_WITH) else "training"
+    return "evaluation" if is_measured_with(split) else "training"
 
 
 def _groups(tables: Iterable[Table]) -> dict[str, tuple[str, ...]]:

@@ -268,6 +268,7 @@ class _Walk:
                 name=name,
                 role=step.role,
                 kind=step.kind,
+                unread=True,
                 license=stated.license,
                 reason=f"{stated.reason}; {reason}" if stated.license else reason,
                 statements=stated.statements,

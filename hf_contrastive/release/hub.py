@@ -142,6 +142,18 @@ def push_plan(
     )
 
 
+def require_hub(api: HfApi, repo_id: str) -> None:
+    """Ask the Hub who is asking.
+
+    Raises:
+        HubError: it does not answer, or does not know.
+    """
+    try:
+        api.whoami()
+    except _REFUSALS as error:
+        raise HubError(_explain(error, repo_id, api)) from error
+
+
 def full_repo_id(api: HfApi, repo_id: str) -> str:
     """Put the user before a name without one, as the Hub does; without a valid token the name stays as it is.
 

@@ -11,7 +11,7 @@ from audits.intent import Intent
 from audits.licenses.analysis import LicenseAnalysis
 from audits.licenses.compatibility import analyse
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.inventory import all_inputs, base_input, row_inputs
+from audits.licenses.inventory import all_inputs, base_input, read_datasets, row_inputs
 from audits.licenses.lineage import Start, WalkedLineage, walk
 from audits.licenses.snapshots import HubClient
 from audits.licenses.standard_texts import standard_text
@@ -67,7 +67,7 @@ def licensed_inputs(evidence: Evidence) -> tuple[LicensedInput, ...]:
     """Return every input that the audit, the record of the training and the lineage name."""
     report, training = evidence.audit, evidence.training
     trained = {ref.fingerprint for ref in training.datasets} if training is not None else None
-    rows = row_inputs(report, trained) if report is not None else ()
+    rows = row_inputs(report, trained, read_datasets(evidence.lineage)) if report is not None else ()
     base = None
     if training is not None:
         told = training.base

@@ -16,12 +16,12 @@ from audits.licenses.lineage import WalkedLineage, write_license_files
 from audits.licenses.snapshots import HubClient
 from audits.policy import Approval, Policy, Verdict
 from audits.report_files import FINDINGS, write_findings, write_report
-from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.errors import ConfigurationError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.approvals import ApprovalError
-from hf_contrastive.release.gate import approve, check, decide, subject_digest
-from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan
+from hf_contrastive.release.gate import approve, awaits_review, check, decide, subject_digest
+from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
 from hf_contrastive.release.licensing import license_analysis, texts_at_hand, trace
 from hf_contrastive.release.plan import (
     LICENSE_COPIES,
@@ -206,7 +206,14 @@ def publish(
     sources = contents(folder, rendered, plan)
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, approval, history)
-    check(plan, evidence, sources)
+    try:
+        check(plan, evidence, sources)
+    except PushBlocked as blocked:
+        unread = [item for item in walked.lineage.inputs if item.unread]
+        if hub is None and unread and awaits_review(blocked):
+            # where the Hub can not be asked at all, that is what to repair first
+            require_hub(api, evidence.repo_id or "")
+        raise
     receipt = push_plan(
         plan,
         sources,
