@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audits.dates import utc_today
 from audits.findings import AuditReport, CheckResult, DatasetRef, Measurement
+from audits.splits import is_measured_with
 from audits.verdicts import Decision, Outcome, Verdict, worst
 from audits.waivers import waive
 
@@ -196,17 +197,20 @@ def _not_checked(rule: Rule, decision: Decision, reason: str) -> Outcome:
 
 def _judge_measurement(rule: Rule, item: _Measured, policy: Policy, day: datetime.date) -> Outcome:
     value, unit = item.measurement.value, item.measurement.unit
+    given = rule.decision
+    if rule.measured_with is not None and item.scopes and is_measured_with(item.scopes[0]):
+        given = rule.measured_with
     decision: Decision = "pass"
     waiver, note = None, None
     if not value <= rule.allowed:  # not a number is no number that is allowed
         waiver, note = waive(policy.waivers, rule.code, item.scopes, day, never=policy.cannot_waive)
-        decision = rule.decision if waiver is None else "pass"
+        decision = given if waiver is None else "pass"
     allowed = _amount(rule.allowed, unit)
     what = f" ({rule.measurement})" if rule.measurement is not None else ""
     return Outcome(
         code=rule.code,
         decision=decision,
-        rule=f"more than {allowed}{what}: {rule.decision}",
+        rule=f"more than {allowed}{what}: {given}",
         observed=f"{_amount(value, unit)} in {item.place}",
         allowed=allowed,
         waiver=waiver.words if waiver is not None else note,

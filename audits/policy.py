@@ -50,12 +50,15 @@ class Rule(Record):
     What the check ``code`` found, or the ``measurement`` of it that is named as in report.json (without the place in
     brackets), gets ``decision`` where it exceeds ``allowed``, in the measurement's own unit. ``required`` checks that
     were skipped, errored or never run block. ``only_if_commercial`` rules hold where the intent is commercial.
+    ``measured_with`` is the decision on splits that are only measured with, by their name (test, validation, …), where
+    it is another.
     """
 
     code: str
     measurement: str | None = None
     allowed: float = 0.0
     decision: Literal["review", "block"] = "block"
+    measured_with: Literal["review", "block"] | None = None
     required: bool = False
     only_if_commercial: bool = False
 

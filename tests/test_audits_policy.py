@@ -317,7 +317,8 @@ def test_every_axis_of_the_intent_and_license_rules_are_read(tmp_path):
     path.write_text(
         'name = "ours"\nsingle_reviewer = false\ncannot_waive = ["L1", "SEC001"]\n[intent]\ncommercial = false\n'
         'distribution = "hosted"\nships = "adapter"\nship_rows = true\noutgoing_license = "LicenseRef-ours"\n'
-        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\nmodel_kind = "language-model"\n'
+        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\ndatabase_offer = "https://example.org/pairs"
+model_kind = "language-model"\n'
         '[intent.accepted]\n"org/model" = "Ada, 2026-01-02"\n'
         '[licenses]\nundetermined = "block"\n[[licenses.rules]]\ncode = "L3"\nconflict = "block"\n' + RULE
     )
@@ -506,3 +507,17 @@ def test_what_was_not_judged_is_no_pass(splits, status, decisions):
             assert (" pass" in row) == (not splits)
         told = json.loads(formats()["json"].render(the_report, verdict))["outcomes"]
         assert all(item["checked"] for item in told) == (not splits)
+
+
+def test_a_rule_may_be_milder_on_splits_that_are_only_measured_with():
+    def judged(split, **changes):
+        measured = Measurement(name="rows", value=3, unit="rows")
+        finding = Finding(code="LIC001", title="t", split=split, measurement=measured, total_rows=3)
+        report = AuditReport(datasets=(), results=(CheckResult(code="LIC001", status="ran", findings=(finding,)),))
+        rule = Rule(code="LIC001", decision="block", **changes)
+        return judge(report, Policy(name="p", rules=(rule,))).decision
+
+    assert judged("test", measured_with="review") == "review"
+    assert judged("train", measured_with="review") == "block"
+    assert judged("testimony", measured_with="review") == "block"
+    assert judged("test") == "block"

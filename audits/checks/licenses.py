@@ -41,7 +41,7 @@ class NonCommercialRows:
 
     def run(self, source: AuditSource, context: CheckContext) -> Iterable[Observation]:
         """Non-commercial and research-only terms; whether they reach a model is for a lawyer to say."""
-        yield from _findings(self, source, ("non-commercial",), "Remove these rows, or get permission.")
+        yield from _findings(self, source, context, ("non-commercial",), "Remove these rows, or get permission.")
 
 
 class UnknownLicenseRows:
@@ -56,10 +56,10 @@ class UnknownLicenseRows:
         Unknown never reads as permissive. Tables list all licenses, overall, by split and by group.
         """
         remedy = "Find the license at the source and state its SPDX id, or remove these rows."
-        yield from _findings(self, source, ("unknown",), remedy)
-        yield _license_table(source)
-        yield _split_table(source)
-        yield from _group_table(source)
+        yield from _findings(self, source, context, ("unknown",), remedy)
+        yield _license_table(source, context)
+        yield _split_table(source, context)
+        yield from _group_table(source, context)
 
 
 class RestrictedRows:
@@ -78,12 +78,14 @@ class RestrictedRows:
             "other-terms",
         )
         remedy = "Remove these rows, or publish under terms that these licenses allow."
-        yield from _findings(self, source, categories, remedy)
+        yield from _findings(self, source, context, categories, remedy)
 
 
-def _findings(check: Check, source: AuditSource, categories: Sequence[Category], remedy: str) -> Iterator[Observation]:
+def _findings(
+    check: Check, source: AuditSource, context: CheckContext, categories: Sequence[Category], remedy: str
+) -> Iterator[Observation]:
     for split in source.splits:
-        stated = _stated(source, split)
+        stated = _stated(source, split, context)
         rows = [
             FindingRow(split, i, None, None, None)
             for i, item in enumerate(stated.resolved)
@@ -102,7 +104,12 @@ def _findings(check: Check, source: AuditSource, categories: Sequence[Category],
         )
 
 
-def _stated(source: AuditSource, split: str) -> _Stated:
+def _stated(source: AuditSource, split: str, context: CheckContext) -> _Stated:
+    """Return the licenses of a split, read once for all checks and tables."""
+    return context.once(source, ("licenses", split), lambda: _read(source, split))
+
+
+def _read(source: AuditSource, split: str) -> _Stated:
     column = source.columns.license
     if column is None:
         text = source.declared_license
@@ -119,10 +126,10 @@ def _stated(source: AuditSource, split: str) -> _Stated:
     return _Stated(column, [text or "" for text in texts], [resolved[text] for text in texts])
 
 
-def _license_table(source: AuditSource) -> Table:
+def _license_table(source: AuditSource, context: CheckContext) -> Table:
     counts: Counter[tuple[str, ResolvedLicense]] = Counter()
     for split in source.splits:
-        stated = _stated(source, split)
+        stated = _stated(source, split, context)
         counts.update(zip(stated.texts, stated.resolved, strict=True))
     order = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0][0]))
     rows = tuple((_name(text), item.spdx or "", item.category, count) for (text, item), count in order)
@@ -133,11 +140,11 @@ def _license_table(source: AuditSource) -> Table:
     )
 
 
-def _split_table(source: AuditSource) -> Table:
+def _split_table(source: AuditSource, context: CheckContext) -> Table:
     """Return rows by split and license: what is trained on and what is only measured with may differ."""
     rows = []
     for split in source.splits:
-        stated = _stated(source, split)
+        stated = _stated(source, split, context)
         counts = Counter(zip(stated.texts, stated.resolved, strict=True))
         order = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0][0]))
         rows += [
@@ -150,14 +157,14 @@ def _split_table(source: AuditSource) -> Table:
     )
 
 
-def _group_table(source: AuditSource) -> Iterator[Table]:
+def _group_table(source: AuditSource, context: CheckContext) -> Iterator[Table]:
     """Yield rows by group and license; nothing where there is no group, or a label with too many values."""
     column = source.columns.group or source.columns.label
     if column is None:
         return
     counts: Counter[tuple[str, str, str]] = Counter()
     for split in (split for split in source.splits if column in source.tables[split].column_names):
-        stated = _stated(source, split)
+        stated = _stated(source, split, context)
         groups = texts_of(source, split, column)
         names = ((_name(text), item.category) for text, item in zip(stated.texts, stated.resolved, strict=True))
         counts.update((group or "", *name) for group, name in zip(groups, names, strict=True))

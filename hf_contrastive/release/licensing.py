@@ -114,7 +114,8 @@ def texts_at_hand(analysis: LicenseAnalysis, walked: WalkedLineage | None, given
 def _holders(analysis: LicenseAnalysis, names: Sequence[str]) -> list[str]:
     """Return who is named: the packages or sources of rows, else the inputs themselves."""
     groups = {item.name: item.groups for item in analysis.inputs}
-    return list(dict.fromkeys(who for name in names for who in (groups.get(name) or (name,))))
+    named = (who for name in names for who in (groups.get(name) or (name.removeprefix("rows: "),)))
+    return list(dict.fromkeys(named))
 
 
 def _retrieved(walked: WalkedLineage | None) -> Iterator[str]:

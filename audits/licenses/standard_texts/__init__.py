@@ -12,10 +12,10 @@ _MOST_NAMES = 20
 
 
 def standard_text(license_id: str, names: Sequence[str]) -> str | None:
-    """Return the text of a license with ``names`` in the place of its copyright line; None for all but a few.
+    """Return the text of a license that says whose work stands under it; None for all but a few.
 
-    The copyright lines of the authors are not known here: the line says whose work it is. Apache-2.0, which names
-    nobody, is the text that this package comes with.
+    No copyright line is invented: where upstream ships none, the text says so and names the works. Apache-2.0, which
+    names nobody, is the text that this package comes with.
 
     Args:
         license_id: SPDX id.
@@ -29,7 +29,9 @@ def standard_text(license_id: str, names: Sequence[str]) -> str | None:
     shown = ", ".join(names[:_MOST_NAMES]) + (
         f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     )
-    return text.replace("{holders}", f"the authors of {shown or 'the works named in NOTICE'}")
+    works = shown or "the works named in NOTICE"
+    whose = f"No copyright line was found upstream. The authors of {works} hold the rights."
+    return text.replace("Copyright (c) {holders}", whose)
 
 
 def _own_license() -> str | None:
