@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from audits.errors import SchemaError
 from audits.licenses.display import WIDTH, WORDS, describe
-from audits.licenses.facts import load_facts
+from audits.licenses.facts import load_facts, own_reference
 from audits.licenses.resolution import resolve
 from audits.licenses.terms import AXES, UNDETERMINED, Fact, LicenseTerms, load_terms
 from audits.licenses.terms_files import LONGEST_CLAUSE, build, entries
@@ -182,6 +182,25 @@ class TestTraps:
             "PDDL-1.0",
         }
 
+    def test_what_follows_only_in_combination_is_not_permitted(self) -> None:
+        for id_ in ("EUPL-1.1", "EUPL-1.2", "MPL-2.0", "CECILL-2.0", "CECILL-2.1"):
+            family = id_.partition("-")[0]
+            assert {name.partition("-")[0] for name in known(id_).fact("relicensing").permitted} == {family}
+        assert "MPL-2.0" in known("MPL-1.1").fact("relicensing").permitted
+
+    def test_places_are_named_by_code(self) -> None:
+        hunyuan = known("LicenseRef-tencent-hunyuan")
+        assert hunyuan.fact("territory").territories == ("EU", "GB", "KR")
+        assert "not everywhere: EU, GB, KR (" in " ".join(describe(hunyuan).split())
+        llama = known("llama3.2").fact("territory")
+        assert (llama.value, llama.territories) == ("conditional", ("EU",))
+        assert "for others not in EU (multimodal models only" in " ".join(describe(known("llama3.2")).split())
+
+    def test_every_license_of_its_own_has_an_entry(self) -> None:
+        facts = load_facts()
+        missing = {key for key in facts.own_terms if TABLE.get(own_reference(key)) is None}
+        assert missing == {"noncommercial-statement"}  # words that name no license
+
 
 class TestLookUp:
     """Ids in any case, with exceptions and with "+"."""
@@ -298,6 +317,26 @@ FAULTS = {
         'relicensing = { value = "any-with-notices"',
         'relicensing = { value = "listed", permitted = ["Apache-2.O"]',
         "MIT.*`Apache-2.O`, which is no entry; near it are Apache-2.0",
+    ),
+    "territories elsewhere": (
+        'naming = { value = "none" }',
+        'naming = { value = "none", territories = ["EU"] }',
+        "MIT.*naming.*`territories` belongs to the axis territory",
+    ),
+    "territories of the world": (
+        'territory = { value = "worldwide" }',
+        'territory = { value = "worldwide", territories = ["EU"] }',
+        "MIT.*territory.*`territories` belongs to the axis territory and its values",
+    ),
+    "territories of nowhere": (
+        'territory = { value = "worldwide" }',
+        'territory = { value = "excludes", clause = "not there", detail = "d", territories = ["UK"] }',
+        r"MIT.*territory: 'UK' is no place.*near it are GB",
+    ),
+    "territories missing": (
+        'territory = { value = "worldwide" }',
+        'territory = { value = "conditional", clause = "not there", detail = "some models" }',
+        "MIT.*territory.*`conditional` needs `territories`",
     ),
     "no sentence": (
         'naming = { value = "none" }',

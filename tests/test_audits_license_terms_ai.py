@@ -35,10 +35,10 @@ VALUES = [
     ("llama3.1", "territory", "worldwide"),
     ("llama3.1", "use_restrictions", "binding"),  # Acceptable Use Policy, no clause that hands it on
     ("llama3.1", "hosting", "is-distribution"),  # "a product or service ... that contains any of them"
-    ("llama3.2", "territory", "excludes"),  # policy: no multimodal models for the European Union
-    ("llama3.3", "territory", "excludes"),  # its policy repeats the sentence
+    ("llama3.2", "territory", "conditional"),  # policy: no multimodal models for the European Union
+    ("llama3.3", "territory", "conditional"),  # its policy repeats the sentence
     ("llama3.3", "output_training", "conditional"),
-    ("llama4", "territory", "excludes"),
+    ("llama4", "territory", "conditional"),
     ("llama4", "relicensing", "restrictions-kept"),
     ("LicenseRef-llama1", "commercial_use", "forbidden"),  # 1.a: non-commercial research
     ("LicenseRef-opt-175b", "commercial_use", "forbidden"),

@@ -69,7 +69,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "not-distribution": "a service for others is no distribution",
         "is-distribution": "a service for others counts as distribution",
     },
-    "territory": {"worldwide": "worldwide", "excludes": "not everywhere"},
+    "territory": {
+        "worldwide": "worldwide",
+        "conditional": "worldwide for some models alone; for others not in",
+        "excludes": "not everywhere",
+    },
     "scope": {
         "any-work": "any kind of work",
         "software": "software",
@@ -107,6 +111,8 @@ def in_words(axis: str, fact: Fact) -> str:
         said = ", ".join(WORDS[axis][value] for value in fact.values)
         if fact.permitted:
             said += f" {', '.join(fact.permitted)}"
+        if fact.territories:
+            said += f"{':' if fact.value == 'excludes' else ''} {', '.join(fact.territories)}"
     return f"{said} ({fact.detail})" if fact.detail else said
 
 

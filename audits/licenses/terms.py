@@ -33,7 +33,8 @@ AXES: Mapping[str, tuple[str, ...]] = {
     # only the licenses listed in ``permitted``; nothing
     "relicensing": ("any-with-notices", "restrictions-kept", "listed", "none"),
     "hosting": ("not-distribution", "is-distribution"),
-    "territory": ("worldwide", "excludes"),
+    # conditional: of some models only; excludes: no rights at all there. Which places: ``territories``
+    "territory": ("worldwide", "conditional", "excludes"),
     # what the license is about; a license of a database says nothing on its contents
     "scope": ("any-work", "software", "content", "database", "data", "model", "font"),
 }
@@ -47,7 +48,8 @@ class Fact(Record):
     """The value of one axis. ``clause`` is a short quotation, verbatim from the text that ``source`` names.
 
     ``values`` has one entry but for ``notice``. ``detail`` says what a value leaves open: the prefix of a name, the
-    sentence to show, the limit of users. ``permitted`` lists licenses where the axis is ``relicensing``.
+    sentence to show, the limit of users. ``permitted`` lists licenses where the axis is ``relicensing``,
+    ``territories`` the codes of the places where no rights are granted where it is ``territory``.
     """
 
     values: tuple[str, ...]
@@ -58,6 +60,7 @@ class Fact(Record):
     confidence: Confidence = "high"
     detail: str = ""
     permitted: tuple[str, ...] = ()
+    territories: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:

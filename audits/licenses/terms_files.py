@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from audits.errors import SchemaError
 from audits.licenses.terms import AXES, UNDETERMINED, Confidence, CounselReview, Fact, LicenseTerms
+from audits.territories import code_problem
 
 LONGEST_CLAUSE = 300
 """Characters of a quotation: enough to find the sentence, too few to stand for the license."""
@@ -29,10 +30,12 @@ _NEEDS_DETAIL = {
     "commercial_use": ("conditional",),
     "naming": ("prefix", "display"),
     "notice": ("sentence",),
-    "territory": ("excludes",),
+    "territory": ("conditional", "excludes"),
 }
 _ENTRY_KEYS = ("id", "name", "hub", "family", "version", "source", "checked", "note", "like", "axes", "counsel_review")
-_FACT_KEYS = ("value", "values", "clause", "section", "source", "checked", "confidence", "detail", "permitted")
+_FACT_KEYS = (
+    *("value", "values", "clause", "section", "source", "checked", "confidence", "detail", "permitted", "territories"),
+)
 _REVIEW_KEYS = ("by", "date", "note")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -176,6 +179,7 @@ def _fact(axis: str, raw: Any, place: str) -> Fact:
         confidence=confidence,  # type: ignore[arg-type]
         detail=_text(raw, "detail", place),
         permitted=_words(raw, "permitted", place),
+        territories=_words(raw, "territories", place),
     )
     _complete(axis, fact, place)
     return fact
@@ -216,6 +220,12 @@ def _complete(axis: str, fact: Fact, place: str) -> None:
         problem = "`permitted` belongs to the axis relicensing"
     elif (fact.value == "listed") != bool(fact.permitted):
         problem = "`permitted` and the value `listed` go together"
+    elif fact.territories and (axis != "territory" or fact.value not in {"conditional", "excludes"}):
+        problem = "`territories` belongs to the axis territory and its values conditional and excludes"
+    elif axis == "territory" and fact.value == "conditional" and not fact.territories:
+        problem = "`conditional` needs `territories`: the codes of the places that it is about"
+    else:
+        problem = next(filter(None, map(code_problem, fact.territories)), "")
     if problem:
         msg = f"{place}: {problem}."
         raise SchemaError(msg)

