@@ -20,7 +20,8 @@ class Intent(Record):
     expressions or Hugging Face ids, None where nobody chose yet. ``ships`` says whether the weights that leave hold
     the base model's ("merged") or only what was trained ("adapter"). ``territory`` holds ISO 3166 codes or "EU" where
     it is offered; empty means everywhere. ``accepted`` maps the id of a gated repository to who accepted its terms
-    and when. ``model_kind`` matters where a license speaks of language models only.
+    and when. ``model_kind`` matters where a license speaks of language models only. ``database_offer`` says where the
+    database that was derived from one under the ODbL, or the changes made to it, can be had: an address or a sentence.
     """
 
     commercial: bool = True
@@ -32,3 +33,4 @@ class Intent(Record):
     territory: tuple[str, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
     model_kind: Literal["encoder", "language-model"] = "encoder"
+    database_offer: str = ""

@@ -4,7 +4,8 @@ A case names licenses by role (``data``, ``base``, ``generator``, ``evaluation``
 intent; ``rules`` holds the result of each rule, with its decision where it matters ("conflict/review"); every rule
 that is not listed must pass. ``near`` are rules that are close to what the case is about and must pass. ``open`` are
 rules where neither the license nor the rule's words settle who reports it: their decision must not be worse than that
-of the case. ``obligations`` are "kind:license" or "kind:license:text", all of which must be there. ``because`` cites
+of the case. ``obligations`` are "kind:license" or "kind:license:text", all of which must be there,
+and ``questions`` "rule:words". ``because`` cites
 the rule and the clause. Never written from what the code answers.
 """
 
@@ -35,7 +36,7 @@ ROLES: dict[str, tuple[Role, Kind]] = {
 KEYS = {
     *("name", "because", "decision", "rules", "near", "open", "obligations", *ROLES, "gated", "accepted"),
     *("commercial", "distribution", "outgoing", "outgoing_data", "ship_rows", "ships", "territory", "model_kind"),
-    *("without_conflict", "not_without_conflict"),
+    *("without_conflict", "not_without_conflict", "database_offer", "questions"),
 }
 CASES: list[dict[str, Any]] = [
     case
@@ -74,6 +75,7 @@ def intent_of(case: dict[str, Any]) -> Intent:
         territory=tuple(case.get("territory", ())),
         accepted=case.get("accepted", {}),
         model_kind=case.get("model_kind", "encoder"),
+        database_offer=case.get("database_offer", ""),
     )
 
 
@@ -102,6 +104,11 @@ def differences(case: dict[str, Any], analysis: LicenseAnalysis) -> list[str]:
         if not any(meets(obligation, asked) for obligation in analysis.obligations):
             there = sorted(f"{item.kind}:{item.license}:{item.text[:40]}" for item in analysis.obligations)
             found.append(f"no obligation {asked} in {there}")
+    questions = [f"{result.code}:{question}" for result in analysis.results for question in result.questions]
+    for asked in case.get("questions", []):
+        code, _, words = asked.partition(":")
+        if not any(question.startswith(f"{code}:") and words in question for question in questions):
+            found.append(f"no question {asked} in {questions}")
     return found
 
 

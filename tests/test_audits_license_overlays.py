@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import string
 
 import pytest
@@ -38,7 +39,8 @@ def test_a_good_file(tmp_path):
     overlay = read(
         tmp_path,
         '[[position]]\nlicense = "cc-by-sa-4.0"\nrules = ["L3"]\n' + SIGNED + '[[position]]\nfamily = "cc-by-sa"\n'
-        'decision = "settled"\nreason = "r"\nby = "Ada"\ndate = "2026-05-01"\n[[position]]\nlicense = "Gemma"\n'
+        'rules = ["L3"]\ndecision = "settled"\nreason = "r"\nby = "Ada"\ndate = "2026-05-01"\n'
+        '[[position]]\nlicense = "Gemma"\n'
         'share_alike = "none"\n' + SIGNED + '[[counsel_review]]\nlicense = "odbl"\nby = "Bob"\ndate = 2026-04-01\n'
         'note = "4.5"\n[[counsel_review]]\nlicense = "ODbL-1.0"\nby = "Ada"\ndate = 2026-05-01\n',
     )
@@ -114,6 +116,7 @@ NO_DATE = SIGNED.replace("2026-05-01", '"May"')
         (f'{ONE}license = "mit"\n{SIGNED.replace("Ada", " ")}', "has no reviewer; name the person in `by`"),
         (f'{ONE}license = "mit"\ndecision = "block"\nreason = "r"\n', "the keys by, date too"),
         (f'{ONE}license = "mit"\n{NO_REASON}', "has no reason"),
+        (f'{ONE}license = "mit"\n{SIGNED.replace("block", "settled")}', "settles no rule; name those"),
         (f'{ONE}license = "mit"\n{NO_DATE}', "'May', which is no date like"),
         (f'{ONE}license = "mit"\n{SIGNED.replace("2026-05-01", "2026-06-03")}', "a day to come"),
         (f'{ONE}license = "mit"\n{SIGNED}{ONE}license = "MIT"\n{SIGNED}', "2 positions speak on MIT; keep one"),
@@ -174,3 +177,42 @@ def test_positions_reach_the_rules():
     # a block is no open question
     forbidden = results("CC-BY-NC-4.0", position(license="CC-BY-NC-4.0", decision="settled"), **intent)["L1"]
     assert forbidden.decision == "block"
+
+
+def test_the_order_of_positions_does_not_count():
+    settled = position(family="CC-BY-SA", rules=("L3",), decision="settled")
+    review = position(license="CC-BY-SA-4.0", rules=("L3",), decision="review")
+    block = position(axes={"share_alike": "same-license"}, rules=("L3",))
+    intent = {"outgoing_license": "apache-2.0"}
+    for told, expected in (
+        ((settled, review), "review"),
+        ((review, block), "block"),
+        ((settled, review, block), "block"),
+    ):
+        answers = [results("CC-BY-SA-4.0", *order, **intent) for order in itertools.permutations(told)]
+        assert {found["L3"].decision for found in answers} == {expected}
+        assert all(found == answers[0] for found in answers)
+
+
+@pytest.mark.parametrize("decision", ["settled", "review"])
+def test_what_is_settled_is_named(decision):
+    gated = LicensedInput(name="data", role="training", kind="dataset", license="CC-BY-4.0", gated="yes")
+    intent = Intent(outgoing_license="mit")
+
+    def gate(*positions):
+        return analyse((gated,), intent, overlay=Overlay(positions=positions)).result("L12")
+
+    every = position(license="CC-BY-4.0", decision="settled")
+    assert gate(every, position(license="CC-BY-4.0", rules=("L5",), decision=decision)).decision == "review"
+    assert gate(position(license="CC-BY-4.0", rules=("L12",), decision="settled")).decision == "pass"
+    nothing_known = position(axes={"commercial_use": "undetermined"}, decision="settled")
+    assert results("LicenseRef-grok2-community", nothing_known)["L13"].decision == "review"
+
+
+def test_an_answer_ends_a_question_for_a_person():
+    asked = results("llama3.1", role="base", outgoing_license="llama3.1")["L8"]
+    assert "700 million" in asked.questions[0]
+    answer = position(family="Llama", rules=("L8",), decision="settled", reason="Below the limit")
+    answered = results("llama3.1", answer, role="base", outgoing_license="llama3.1")["L8"]
+    assert (answered.result, answered.questions) == ("obligation", ())
+    assert "Below the limit" in answered.reason

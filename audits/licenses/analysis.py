@@ -37,7 +37,8 @@ class RuleResult(Record):
     ``decision`` is what a conflict or an open question means where a policy says nothing else; a pass and an
     obligation pass. ``resolution`` says what would resolve it. Beside the ``inputs`` of the worst result, ``milder``
     names those with a milder conflict, and ``unsettled`` those whose question stays open: who excuses the result must
-    excuse them too.
+    excuse them too. ``questions`` are for a person to answer and change no decision: a limit of users, terms that are
+    accepted by use.
     """
 
     code: str
@@ -50,6 +51,7 @@ class RuleResult(Record):
     reason: str = ""
     resolution: str = ""
     clauses: tuple[Clause, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

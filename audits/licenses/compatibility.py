@@ -6,7 +6,7 @@ asks for least here counts, and a license that is not known is never the one cho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from audits.intent import Intent
 from audits.licenses.analysis import Clause, LicenseAnalysis, Obligation, RuleResult
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.judging import DECISIONS, Judge, Judged, binding
+from audits.licenses.judging import DECISIONS, Judge, Judged, binding, every_license, is_told
 from audits.licenses.rules import RULES, Finding, Outgoing, Rule
 from audits.licenses.terms import UNDETERMINED
 from audits.licenses.terms_table import TermsTable, load_terms
@@ -63,15 +63,19 @@ def licenses_without_conflict(
     """Return the licenses of the weights under which no rule finds a conflict, sorted.
 
     Left out is also a license that leaves a question open which another one avoids. Empty where a conflict stays
-    whatever the license, such as commercial use of non-commercial data. ``candidates`` are by default all ids of the
-    Hub whose terms are known.
+    whatever the license, such as commercial use of non-commercial data. ``candidates`` are by default all licenses
+    whose terms are known, under their id on the Hub where they have one, and the one that the intent names.
     """
     table = load_terms() if table is None else table
     if candidates is None:
-        known = (terms for terms in table if terms.fact("commercial_use").value != UNDETERMINED)
-        candidates = (name for terms in known for name in terms.hub)
-    # what a label does depends on no name: one input of each kind stands for all
-    kinds = {(item.role, item.license, item.gated, item.name in intent.accepted): item for item in inputs}
+        candidates = _candidates(inputs, intent, table)
+    # what a label does depends on no name: one input of each kind stands for all; nor does it change what is asked
+    # about a license that nobody knows
+    kinds = {
+        (item.role, item.license, item.gated, item.name in intent.accepted): item
+        for item in inputs
+        if is_told(item, table)
+    }
     inputs = list(kinds.values())
     open_questions: dict[str, set[tuple[str, str]]] = {}
     for candidate in sorted(set(candidates)):
@@ -85,10 +89,29 @@ def licenses_without_conflict(
                 for finding in item.findings.get(rule.code, ())
                 if finding.result == "undetermined"
             }
-    if not open_questions:
-        return ()
-    inevitable = set.intersection(*open_questions.values())
-    return tuple(name for name, questions in open_questions.items() if questions <= inevitable)
+    fewest = set(map(frozenset, open_questions.values()))
+    fewest = {questions for questions in fewest if not any(fewer < questions for fewer in fewest)}
+    return tuple(name for name, questions in open_questions.items() if questions in fewest)
+
+
+def _candidates(inputs: Sequence[LicensedInput], intent: Intent, table: TermsTable) -> Iterator[str]:
+    """Yield ids of what weights may be published under: those of the Hub where there is one, else of SPDX.
+
+    Terms of one vendor have no such id: they are named where an input stands under them. So is what was chosen.
+    """
+    stated = frozenset().union(*(every_license(item, table) for item in inputs))
+    for terms in table:
+        if terms.fact("commercial_use").value == UNDETERMINED:
+            continue
+        if terms.hub:
+            yield from terms.hub
+        elif terms.id in stated or not terms.id.startswith("LicenseRef-"):
+            yield terms.id
+    chosen = intent.outgoing_license
+    if chosen and chosen.strip():
+        known = table.get(chosen)
+        if known is None or not known.hub or known.fact("commercial_use").value == UNDETERMINED:
+            yield chosen if known is None else known.id
 
 
 @cache
@@ -117,6 +140,15 @@ def _judge_all(
 def _result(rule: Rule, judged: Sequence[Judged]) -> RuleResult:
     """Return the worst of what one rule says on all inputs, with what is milder said behind it."""
     found = [(item, finding) for item in judged for finding in item.findings.get(rule.code, ())]
+    if not judged and rule.code == "L13":
+        return RuleResult(
+            code=rule.code,
+            title=rule.title,
+            result="undetermined",
+            decision="review",
+            reason="No input was named.",
+            resolution="Name what the model was made from: data, base model, models that wrote rows.",
+        )
     if not found:
         chosen = [item for item in judged if item.note] if rule.code == "L13" else []
         return RuleResult(
@@ -147,7 +179,17 @@ def _result(rule: Rule, judged: Sequence[Judged]) -> RuleResult:
         reason=_told(_reasons(worst)) + also,
         resolution=_sentences([finding.resolution for _, finding in (*worst, *milder)]),
         clauses=tuple(sorted({clause for _, finding in (*worst, *milder) for clause in finding.clauses}, key=_by_text)),
+        questions=_questions(found),
     )
+
+
+def _questions(found: Sequence[tuple[Judged, Finding]]) -> tuple[str, ...]:
+    """Return what a person has to answer, the inputs named together of which the same is asked."""
+    names: dict[str, list[str]] = {}
+    for item, finding in found:
+        for question in finding.questions:
+            names.setdefault(question, []).append(item.input.name)
+    return tuple(f"{_listed(_distinct(who))}: {_ended(question)}" for question, who in names.items())
 
 
 def _reasons(found: Sequence[tuple[Judged, Finding]]) -> list[tuple[str, str]]:
@@ -161,7 +203,9 @@ def _told(reasons: Sequence[tuple[str, str]]) -> str:
     names: dict[str, list[str]] = {}
     for name, reason in reasons:
         names.setdefault(reason, []).append(name)
-    return " ".join(f"{_listed(_distinct(who))}: {_ended(reason)}" for reason, who in names.items())
+    shown = [f"{_listed(_distinct(who))}: {_ended(reason)}" for reason, who in list(names.items())[:_MOST_NAMES]]
+    rest = len(names) - _MOST_NAMES
+    return " ".join([*shown, *([f"And {rest} more of this kind."] if rest > 0 else [])])
 
 
 def _ended(sentence: str) -> str:

@@ -102,12 +102,12 @@ def _tree(text: str, table: TermsTable) -> Any:
     """Return a parsed expression, or one id."""
     if table.get(text) or text.casefold() in table.families:
         return text
-    # a name may hold words that read as operators: "lgplv2.1 or later"
-    text = resolve(text).spdx or text
     try:
+        # a name may hold words that read as operators: "lgplv2.1 or later"
+        text = resolve(text).spdx or text
         tree = _licensing.parse(text)
-    except (ExpressionError, ExpressionParseError, RecursionError, IndexError) as error:
-        # the parser runs past its end on "MIT AND()"
+    except (ExpressionError, ExpressionParseError, RecursionError, IndexError, AssertionError) as error:
+        # the parser runs past its end on "MIT AND()", and asserts on "( AND MIT"
         reason = str(error).split(" for token")[0].strip() or type(error).__name__
         msg = (
             f"`{_short(text)}` is no license expression ({_short(reason)}); allowed are SPDX ids, LicenseRef-… and ids "

@@ -10,6 +10,7 @@ from audits.intent import Intent
 from audits.licenses.expressions import LicenseExpressionError, alternatives, strictness
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.rules import RULES, Case, Finding, Outgoing
+from audits.licenses.rules.case import is_non_commercial
 from audits.licenses.terms_table import TermsTable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 DECISIONS: tuple[Literal["pass", "review", "block"], ...] = ("pass", "review", "block")
 """From the mildest to the strictest."""
 
+_NAMED_ONLY = frozenset({"L12", "L13"})  # what is about an input, not its license, is settled by its name alone
 _WEIGHED = ("commercial_use", "share_alike", "no_derivatives", "use_restrictions", "relicensing", "attribution")
 
 
@@ -103,6 +105,17 @@ def binding(item: LicensedInput, table: TermsTable) -> frozenset[str]:
     return frozenset.intersection(*_choices(item, table)[0]) - {""}
 
 
+def every_license(item: LicensedInput, table: TermsTable) -> frozenset[str]:
+    """Return all licenses that its license names, in whatever choice."""
+    return frozenset().union(*_choices(item, table)[0]) - {""}
+
+
+def is_told(item: LicensedInput, table: TermsTable) -> bool:
+    """Whether something is known of its license: its terms, or that it is non-commercial."""
+    names = every_license(item, table) or {item.license or ""}
+    return any(table.get(name) is not None or is_non_commercial(name) for name in names)
+
+
 def _findings(case: Case) -> dict[str, Finding]:
     rules = [rule for rule in RULES if case.role in rule.roles and (rule.unknown or case.terms is not None)]
     found = {rule.code: rule.judge(case) for rule in rules}
@@ -114,24 +127,33 @@ def _with_positions(case: Case, findings: dict[str, Finding], overlay: Overlay |
     if overlay is None or case.terms is None:
         return findings
     laid = dict(findings)
-    for position in overlay.positions_for(case.terms):
+    positions = sorted(overlay.positions_for(case.terms), key=_settled_first)
+    for position in positions:
         codes = [code for code in position.rules if code in laid]
-        if not position.rules:
+        if not position.rules and position.decision == "settled":
+            codes = [code for code in findings if code not in _NAMED_ONLY]
+        elif not position.rules:
             codes = [code for code, finding in findings.items() if finding.result != "pass"]
-            if not codes and case.role != "evaluation" and position.decision != "settled":
+            if not codes and case.role != "evaluation":
                 codes = ["L1"]  # no rule asks for anything, and the company does
         for code in codes:
             laid[code] = _tightened(laid.get(code) or case.passed(f"{case.license} is used"), position)
     return laid
 
 
+def _settled_first(position: Position) -> tuple[int, str]:
+    """Order positions: an answer first, then what tightens, so that how they were written does not count."""
+    return 0 if position.decision == "settled" else DECISIONS.index(position.decision), position.words
+
+
 def _tightened(finding: Finding, position: Position) -> Finding:
     words = f"{finding.reason}; position of the company: {position.words}"
     if position.decision == "settled":
-        if finding.decision == "block" or finding.result in {"pass", "obligation"}:
+        nothing_asked = finding.result in {"pass", "obligation"} and not finding.questions
+        if finding.decision == "block" or nothing_asked:
             return finding
         result: Literal["pass", "obligation"] = "obligation" if finding.obligations else "pass"
-        return replace(finding, result=result, decision="pass", reason=words, resolution="")
+        return replace(finding, result=result, decision="pass", reason=words, resolution="", questions=())
     decision = DECISIONS[max(map(DECISIONS.index, (finding.decision, position.decision)))]
     ask = f"ask {position.by}, who took this position"
     resolution = f"{finding.resolution}; or {ask}" if finding.result == "conflict" else ask

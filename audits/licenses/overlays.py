@@ -4,7 +4,7 @@ An overlay is a TOML file::
 
     [[position]]
     share_alike = "same-license"   # or license = "CC-BY-SA-4.0", family = "CC-BY-SA", or several: then all must hold
-    rules = ["L3"]                 # left out: whatever rule asks
+    rules = ["L3"]                 # left out: whatever rule asks; settled must name them
     decision = "block"             # review, block, or settled: the question was answered, and does not ask again
     reason = "We do not train on share-alike content."
     by = "Ada Reviewer"
@@ -50,7 +50,8 @@ class Position(Record):
     """What a company says about the licenses that fit ``license`` (an id), ``family`` and ``axes``, all at once.
 
     ``rules`` are the codes of the rules that it speaks on; none means each of them. "settled" says that a person
-    answered the question that a rule asks; it lifts no conflict that blocks.
+    answered the question that a rule asks; it lifts no conflict that blocks, and L12 and L13 only where it names them.
+    The order of positions does not count: what is settled is settled first, then the strictest of the others holds.
     """
 
     license: str = ""
@@ -233,6 +234,8 @@ def _contents(overlay: Overlay, terms: TermsTable, day: datetime.date) -> Iterat
         for code in item.rules:
             if code not in RULE_CODES:
                 yield f"`{where}.rules` names {code!r}; allowed are {RULE_CODES[0]} to {RULE_CODES[-1]}."
+        if item.decision == "settled" and not item.rules:
+            yield f'`{where}` settles no rule; name those whose question was answered, e.g. rules = ["L3"].'
         if not item.reason.strip():
             yield f"`{where}` has no reason; say in a sentence why."
         yield from _reviewer(where, item.by, item.date, day)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from audits.licenses.rules import models, named_models, notices, rows, use
-from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
+from audits.licenses.rules.case import Case, Finding, Rule
+from audits.licenses.rules.outgoing import Outgoing
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from audits.intent import Intent
 from audits.licenses.analysis import Clause, Obligation, ObligationKind, RuleOutcome
-from audits.licenses.expressions import LicenseExpressionError, alternatives
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.rules.succession import NO, Succession, clause_of, may_follow
+from audits.licenses.resolution import named
+from audits.licenses.rules.outgoing import Outgoing
+from audits.licenses.rules.succession import clause_of, may_follow
 from audits.licenses.terms import UNDETERMINED, LicenseTerms
 from audits.licenses.terms_table import TermsTable
 
 Decision = Literal["pass", "review", "block"]
-State = Literal["known", "missing", "unknown"]
 
 BASE_OR_OUTPUT = frozenset({"base", "generator", "training"})
 """Roles of rules on models: what is adapted, and what wrote rows or may have."""
+
+QWEN = ("Qwen", "Alibaba Qwen", "Alibaba Tongyi")
+"""Families of Alibaba's own licenses."""
 
 ITS_OWN = (
     "{} forbids improving other models with outputs, and the base model is no other: it stands under the same terms"
@@ -28,11 +32,12 @@ ITS_OWN = (
 
 _EXCEPTION = re.compile(r"\((?:excluding|other than)\b", re.IGNORECASE)  # "(excluding Llama 2 or derivative works …)"
 _MOST_SUGGESTIONS = 5
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule says about one license of one input."""
+    """What one rule says about one license of one input; ``questions`` are for a person and change no decision."""
 
     result: RuleOutcome
     decision: Decision
@@ -40,6 +45,11 @@ class Finding:
     resolution: str = ""
     clauses: tuple[Clause, ...] = ()
     obligations: tuple[Obligation, ...] = ()
+    questions: tuple[str, ...] = ()
+
+    def asking(self, *questions: str) -> Finding:
+        """Return it with questions for a person to answer."""
+        return replace(self, questions=(*self.questions, *questions)) if questions else self
 
     @property
     def weight(self) -> int:
@@ -47,71 +57,6 @@ class Finding:
         if self.result == "conflict":
             return 5 if self.decision == "block" else 4
         return {"pass": 0, "obligation": 1, "undetermined": 2}[self.result] + (self.decision == "review")
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """The license that something is to be published under; every choice in it is given to those who come after."""
-
-    written: str | None
-    table: TermsTable
-    choices: tuple[frozenset[str], ...] = ()
-    problem: str = ""
-
-    @classmethod
-    def of(cls, written: str | None, table: TermsTable) -> Outgoing:
-        """Read the license; what is wrong with it stands in ``problem``."""
-        if written is None or not written.strip():
-            return cls(None, table)
-        try:
-            choices = alternatives(written, table)
-        except LicenseExpressionError as error:
-            return cls(written, table, (), str(error))
-        unknown = sorted({name for choice in choices for name in choice if table.get(name) is None})
-        problem = f"the license facts do not know {', '.join(unknown)}" if unknown else ""
-        return cls(written, table, choices, problem)
-
-    @property
-    def state(self) -> State:
-        """Whether there is one, and whether its terms are known."""
-        if self.written is None:
-            return "missing"
-        return "unknown" if self.problem else "known"
-
-    def grants_commercial_use(self) -> bool | None:
-        """Whether those who come after may use it commercially, at least some; None where nobody is sure."""
-        answers: list[bool | None] = []
-        for choice in self.choices:
-            values = {value for name in choice for value in self._terms(name).fact("commercial_use").values}
-            if "forbidden" in values:
-                answers.append(False)
-            else:
-                answers.append(None if UNDETERMINED in values else True)
-        if True in answers:
-            return True
-        return None if None in answers else False
-
-    def follows(self, license_id: str, terms: LicenseTerms, *, beside_others: bool = False) -> Succession:
-        """Return whether it may follow ``license_id`` on an adaptation.
-
-        All licenses of each choice must. Where ``beside_others``, one of them is enough: the terms of the source are
-        then kept, and others stand beside them.
-        """
-        worst = Succession("yes")
-        for choice in self.choices:
-            found = [may_follow(license_id, terms, name, self.table) for name in sorted(choice)]
-            pick = max if beside_others else min
-            answer = pick(found, key=_agreement, default=NO)
-            if _agreement(answer) < _agreement(worst) or worst.clause is None:
-                worst = answer
-        return worst
-
-    def _terms(self, name: str) -> LicenseTerms:
-        return self.table.get(name) or LicenseTerms(id=name, name=name)
-
-
-def _agreement(succession: Succession) -> int:
-    return ("no", "unclear", "yes").index(succession.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +81,13 @@ class Case:
     def value(self, axis: str) -> str:
         """The value on an axis."""
         return self.known.fact(axis).value
+
+    @property
+    def commercial_use(self) -> str:
+        """allowed, conditional, forbidden or undetermined; the category may tell it where the facts do not."""
+        value = self.value("commercial_use")
+        told = self.license or (self.input.license or "" if self.problem else "")
+        return "forbidden" if value == UNDETERMINED and is_non_commercial(told) else value
 
     @property
     def role(self) -> str:
@@ -163,15 +115,27 @@ class Case:
         return self.role == "training" and self.intent.ship_rows and self.leaves
 
     @property
+    def is_model_data(self) -> bool:
+        """Whether rows stand under the terms of a model."""
+        return self.role == "training" and self.value("scope") == "model"
+
+    @property
     def is_output(self) -> bool:
-        """Whether a model wrote the rows: a generator, or rows that stand under a model's terms."""
-        return self.role == "generator" or (self.role == "training" and self.value("scope") == "model")
+        """Whether a model wrote the rows: a generator, or rows under the terms of a model or of its service."""
+        limited = self.value("output_training") in {"conditional", "forbidden"}
+        return self.role == "generator" or self.is_model_data or (self.role == "training" and limited)
 
     @property
     def improves_itself(self) -> bool:
         """Whether the base stands under the same license, and its text excepts models derived from its own."""
         clause = self.known.fact("output_training").clause
         return self.license in self.bases and _EXCEPTION.search(clause) is not None
+
+    @property
+    def may_be_changed_inside(self) -> bool:
+        """Whether a license that forbids to share changed versions grants their making: that of CC 4.0 does."""
+        head = self.known.version.split(".")[0]
+        return self.is_family("CC-BY-ND", "CC-BY-NC-ND") and head.isdecimal() and int(head) >= 4
 
     def is_family(self, *names: str) -> bool:
         """Whether the license belongs to one of these families."""
@@ -216,12 +180,15 @@ class Case:
 
     def followers(self, outgoing: Outgoing) -> str:
         """Name licenses that may follow this one, as ``outgoing`` would name them."""
-        names = [
+        table = outgoing.table
+        return table.remember(("followers", self.license), lambda: self._followers(table))
+
+    def _followers(self, table: TermsTable) -> str:
+        return suggest(
             terms.hub[0] if terms.hub else terms.id
-            for terms in outgoing.table
-            if may_follow(self.license, self.known, terms.id, outgoing.table).answer == "yes"
-        ]
-        return suggest(names)
+            for terms in table
+            if may_follow(self.license, self.known, terms.id, table).answer == "yes"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +201,32 @@ class Rule:
     axes: tuple[str, ...]
     judge: Callable[[Case], Finding | None] = field(repr=False)
     unknown: bool = False  # whether it also speaks on a license that is not known
+
+
+def worst_of(*findings: Finding | None) -> Finding | None:
+    """Return the worst finding, with what the others leave open behind it; None where there is none."""
+    there = sorted((finding for finding in findings if finding is not None), key=lambda item: -item.weight)
+    if not there:
+        return None
+    worst = there[0]
+    for other in there[1:]:
+        if other.result in {"conflict", "undetermined"}:
+            worst = replace(
+                worst,
+                reason=f"{worst.reason}; and {other.reason}",
+                resolution=f"{worst.resolution}; and {other.resolution}",
+                clauses=tuple(dict.fromkeys((*worst.clauses, *other.clauses))),
+            )
+        due = tuple(dict.fromkeys((*worst.obligations, *other.obligations)))
+        worst = replace(worst, obligations=due, questions=(*worst.questions, *other.questions))
+    return worst
+
+
+@lru_cache(maxsize=4096)
+def is_non_commercial(license_id: str) -> bool:
+    """Whether a license is known to be non-commercial, or a statement says no more than that."""
+    found = named(license_id.partition(" WITH ")[0][:_LONGEST_NAME])
+    return found is not None and found.category == "non-commercial"
 
 
 def suggest(names: Iterable[str]) -> str:

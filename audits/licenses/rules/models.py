@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audits.licenses.analysis import Obligation
-from audits.licenses.rules.case import BASE_OR_OUTPUT, ITS_OWN, Case, Finding, Outgoing, Rule
+from audits.licenses.rules.case import BASE_OR_OUTPUT, ITS_OWN, QWEN, Case, Finding, Rule, worst_of
 from audits.licenses.rules.notices import sentences
+from audits.licenses.rules.outgoing import Outgoing
 from audits.licenses.terms import UNDETERMINED
+from audits.territories import overlap
 
 _ADAPTER = "; an adapter alone holds none of its weights, and most such terms count it as a derivative all the same"
 
@@ -16,7 +18,7 @@ def use_restrictions(case: Case) -> Finding | None:
     """L6."""
     if case.is_family("Llama", "Gemma") or not (case.role == "base" or case.is_output):
         return None
-    if case.role == "base" and case.value("use_restrictions") == UNDETERMINED and case.leaves:
+    if case.role == "base" and case.value("use_restrictions") == UNDETERMINED and case.distributed:
         return case.open_question(
             f"whether {case.license} wants use restrictions handed on is undetermined",
             "read its text, or publish under the same terms",
@@ -38,8 +40,9 @@ def gemma(case: Case) -> Finding | None:
 def _handed_on(case: Case, code: str, *axes: str) -> Finding:
     """Judge a license whose restrictions must bind those who come after."""
     name, out = case.license, case.weights
-    if not case.leaves:
-        return case.passed(f"{name} restricts the use: that binds who uses the model; nobody else gets it")
+    if not case.distributed:
+        who = "a service is no distribution to it" if case.leaves else "nobody else gets it"
+        return case.passed(f"{name} restricts the use: that binds who uses the model; {who}")
     if case.is_output:
         if out.state == "known" and _carries(case, out):
             return case.owed(
@@ -97,6 +100,38 @@ def outputs(case: Case) -> Finding | None:
     """L15."""
     if not case.is_output:
         return None
+    return worst_of(_outputs_train(case), _outputs_place(case))
+
+
+def _outputs_place(case: Case) -> Finding | None:
+    """Judge outputs of a model whose license grants no rights at all in some places: those bind outputs as well."""
+    where = case.known.fact("territory")
+    if where.value != "excludes" or not where.territories:
+        return None
+    places = ", ".join(where.territories)
+    met = overlap(case.intent.territory, where.territories)
+    if met:
+        return case.conflict(
+            "review",
+            f"{case.license} grants no rights to outputs in {places}, and the model is offered in {', '.join(met)}",
+            f"remove the rows that {case.input.name} wrote, or do not offer the model in {', '.join(met)}",
+            "territory",
+        )
+    return _everywhere(case, places, f"remove the rows that {case.input.name} wrote")
+
+
+def _everywhere(case: Case, places: str, instead: str) -> Finding | None:
+    if case.intent.territory:
+        return None
+    return case.open_question(
+        f"{case.license} grants no rights in {places}, and the model is offered everywhere: are you, or those who get "
+        "it, there?",
+        f"name in `[intent] territory` where it is offered, without these, or {instead}",
+        "territory",
+    )
+
+
+def _outputs_train(case: Case) -> Finding:
     name = case.license or "its license"
     if case.terms is None:
         return case.open_question(
@@ -104,7 +139,7 @@ def outputs(case: Case) -> Finding | None:
             f"find the terms of {case.input.name}, or remove the rows that it wrote",
         )
     value = case.value("output_training")
-    if case.is_family("Llama", "Gemma") or (case.is_family("Qwen", "Tongyi") and value == "conditional"):
+    if case.is_family("Llama", "Gemma") or (case.is_family(*QWEN) and value == "conditional"):
         return case.passed(f"outputs under {name} are judged by a rule of their own")
     if value == "forbidden" and case.improves_itself:
         return case.passed(ITS_OWN.format(name), "output_training")
@@ -130,10 +165,57 @@ def outputs(case: Case) -> Finding | None:
     return case.passed(f"{name} does not keep outputs from training other models", "output_training")
 
 
-def relicensing(case: Case) -> Finding | None:
+def base_terms(case: Case) -> Finding | None:
     """L16."""
-    if not case.distributed:
+    return worst_of(_relicensing(case) if case.distributed else _kept_unchanged(case), _place(case))
+
+
+def _kept_unchanged(case: Case) -> Finding | None:
+    """Judge a base that nobody else gets and that was changed all the same."""
+    if case.value("no_derivatives") != "unmodified-only" or case.may_be_changed_inside:
         return None
+    return case.open_question(
+        f"{case.license} does not grant the making of changed versions, not even for oneself, and the base was trained",
+        f"train from another base model than {case.input.name}, or get a permission",
+        "no_derivatives",
+    )
+
+
+def _place(case: Case) -> Finding | None:
+    """Judge where the license of a base grants rights."""
+    where, name = case.known.fact("territory"), case.license
+    places = ", ".join(where.territories)
+    instead = f"train from another base model than {case.input.name}"
+    met = overlap(case.intent.territory, where.territories)
+    if where.value == "excludes" and not places:
+        return case.open_question(
+            f"{name} does not grant rights everywhere ({where.detail})",
+            f"have a person compare that with where the model is offered, or {instead}",
+            "territory",
+        )
+    if where.value == "excludes" and met:
+        return case.conflict(
+            "block",
+            f"{name} grants no rights in {places} ({where.detail}), and the model is offered in {', '.join(met)}",
+            f"{instead}, get a permission, or do not offer the model in {', '.join(met)}",
+            "territory",
+        )
+    if where.value == "excludes":
+        return _everywhere(case, places, instead)
+    if where.value == "conditional" and (met or not case.intent.territory):
+        offered = f"offered in {', '.join(met)}" if met else "offered everywhere"
+        return case.open_question(
+            f"{name} grants no rights in {places} ({where.detail}), and the model is {offered}; for a person to "
+            "answer: is the base model multimodal, and are you domiciled or established there?",
+            f"have a person answer that and record who did, or {instead}",
+            "territory",
+            # to everywhere nobody has said that it is there, and most bases read text alone
+            decision="review" if met else "pass",
+        )
+    return None
+
+
+def _relicensing(case: Case) -> Finding:
     value, name, out = case.value("relicensing"), case.license, case.weights
     adapter = _ADAPTER if case.intent.ships == "adapter" else ""
     if value == "any-with-notices":
@@ -203,7 +285,7 @@ RULES = (
         code="L15",
         title="The terms of models that wrote rows permit training on them",
         roles=frozenset({"generator", "training"}),
-        axes=("output_training",),
+        axes=("output_training", "territory"),
         judge=outputs,
         unknown=True,
     ),
@@ -211,7 +293,7 @@ RULES = (
         code="L16",
         title="The license of the base permits the outgoing license",
         roles=frozenset({"base"}),
-        axes=("relicensing", "hosting"),
-        judge=relicensing,
+        axes=("relicensing", "hosting", "no_derivatives", "territory"),
+        judge=base_terms,
     ),
 )

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import re
-
-from audits.licenses.rules.case import BASE_OR_OUTPUT, ITS_OWN, Case, Finding, Rule
+from audits.licenses.rules.case import BASE_OR_OUTPUT, ITS_OWN, QWEN, Case, Finding, Rule
 from audits.licenses.rules.notices import license_copies, names, sentences
+from audits.territories import overlap
 
 
 def llama(case: Case) -> Finding | None:
     """L8."""
     if not case.is_family("Llama") or not (case.role == "base" or case.is_output):
         return None
-    if case.is_output and _forbids_outputs(case):
-        return None  # L9
+    questions = _human_questions(case)
+    if case.is_output and _forbids_outputs(case):  # L9
+        return case.passed(f"L9 looks at outputs under {case.license}").asking(*questions) if questions else None
     if not case.leaves:
-        return None
+        return case.passed(f"nobody gets what {case.license} wants marked").asking(*questions)
     due = [*names(case, "L8")]
     if case.role == "base" and case.public:
         due += [*license_copies(case, "L8"), *sentences(case, "L8")]
     reason = f"{case.license} asks for names and notices" + ("" if case.role == "base" else " where its outputs train")
-    return case.owed(f"{reason}{_human_questions(case)}", due, "naming", "notice")
+    return case.owed(reason, due, "naming", "notice").asking(*questions)
 
 
-def _human_questions(case: Case) -> str:
-    questions = []
-    limit = case.known.fact("commercial_use").detail
-    if case.intent.commercial:
-        questions.append(f"is the licensee below its limit of users ({limit or '700 million monthly active users'})?")
-    excluded = case.value("territory") == "excludes" or _version(case) in {(3, 2), (4,)}
-    if excluded and (not case.intent.territory or "EU" in {place.upper() for place in case.intent.territory}):
-        questions.append(
-            "multimodal models grant no rights to licensees in the European Union: is this one, and where are you?"
-        )
-    return f"; for a person to answer: {' '.join(questions)}" if questions else ""
+def _human_questions(case: Case) -> list[str]:
+    questions = _limit_of_users(case, "700 million monthly active users")
+    where = case.known.fact("territory")
+    # of a base L16 asks it
+    if case.role != "base" and where.value == "conditional":
+        met = overlap(case.intent.territory, where.territories)
+        if met or not case.intent.territory:
+            questions.append(
+                f"{where.detail}: {case.license} grants no rights in {', '.join(where.territories)}; is the model that "
+                "wrote the rows one, and where are you?"
+            )
+    return questions
+
+
+def _limit_of_users(case: Case, usual: str) -> list[str]:
+    if not case.intent.commercial or case.value("commercial_use") != "conditional":
+        return []
+    limit = case.known.fact("commercial_use").detail or usual
+    return [f"is the licensee below the limit of {case.license} ({limit})?"]
 
 
 def llama_outputs(case: Case) -> Finding | None:
@@ -58,32 +66,17 @@ def _forbids_outputs(case: Case) -> bool:
 
 def qwen(case: Case) -> Finding | None:
     """L10."""
-    own = case.is_family("Qwen", "Tongyi") and case.value("scope") == "model"
-    if not own or not (case.role == "base" or case.is_output) or not case.leaves:
+    own = case.is_family(*QWEN) and case.value("scope") == "model"
+    if not own or not (case.role == "base" or case.is_output):
         return None
+    questions = _limit_of_users(case, "100 million monthly active users")
+    if not case.leaves or (case.is_output and _forbids_outputs(case)):  # L15 looks at those
+        return case.passed(f"nothing has to go along under {case.license}").asking(*questions) if questions else None
     due = [*names(case, "L10")]
     if case.public:
         due += [*license_copies(case, "L10"), *(sentences(case, "L10") if case.role == "base" else ())]
-    limit = case.known.fact("commercial_use").detail or "100 million monthly active users"
-    question = (
-        f"; for a person to answer: is the licensee below its limit of users ({limit})?"
-        if case.intent.commercial and case.value("commercial_use") == "conditional"
-        else ""
-    )
-    return case.owed(f"{case.license} asks to be named{question}", due, "naming", "notice")
-
-
-def _version(case: Case) -> tuple[int, ...]:
-    return _number(case.known.version or case.known.id)
-
-
-def _number(text: str) -> tuple[int, ...]:
-    """Return a version as numbers, without zeros at its end: "3.0" and "llama3" are (3,)."""
-    found = re.search(r"\d+(?:\.\d+)*", text)
-    numbers = tuple(map(int, found[0].split("."))) if found else ()
-    while numbers and numbers[-1] == 0:
-        numbers = numbers[:-1]
-    return numbers
+    what = "to be named" if case.value("naming") == "display" else "for its notices"
+    return case.owed(f"{case.license} asks {what}", due, "naming", "notice").asking(*questions)
 
 
 RULES = (

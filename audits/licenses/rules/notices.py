@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audits.licenses.analysis import Obligation
-from audits.licenses.rules.case import Case, Finding, Rule
+from audits.licenses.rules.case import QWEN, Case, Finding, Rule
 from audits.licenses.terms import UNDETERMINED
 
 
@@ -66,7 +66,7 @@ def attribution(case: Case) -> Finding | None:
     due = [*license_copies(case, "L14", policy=policy)]
     if case.role == "base":
         due += sentences(case, "L14")
-    if not case.is_family("Llama", "Qwen") and (case.role == "base" or case.is_output):
+    if not case.is_family("Llama", *QWEN) and (case.role == "base" or case.is_output):
         due += names(case, "L14")
     if value == "required":
         due.insert(0, case.obligation("L14", "notice", _attribution_text(case), "attribution", policy=policy))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audits.licenses.rules.case import Case, Finding, Outgoing, Rule
+from audits.licenses.rules.case import Case, Finding, Rule, worst_of
 from audits.licenses.rules.notices import license_copies, notice_sentence
+from audits.licenses.rules.outgoing import Outgoing
 from audits.licenses.terms import UNDETERMINED
 
 TRAINING = frozenset({"training"})
@@ -16,12 +17,12 @@ _UNSETTLED = "whether weights are an adaptation of their training data is unsett
 def share_alike(case: Case) -> Finding | None:
     """L3."""
     value = case.value("share_alike")
-    if _is_carved_out(case) or case.value("scope") == "software" or not case.leaves or case.is_output:
+    if _is_carved_out(case) or case.value("scope") == "software" or not case.leaves or case.is_model_data:
         return None
     if value == "database":
         return _database_share_alike(case)
     if value == "same-license":
-        return _worst(_weights_stay(case, "share_alike") if case.public else None, _rows_stay(case, "share_alike"))
+        return worst_of(_weights_stay(case, "share_alike") if case.public else None, _rows_stay(case, "share_alike"))
     if value == UNDETERMINED and (case.public or case.ships_rows):
         return case.open_question(
             f"whether {case.license} asks that what is made from it stays under it is undetermined",
@@ -92,24 +93,52 @@ def _unstated(case: Case, out: Outgoing, what: str, axis: str) -> Finding:
 
 
 def _database_share_alike(case: Case) -> Finding:
+    """Judge a database under the ODbL: its notice goes along, and the cleaned copy or the changes are offered."""
     name, source = case.license, case.known.source
     due = [case.obligation("L3", "notice", f"{notice_sentence(case) or case.known.name} {source}", "notice")]
-    if case.public:
+    rows = _rows_stay(case, "share_alike")
+    if rows is not None and rows.result == "pass":
+        place = "is published with it"
+        due += license_copies(case, "L3")
+    else:
+        place = _offered(case.intent.database_offer)
+    reason = f"weights trained on a database under {name} are taken as a produced work: its notice goes along"
+    if place:
         offer = (
             f"The database that the model was trained on is derived from one under {case.known.id}; it, or the changes "
-            "made to it, are available on request."
+            f"made to it, {place}."
         )
         due.append(case.obligation("L3", "sentence", offer, "share_alike", policy=True))
-    reason = f"weights trained on a database under {name} are taken as a produced work: its notice goes along" + (
-        ", and the cleaned copy is offered by policy, since whether weights are a produced work is unsettled"
-        if case.public
-        else ""
-    )
-    owed = case.owed(reason, due, "share_alike", "notice")
-    rows = _rows_stay(case, "share_alike")
+        found = case.owed(
+            f"{reason}, and the cleaned copy is offered by policy, since whether weights are a produced work is "
+            "unsettled",
+            due,
+            "share_alike",
+            "notice",
+        )
+    else:
+        found = replace(
+            case.open_question(
+                f"{reason}; whoever uses a database made from it publicly offers that database or the changes (4.6), "
+                "and no offer is named",
+                "say in `[intent] database_offer` where the derivative database or the changes can be had, or remove "
+                f"the rows of {case.input.name}",
+                "share_alike",
+                "notice",
+            ),
+            obligations=tuple(due),
+        )
     if rows is None or rows.result == "pass":
-        return replace(owed, obligations=(*owed.obligations, *(license_copies(case, "L3") if rows else ())))
-    return replace(rows, obligations=owed.obligations)
+        return found
+    return worst_of(rows, found) or rows
+
+
+def _offered(told: str) -> str:
+    """Return where a database can be had, for a sentence; "" where nobody said."""
+    place = " ".join(told.split()).rstrip(".")
+    if not place:
+        return ""
+    return f"can be had at {place}" if place.startswith(("https://", "http://")) else f"can be had: {place}"
 
 
 def results_carve_out(case: Case) -> Finding | None:
@@ -163,7 +192,7 @@ def no_derivatives(case: Case) -> Finding | None:
             f"remove the rows of {case.input.name}, or get a permission",
             "no_derivatives",
         )
-    if case.is_family("CC-BY-ND", "CC-BY-NC-ND") and _major(case.known.version) >= 4:
+    if case.may_be_changed_inside:
         return case.passed(f"{name} allows changed versions that are not shared, and nothing is", "no_derivatives")
     return case.open_question(
         f"{name} does not grant the making of changed versions, not even for oneself, and the rows were cleaned",
@@ -176,12 +205,12 @@ def copyleft(case: Case) -> Finding | None:
     """L11."""
     value, name = case.value("share_alike"), case.license
     strong = value == "same-license" and case.value("scope") == "software"
-    if not (strong or value == "weak") or case.is_output or not case.leaves:
+    if not (strong or value == "weak") or case.is_model_data or not case.leaves:
         return None
     if not strong:
         return _rows_stay(case, "share_alike") or case.passed(f"{name} reaches its own files, not weights")
     weights = _weights_stay(case, "share_alike") if case.distributed else None
-    return _worst(weights, _rows_stay(case, "share_alike"))
+    return worst_of(weights, _rows_stay(case, "share_alike"))
 
 
 def rows_keep_terms(case: Case) -> Finding | None:
@@ -191,7 +220,7 @@ def rows_keep_terms(case: Case) -> Finding | None:
     name = case.license
     if case.is_family("ODC-By"):
         return _rows_stay(case, "relicensing", reason=f"{name} asks that its rows are passed on under it")
-    if case.value("share_alike") in {"weak", "database", "same-license"} and not case.is_output:
+    if case.value("share_alike") in {"weak", "database", "same-license"} and not case.is_model_data:
         return None  # L3 and L11
     value = case.value("relicensing")
     if value == UNDETERMINED:
@@ -209,9 +238,14 @@ def contents(case: Case) -> Finding | None:
     """L18."""
     if case.value("scope") != "database":
         return None
+    said = "is about the database; the license of its contents is undetermined"
+    ask = f"find out under which license the contents of {case.input.name} stand"
+    if case.is_family("PDDL"):
+        said = "may cover the contents beside the database; which its owner dedicated is undetermined"
+        ask = f"see what the owner of {case.input.name} dedicated: the database, its contents or both"
     return case.open_question(
-        f"{case.license} is about the database; the license of its contents is undetermined",
-        f"find out under which license the contents of {case.input.name} stand",
+        f"{case.license} {said}",
+        ask,
         "scope",
         decision="pass",
     )
@@ -219,16 +253,6 @@ def contents(case: Case) -> Finding | None:
 
 def _is_carved_out(case: Case) -> bool:
     return case.value("results_carve_out") == "results-free" and case.value("scope") in {"data", "database", "any-work"}
-
-
-def _worst(*findings: Finding | None) -> Finding | None:
-    there = [finding for finding in findings if finding is not None]
-    return max(there, key=lambda finding: finding.weight, default=None)
-
-
-def _major(version: str) -> int:
-    head = version.split(".")[0]
-    return int(head) if head.isdecimal() else 0
 
 
 RULES = (
