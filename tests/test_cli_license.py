@@ -41,7 +41,35 @@ def document(run_cli: Cli, *arguments: object) -> tuple[int, dict[str, Any]]:
         (("--data-license", "mit", "--data-license", "cc-by-nc-4.0", "--outgoing", "mit"), 1),
         (("--data-license", "mit", "--outgoing", "LicenseRef-mine"), 0),
         (("--base-license", "gpl-3.0", "--outgoing", "LicenseRef-mine"), 4),
-        (("--base-license", "gpl-3.0", "--outgoing", "other"), 4),
+        (
+            (
+                "--base-license",
+                "tencent-hunyuan",
+                "--outgoing",
+                "tencent-hunyuan",
+                "--commercial",
+                "no",
+                "--territory",
+                "EU",
+            ),
+            1,
+        ),
+        (
+            (
+                "--base-license",
+                "tencent-hunyuan",
+                "--outgoing",
+                "tencent-hunyuan",
+                "--commercial",
+                "no",
+                "--territory",
+                "us",
+            ),
+            0,
+        ),
+        (("--data-license", "odbl", "--outgoing", "mit"), 4),
+        (("--data-license", "odbl", "--outgoing", "mit", "--database-offer", "https://example.org/data"), 0),
+        (("--data-license", "LicenseRef-noncommercial-statement", "--outgoing", "mit"), 1),
     ],
 )
 def test_exit_codes(run_cli: Cli, arguments: tuple[str, ...], code: int):
@@ -75,10 +103,35 @@ def test_the_document(run_cli: Cli):
 
 def test_outgoing_licenses_without_conflict_are_listed(run_cli: Cli):
     _, told = document(run_cli, "--data-license", "cc-by-sa-3.0", "--outgoing", "mit")
-    assert told["outgoing_without_conflict"] == ["cc-by-sa-3.0", "cc-by-sa-4.0"]
+    assert told["outgoing_without_conflict"] == ["CC-BY-SA-3.0-IGO", "cc-by-sa-3.0", "cc-by-sa-4.0"]
     _, out, err = run_cli("license", "check", "--data-license", "cc-by-sa-3.0", "--outgoing", "mit")
     assert out == ""
-    assert "without conflict: cc-by-sa-3.0, cc-by-sa-4.0." in err
+    assert "without conflict: CC-BY-SA-3.0-IGO, cc-by-sa-3.0, cc-by-sa-4.0." in err
+
+
+def test_a_license_without_conflict_is_not_denied_below(run_cli: Cli):
+    base = ("--base-license", "LicenseRef-qwen", "--outgoing", "LicenseRef-qwen")
+    code, _, err = run_cli("license", "check", *base)
+    assert code == 0
+    assert "No conflict found" in err
+    assert "No outgoing license" not in err
+    _, told = document(run_cli, *base)
+    assert "LicenseRef-qwen" in told["outgoing_without_conflict"]
+    _, _, err = run_cli("license", "check", "--data-license", "mit", "--outgoing", "mit")
+    assert " more (`--json` lists all)." in err
+
+
+def test_questions_for_a_person_are_printed_and_in_the_document(run_cli: Cli):
+    base = ("--base-license", "llama3.1", "--outgoing", "llama3.1")
+    code, _, err = run_cli("license", "check", *base)
+    assert code == 0
+    after = err.split("Questions for a person")[1]
+    assert "L8 llama3.1: is the licensee below the limit" in " ".join(after.split())
+    assert "L12 llama3.1" in after
+    _, told = document(run_cli, *base)
+    questions = {rule["code"]: rule["questions"] for rule in told["rules"]}
+    assert "700 million" in questions["L8"][0]
+    assert questions["L1"] == []
 
 
 def test_the_text_for_people(run_cli: Cli):
@@ -96,7 +149,7 @@ def test_the_text_for_people(run_cli: Cli):
     assert "NonCommercial purposes only" in err
     assert "What to do: Remove the rows of cc-by-nc-4.0" in err
     assert "Open questions" in err
-    assert "No outgoing license of the weights is without conflict" in err
+    assert "No outgoing license of the weights that is known here is without conflict" in " ".join(err.split())
     assert "complian" not in err.casefold()
 
 
@@ -134,6 +187,12 @@ def test_an_overlay_of_a_company(run_cli: Cli, tmp_path: Path):
         (("--data-license", "mit", "--outgoing", "mit OR apche-2.0"), "`--outgoing apche-2.0` is no license"),
         (("--data-license", "mit", "--outgoing", "MIT AND ("), "is no license expression"),
         (("--data-license", "mit", "--outgoing", ""), "is empty"),
+        (("--data-license", ""), "`--data-license` is empty; name an SPDX id"),
+        (("--data-license", "mit", "--base-license", " "), "`--base-license` is empty"),
+        (("--base-license", "gpl-3.0", "--outgoing", "other"), "Name the exact id, or LicenseRef-…"),
+        (("--base-license", "gpl-3.0", "--outgoing", "gpl"), "names no single license"),
+        (("--data-license", "mit", "--territory", "Europe"), "near it are EU (European Union)"),
+        (("--data-license", "mit", "--territory", "US,UK"), "near it are GB (United Kingdom)"),
         (("--data-license", "mit", "--ship-rows", "--outgoing-data", "odbll"), "near it are odbl"),
         (("--data-license", "mit", "--commercial", "maybe"), "'yes', 'no'"),
         (("--data-license", "mit", "--distribution", "secret"), "'internal', 'hosted', 'public'"),

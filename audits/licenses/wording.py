@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from audits.intent import Intent
 from audits.licenses.analysis import LicenseAnalysis, Obligation, RuleResult
 
+_MOST_LICENSES = 40  # that the text names
+
 
 def headline(analysis: LicenseAnalysis) -> str:
     """Return what was found, in words that claim no more than that."""
@@ -18,19 +20,27 @@ def headline(analysis: LicenseAnalysis) -> str:
 
 
 def lines(analysis: LicenseAnalysis, free: Sequence[str]) -> Iterator[str]:
-    """Yield the lines for people: conflicts, open questions, what must go along; ``free`` raise no conflict."""
+    """Yield the lines for people: conflicts, what is open, what must go along; ``free`` raise no conflict."""
     yield headline(analysis)
     yield f"Asked about: {_intent(analysis.intent)}."
     for title, wanted in (("Conflicts", "conflict"), ("Open questions", "undetermined")):
         yield from _rules(title, [result for result in analysis.results if result.result == wanted])
+    asked = [(result.code, question) for result in analysis.results for question in result.questions]
+    if asked:
+        yield from ("", "Questions for a person")
+        yield from (f"  {code} {question}" for code, question in asked)
     if analysis.obligations:
         yield from ("", "What must go along")
         yield from (f"  {_obligation(item)}" for item in analysis.obligations)
     yield ""
     if free:
-        yield f"Outgoing licenses of the weights without conflict: {', '.join(free)}."
+        more = f" and {len(free) - _MOST_LICENSES} more (`--json` lists all)" if len(free) > _MOST_LICENSES else ""
+        yield f"Outgoing licenses of the weights without conflict: {', '.join(free[:_MOST_LICENSES])}{more}."
     else:
-        yield "No outgoing license of the weights is without conflict: what stands above must be resolved first."
+        yield (
+            "No outgoing license of the weights that is known here is without conflict: what stands above must be "
+            "resolved first."
+        )
     yield "This is a sorting for people who decide; no legal advice."
 
 
@@ -66,6 +76,8 @@ def _intent(intent: Intent) -> str:
         f"{intent.distribution} distribution of {'an adapter' if intent.ships == 'adapter' else 'merged weights'}",
         f"weights under {intent.outgoing_license or 'no license named yet'}",
     ]
+    if intent.database_offer:
+        words.append(f"a derived database offered at {intent.database_offer}")
     if intent.ship_rows:
         words.append(f"rows shipped under {intent.outgoing_data_license or 'no license named yet'}")
     words.append(f"offered in {', '.join(intent.territory)}" if intent.territory else "offered everywhere")

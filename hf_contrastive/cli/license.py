@@ -85,6 +85,9 @@ def check_command(
     territory: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help=f"ISO 3166 code or EU; default everywhere; {_REPEAT}")
     ] = None,
+    database_offer: Annotated[
+        str, typer.Option(metavar="URL", help="Where a database derived from one under the ODbL can be had.")
+    ] = "",
     model_kind: Annotated[_ModelKind, typer.Option(help="What is trained.")] = _ModelKind.encoder,
     overlay: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of a company's positions.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
@@ -103,13 +106,13 @@ def check_command(
     _known_outgoing("--outgoing", outgoing, table)
     _known_outgoing("--outgoing-data", outgoing_data, table)
     named: list[tuple[Role, str]] = [
-        *(("training", name) for name in _several(data_license)),
-        *(("base", name) for name in _several(base_license)),
-        *(("generator", name) for name in _several(generator)),
-        *(("evaluation", name) for name in _several(evaluation_only)),
+        *(("training", name) for name in _ids("--data-license", data_license)),
+        *(("base", name) for name in _ids("--base-license", base_license)),
+        *(("generator", name) for name in _ids("--generator", generator)),
+        *(("evaluation", name) for name in _ids("--evaluation-only", evaluation_only)),
     ]
     who = dict(map(_acceptance, accepted or ()))
-    inputs = _inputs(named, _several(gated), who)
+    inputs = _inputs(named, _ids("--gated", gated), who)
     intent = Intent(
         commercial=commercial is _YesNo.yes,
         distribution=distribution.value,
@@ -117,9 +120,10 @@ def check_command(
         ship_rows=ship_rows,
         outgoing_license=outgoing,
         outgoing_data_license=outgoing_data,
-        territory=tuple(_several([code for told in territory or () for code in told.split(",")])),
+        territory=_places(territory),
         accepted=who,
         model_kind=model_kind.value,
+        database_offer=database_offer.strip(),
     )
     positions = load_overlay(overlay, terms=table) if overlay is not None else None
     analysis = analyse(inputs, intent, overlay=positions, table=table)
@@ -149,6 +153,40 @@ def show_command(license_id: Annotated[str, typer.Argument(metavar="ID", help="S
 def _several(told: Sequence[str] | None) -> Iterator[str]:
     """Yield what was told, once each."""
     yield from dict.fromkeys(name.strip() for name in told or ())
+
+
+def _ids(option: str, told: Sequence[str] | None) -> tuple[str, ...]:
+    """Return what was told, once each; an empty id is refused.
+
+    Raises:
+        ConfigurationError: one is empty.
+    """
+    names = tuple(_several(told))
+    if "" in names:
+        msg = (
+            f"`{option}` is empty; name an SPDX id, an id of the Hub or LicenseRef-…, or `unknown` where no license is "
+            "stated."
+        )
+        raise ConfigurationError(msg)
+    return names
+
+
+def _places(told: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the codes of where a model is offered.
+
+    Raises:
+        ConfigurationError: one is no code; near ones are named.
+    """
+    from audits.territories import code_problem
+
+    codes = tuple(_several([code for several in told or () for code in several.split(",")]))
+    places = tuple(code.upper() if code_problem(code.upper()) is None else code for code in codes)
+    for code in places:
+        problem = code_problem(code)
+        if problem is not None:
+            msg = f"`--territory` {problem}."
+            raise ConfigurationError(msg)
+    return places
 
 
 def _inputs(
@@ -218,14 +256,14 @@ def _known_outgoing(option: str, written: str | None, table: TermsTable) -> None
         msg = f"`{option} {_short(written)}` can not be read: {error}"
         raise ConfigurationError(msg) from error
     for name in sorted(named):
-        if table.get(name) is None and name.casefold() not in table.families and not name.startswith("LicenseRef-"):
+        if table.get(name) is None and not name.startswith("LicenseRef-"):
             raise ConfigurationError(_unknown(f"`{option} {_short(name)}`", name, table))
 
 
 def _unknown(told: str, name: str, table: TermsTable) -> str:
     family = table.families.get(name.casefold())
     if family:
-        return f"{told} names no single license: {family}. Name the exact one."
+        return f"{told} names no single license: {family}. Name the exact id, or LicenseRef-… for terms of one's own."
     near = table.near_ids(name)
     hint = f"near it are {', '.join(near)}" if near else "allowed are SPDX ids, ids of the Hub and LicenseRef-…"
     return f"{told} is no license that is known here; {hint}. `hf-contrastive license show ID` prints one."
