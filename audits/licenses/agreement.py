@@ -11,6 +11,9 @@ from audits.licenses.resolution import CATEGORIES, resolve
 _JOIN = re.compile(r"\s+(?:AND|OR)\s+|[()]")
 _GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$", re.IGNORECASE)
 _SAME = {"psf-2.0": "python-2.0", "python-2.0.1": "python-2.0"}
+NAMES_NOTHING = frozenset({"other", "unknown", "dual license"})
+"""Ambiguous names that a license text alone can settle."""
+
 _FAMILIES = {
     "bsd": r"BSD-|0BSD",
     "bsd license": r"BSD-|0BSD",
@@ -77,7 +80,7 @@ def is_settled(claim: Claim, known: Sequence[Claim]) -> bool:
     pattern = _FAMILIES.get(claim.family)
     if pattern is None:
         return False
-    candidates = known if claim.family not in ("other", "unknown", "dual license") else _not_declared(known)
+    candidates = known if claim.family not in NAMES_NOTHING else _not_declared(known)
     return any(re.match(pattern, leaf, re.IGNORECASE) for item in candidates for leaf in names(item.license or ""))
 
 

@@ -57,7 +57,8 @@ class Claim:
     """One statement with what it is worth. ``license`` is None where it says something that stays open.
 
     ``family`` is the name of an ambiguous family that a license text can settle: "bsd", "other"; None where the
-    statement is open for another reason. ``group`` tells statements of one list in one card.
+    statement is open for another reason. ``group`` tells statements of one list in one card. ``apart`` is the license
+    of a text that is open for nothing but a sentence that speaks of no condition.
     """
 
     statement: LicenseStatement
@@ -66,6 +67,7 @@ class Claim:
     category: Category
     family: str | None = None
     group: str = ""
+    apart: str | None = None
 
     @property
     def partial(self) -> bool:
@@ -211,6 +213,7 @@ def _file(where: str, text: str, digest: str, problem: str) -> Claim:
         weight=weight,
         license=license_id,
         category=category,
+        apart=match.apart if license_id is None else None,
     )
 
 

@@ -92,6 +92,8 @@ class Fingerprints:
     licenses: tuple[Fingerprint, ...]
     fragments: tuple[Fragment, ...]
     riders: tuple[RiderPattern, ...]
+    harmless: re.Pattern[str]
+    sentences: re.Pattern[str]
     bundle: re.Pattern[str]
     by_key: Mapping[int, tuple[int, ...]]
 
@@ -159,6 +161,8 @@ def load_fingerprints() -> Fingerprints:
             for item in data["fragment"]
         ),
         riders=tuple(_rider(item) for item in data["rider"]),
+        harmless=re.compile("|".join(data["harmless"]["patterns"]), re.IGNORECASE | re.MULTILINE),
+        sentences=re.compile("|".join(data["harmless"]["sentences"]), re.IGNORECASE | re.MULTILINE),
         bundle=re.compile(data["bundle"]["pattern"], re.IGNORECASE),
         by_key=by_key,
     )

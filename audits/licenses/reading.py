@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audits.licenses.agreement import agree, differs, is_settled, leaves, names, plain
+from audits.licenses.agreement import NAMES_NOTHING, agree, differs, is_settled, leaves, names, plain
 from audits.licenses.claims import NOTICE, Claim, RawSource, claims_of
 from audits.licenses.inputs import LicenseStatement
 from audits.licenses.prose import NON_COMMERCIAL
@@ -54,7 +54,8 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
     declared = [claim for claim in claims if claim.weight == "declared"]
     texts = _without_notices([claim for claim in claims if claim.weight == "text"])
     rows = [claim for claim in claims if claim.weight == "row"]
-    disagreements = _among_declared(declared)
+    texts, disagreements = _confirmed(texts, declared)
+    disagreements += _among_declared(declared)
     known = [claim for claim in (*declared, *texts, *rows) if claim.license]
     still_open = [claim for claim in (*declared, *texts, *rows) if not claim.license]
     unsettled = [claim for claim in still_open if not is_settled(claim, known)]
@@ -85,6 +86,29 @@ def _without_notices(texts: list[Claim]) -> list[Claim]:
     licenses = [claim for claim in texts if not _NOTICE_FILE.search(claim.statement.where)]
     strict = [claim for claim in texts if claim not in licenses and claim.category == "non-commercial"]
     return [*licenses, *strict] if licenses else texts
+
+
+def _confirmed(texts: Sequence[Claim], declared: Sequence[Claim]) -> tuple[list[Claim], list[str]]:
+    """Return the texts, those settled by a name that says the same but for a sentence that speaks of no condition.
+
+    The sentence is told. Without such a name the text stays open: nobody else says that this is all of it.
+    """
+    found: list[Claim] = []
+    told: list[str] = []
+    for claim in texts:
+        apart = claim.apart
+        if apart is None or not any(_named_alike(name, apart) for name in declared):
+            found.append(claim)
+            continue
+        found.append(replace(claim, license=apart, category=resolve(apart).category))
+        told.append(f"the text of {claim.statement.where} says more than {apart}: {claim.statement.note}")
+    return found, told
+
+
+def _named_alike(name: Claim, license_id: str) -> bool:
+    if name.license is None:
+        return name.family not in NAMES_NOTHING and is_settled(name, [replace(name, weight="text", license=license_id)])
+    return bool(leaves(name.license) <= leaves(license_id) or leaves(license_id) <= leaves(name.license))
 
 
 def _among_declared(declared: Sequence[Claim]) -> list[str]:

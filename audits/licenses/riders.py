@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audits.licenses.facts import Category, category_of
@@ -12,9 +12,11 @@ from audits.licenses.fingerprints import load_fingerprints
 LONGEST_QUOTE = 240
 
 _HEAD = 240  # characters of a license text in which a sentence may hide between copyright lines
-_SILENT_WORDS = 150  # beside a license: a title, a list of holders, what the package is
-_LEAST_EXPLAINED = 0.5
-_COPYRIGHT_LINE = re.compile(r"^.*(?:copyright|©|\(c\)|all rights reserved).*$", re.IGNORECASE | re.MULTILINE)
+_SPOKEN = re.compile(r"[^\W\d_]{2,}")
+_FEWEST_WORDS = 2
+_LONGEST_LINE = 500
+_MOST_CLEARED = 30_000  # characters
+_BLANK = re.compile(r"[^\n]")
 
 Span = tuple[int, int, str]
 """Where a license text stands and which one it is."""
@@ -25,10 +27,14 @@ Passage = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rider:
-    """Words beside a license text that change what it permits; ``category`` is what they make of it."""
+    """Words beside a license text that change what it permits; ``category`` is what they make of it.
+
+    ``mute``: they speak neither of use nor of a condition, and are not known to be harmless.
+    """
 
     category: Category
     quote: str
+    mute: bool = False
 
 
 def find_riders(text: str, spans: Sequence[Span], passages: Sequence[Passage]) -> tuple[Rider, ...]:
@@ -42,16 +48,18 @@ def find_riders(text: str, spans: Sequence[Span], passages: Sequence[Passage]) -
     heads = [
         (start, end if category_of(name) == "permissive" else min(end, start + _HEAD)) for start, end, name in spans
     ]
+    cleared = _all_cleared(text, passages)
     found = []
     for rider in load_fingerprints().riders:
         if rider.category in categories and rider.category != "other-terms":
             continue  # the license says so itself; terms of its own are of many kinds
         for start, end in [*passages, *(heads if rider.everywhere else ())]:
-            hit = _first_hit(text, start, end, rider.pattern, rider.unless)
+            passage = cleared[start, end] if rider.category == "unknown" else text[start:end]
+            hit = _first_hit(passage, start, rider.pattern, rider.unless)
             if hit is not None:
                 found.append(Rider(category=rider.category, quote=_sentence(text, hit)))
                 break
-    return tuple(reversed(found)) or _too_little_explained(text, spans, passages)
+    return tuple(reversed(found)) or (_unread(text, cleared) if spans else ())
 
 
 def quoted(text: str) -> str:
@@ -61,24 +69,46 @@ def quoted(text: str) -> str:
 
 
 def _first_hit(
-    text: str, start: int, end: int, pattern: re.Pattern[str], unless: re.Pattern[str] | None
+    passage: str, start: int, pattern: re.Pattern[str], unless: re.Pattern[str] | None
 ) -> tuple[int, int] | None:
-    for hit in pattern.finditer(text, start, end):
-        near = slice(max(start, hit.start() - 80), min(end, hit.end() + 80))
-        if unless is None or not unless.search(text[near]):
-            return hit.span()
+    for hit in pattern.finditer(passage):
+        if unless is None or not unless.search(passage, max(0, hit.start() - 80), hit.end() + 80):
+            return start + hit.start(), start + hit.end()
     return None
 
 
-def _too_little_explained(text: str, spans: Sequence[Span], passages: Sequence[Passage]) -> tuple[Rider, ...]:
-    if not spans:
-        return ()
-    beside = sum(len(_COPYRIGHT_LINE.sub("", text[start:end]).split()) for start, end in passages)
-    known = sum(len(text[start:end].split()) for start, end, _ in spans)
-    if beside <= _SILENT_WORDS or known >= _LEAST_EXPLAINED * (known + beside):
-        return ()
-    start, end = max(passages, key=lambda item: item[1] - item[0])
-    return (Rider(category="unknown", quote=quoted(text[start:end])),)
+def _all_cleared(text: str, passages: Sequence[Passage]) -> dict[Passage, str]:
+    """Return the passages with what is harmless blanked; of very much that nothing explains, the first part."""
+    cleared, left = {}, _MOST_CLEARED
+    for start, end in passages:
+        cleared[start, end] = _cleared(text, start, end) if end - start <= left else text[start:end]
+        left -= end - start
+    return cleared
+
+
+def _cleared(text: str, start: int, end: int) -> str:
+    """Return a passage with what is harmless blanked, every other character in its place."""
+    prints = load_fingerprints()
+    spoken = [rider.pattern for rider in prints.riders if rider.category == "unknown"]
+
+    def blank(match: re.Match[str]) -> str:
+        said = any(pattern.search(match.group()) for pattern in spoken)
+        return match.group() if said else _BLANK.sub(" ", match.group())
+
+    # a passage may begin behind "Copyright (c)": its line is looked at as a whole
+    line = max(text.rfind("\n", 0, start) + 1, start - _LONGEST_LINE)
+    whole = prints.sentences.sub(lambda match: _BLANK.sub(" ", match.group()), text[line:end])
+    return prints.harmless.sub(blank, whole)[start - line :]
+
+
+def _unread(text: str, cleared: Mapping[Passage, str]) -> tuple[Rider, ...]:
+    """Return the first passage that is not known to be harmless."""
+    for (start, _), rest in cleared.items():
+        words = _SPOKEN.findall(rest)
+        if len(words) >= _FEWEST_WORDS:
+            place = rest.find(words[0])
+            return (Rider(category="unknown", quote=quoted(text[start + place : start + len(rest)]), mute=True),)
+    return ()
 
 
 def _sentence(text: str, hit: tuple[int, int]) -> str:

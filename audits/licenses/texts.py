@@ -8,7 +8,7 @@ an MIT text under the line "for non-commercial use only" is no MIT license. A te
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from licenseclassifier import identify_license
@@ -19,12 +19,16 @@ from audits.licenses.riders import Rider, Span, find_riders, quoted
 LONGEST_TEXT = 400_000
 """Characters that are read of a text; a longer one is never taken for a license alone."""
 
-_WHOLE = 0.93  # of the pieces of a license: the wording of copies differs a little
+_WHOLE = 0.985  # of the pieces of a license: the wording of copies differs a little,
+_MOST_MISSING = 2  # and of a long one by no more than this many pieces
 _PART = 0.3
 _FEWEST_PIECES = 4  # of a license before a part of it counts
 _MOST_EXTRA = 5
 _FEWEST_EXTRA_WORDS = 5
 _LONGEST_LINK = 120
+_LONGEST_HEAD = 600  # characters; what licenseclassifier adds before a license is 50 words at most
+_MOST_HEAD_LINES = 10
+_COPYRIGHT_LINE = re.compile(r"^.{0,40}(?:copyright|©|\(c\)).*\n?", re.IGNORECASE | re.MULTILINE)
 _LINK = re.compile(r"\s*[<(]?https?://", re.IGNORECASE)
 _GNU_SUFFIX = re.compile(r"(?:(?:-(?:no-)?invariants)?-(?:only|or-later)|\+)$")
 
@@ -59,6 +63,12 @@ class TextMatch:
     def spdx(self) -> str | None:
         """Return all licenses joined by AND; None where something is found that they do not say."""
         return " AND ".join(self.ids) if self.ids and not self.open_because else None
+
+    @property
+    def apart(self) -> str | None:
+        """Return what :attr:`spdx` would be apart from sentences that speak of no condition; None for other doubts."""
+        sure = self.ids and not self.altered and not self.cut and all(rider.mute for rider in self.riders)
+        return " AND ".join(self.ids) if sure else None
 
     @property
     def open_because(self) -> str:
@@ -142,11 +152,30 @@ def _match_known(state: _Text) -> None:
         if match.end - match.start < _LONGEST_LINK and _LINK.match(state.text, match.start, match.end):
             state.links.append(match.id)
             continue
-        state.spans.append((match.start, match.end, match.id))
+        inside = []
         while number < len(state.pieces) and state.pieces[number].end <= match.end:
             if state.pieces[number].start >= match.start:
-                state.owners[number] = match.id
+                inside.append(number)
             number += 1
+        state.spans.append((match.start, match.end, match.id))
+        gaps = list(_gaps(state.text, match.id, match.start, match.end))
+        for item in inside:
+            if not any(start <= state.pieces[item].start < end for start, end in gaps):
+                state.owners[item] = match.id
+
+
+def _gaps(text: str, name: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield copyright lines, and what stands between them and a license: a match reaches back over anything."""
+    for _ in range(_MOST_HEAD_LINES):
+        notice = _COPYRIGHT_LINE.search(text, start, min(end, start + _LONGEST_HEAD))
+        if notice is None:
+            return
+        rest = identify_license(text[notice.end() : end], coverage_threshold=0.0)
+        if not rest or rest[0].id != name or rest[0].start > _LONGEST_HEAD or notice.end() + rest[0].end < end:
+            return  # the line is one of the license itself
+        yield notice.span()
+        start = notice.end()
+        yield start, start + rest[0].start
 
 
 def _match_sketches(state: _Text) -> None:
@@ -168,7 +197,8 @@ def _match_sketches(state: _Text) -> None:
         known, where = prints.licenses[candidate], places[candidate]
         fresh = [number for number in where if not state.owners[number] and state.pieces[number].key & 1]
         much = len(fresh) >= max(_FEWEST_PIECES, _PART * len(known.long_pieces))
-        whole = share >= _WHOLE and named and not known.exact
+        missing = round((1 - share) * len(known.long_pieces))
+        whole = share >= _WHOLE and missing <= _MOST_MISSING and named and not known.exact
         if known.id in taken and not (whole and known.id in at_first):
             # the notice for file heads is no text, and a text without its end is not whole
             if (much and known.id in at_first) or (known.exact and share >= _PART and not named):
