@@ -317,8 +317,7 @@ def test_every_axis_of_the_intent_and_license_rules_are_read(tmp_path):
     path.write_text(
         'name = "ours"\nsingle_reviewer = false\ncannot_waive = ["L1", "SEC001"]\n[intent]\ncommercial = false\n'
         'distribution = "hosted"\nships = "adapter"\nship_rows = true\noutgoing_license = "LicenseRef-ours"\n'
-        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\ndatabase_offer = "https://example.org/pairs"
-model_kind = "language-model"\n'
+        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\ndatabase_offer = "https://example.org/pairs"\nmodel_kind = "language-model"\n'
         '[intent.accepted]\n"org/model" = "Ada, 2026-01-02"\n'
         '[licenses]\nundetermined = "block"\n[[licenses.rules]]\ncode = "L3"\nconflict = "block"\n' + RULE
     )

@@ -280,3 +280,10 @@ def test_no_pickled_call_reads_as_harmless(protocol: int, text: str, nested: boo
 )
 def test_plain_text_is_not_taken_for_a_pickle(text: str):
     assert kind_of(text.encode()) == "text"
+
+
+def test_a_text_that_begins_like_an_old_pickle_is_a_text():
+    # M takes two bytes, i names an import in two lines
+    assert kind_of(b"Mozilla Public License Version 2.0\n====\n\n1. Definitions\n") == "text"
+    assert kind_of(b"Mozios\nsystem\n") == "pickle"
+    assert kind_of(b"(S'ls'\nios\nsystem\n.") == "pickle"

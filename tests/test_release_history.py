@@ -65,7 +65,7 @@ def start(tiny_bert: Path, tmp_path: Path) -> Any:
 def through_the_gate(trainer: ContrastiveTrainer, folder: Path, **told: Any) -> Any:
     trainer.write_model(folder)
     evidence = collect_evidence(trainer, repo_id="local/model")
-    walked = walked_base(evidence.training.base.license)
+    walked = walked_base(evidence.training.base.license if evidence.training is not None else None)
     plan, evidence, rendered = prepare(folder, evidence, POLICY, walked=walked, **told)
     check(plan, evidence, contents(folder, rendered, plan))
     return evidence

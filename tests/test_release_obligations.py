@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ from audits.findings import AuditReport
 from audits.intent import Intent
 from audits.licenses.lineage import Start, walk
 from audits.licenses.repo_folders import FolderHub
+from audits.licenses.texts import TextMatch
 from audits.policy import Policy
-from hf_contrastive.errors import PushBlocked
+from hf_contrastive.errors import ConfigurationError, PushBlocked
+from hf_contrastive.release import licensing
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import check
 from hf_contrastive.release.licensing import intent_of, trace
@@ -108,7 +111,7 @@ def test_what_must_go_along_is_written_and_passes(folder: Path):
     assert "Apache License" in rendered["LICENSES/Apache-2.0.txt"].decode()
     copy = rendered["LICENSES/MIT.txt"].decode()
     assert "Permission is hereby granted" in copy
-    assert "No copyright line was found upstream. The authors of MIT hold the rights." in copy
+    assert "No copyright line was found upstream. The authors of the works named in NOTICE hold the rights." in copy
     assert "Copyright (c)" not in copy  # nobody's line is invented
     assert evidence.verdict is not None
     assert evidence.verdict.decision == "pass"
@@ -128,13 +131,16 @@ def test_a_notice_or_copy_that_is_not_that_of_the_evidence_closes_the_gate(folde
         check(plan, evidence, sources)
 
 
-def test_the_name_that_a_license_asks_for(folder: Path):
+def test_the_name_that_a_license_asks_for(folder: Path, monkeypatch: pytest.MonkeyPatch):
     evidence = evidence_of(report_of("MIT"), base="llama3.1", license="llama3.1")
-    text = "the agreement says much more than this line does " * 10
+    text = "LLAMA 3.1 COMMUNITY LICENSE AGREEMENT, whose text is not shipped here. " * 10
+    real = licensing.identify
+    # the text itself is tried by the tests of texts
+    told = TextMatch(ids=("LicenseRef-llama3.1",))
+    monkeypatch.setattr(licensing, "identify", lambda given: told if given.startswith("LLAMA 3.1") else real(given))
     (folder / "LICENSES").mkdir()
-    (folder / "LICENSES" / "LicenseRef-llama3.1.txt").write_text(f"LLAMA 3.1 COMMUNITY LICENSE AGREEMENT\n{text}\n")
-    told = refused(folder, evidence)
-    assert "does not begin with “Llama”" in told
+    (folder / "LICENSES" / "LicenseRef-llama3.1.txt").write_text(text)
+    assert "does not begin with “Llama”" in refused(folder, evidence)
     named = replace(evidence, model_name="Llama-m", repo_id="local/Llama-m")
     passed = gate(folder, named)
     plan, _, rendered = prepare(folder, named, only_licenses(STANDARD))
@@ -143,11 +149,59 @@ def test_the_name_that_a_license_asks_for(folder: Path):
     assert passed.license_texts["LicenseRef-llama3.1"].startswith("LLAMA 3.1")
 
 
+def license_text(package: str) -> str:
+    files = importlib.metadata.distribution(package).files or ()
+    return next(path.read_text(encoding="utf-8") for path in files if path.name == "LICENSE")
+
+
 def test_a_copy_that_the_base_asks_for_and_that_is_not_at_hand_closes_the_gate(folder: Path):
     evidence = evidence_of(report_of("MIT"), base="mpl-2.0", license="mpl-2.0")
     assert "no copy of MPL-2.0 goes along" in refused(folder, evidence)
-    text = "Mozilla Public License Version 2.0 " + "and all that it says " * 20
-    gate(folder, evidence, license_texts={"MPL-2.0": text})
+    gate(folder, evidence, license_texts={"MPL-2.0": license_text("pathspec")})
+    (folder / "LICENSES").mkdir()
+    (folder / "LICENSES" / "MPL-2.0.txt").write_text(license_text("pathspec"))
+    assert gate(folder, evidence).license_texts["MPL-2.0"] == license_text("pathspec")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"This is not a license at all. " * 40, "is not the text of MIT"),
+        (b"\xff\xfe" * 400, "is no UTF-8 text"),
+        (b"a" * (2**20 + 1), "at most 1,048,576"),
+        (b"", "is not the text of MIT"),
+    ],
+)
+def test_a_copy_of_ones_own_must_be_what_it_is_called(folder: Path, content: bytes, told: str):
+    (folder / "LICENSES").mkdir()
+    (folder / "LICENSES" / "MIT.txt").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=told):
+        prepare(folder, evidence_of(report_of("MIT")), only_licenses(STANDARD))
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "dangling", "linked folder", "not asked for"])
+def test_what_is_no_copy_in_the_folder_of_copies_is_left_alone(folder: Path, tmp_path: Path, kind: str):
+    private = tmp_path / "diary.txt"
+    private.write_text("my diary " * 100)
+    place = folder / "LICENSES"
+    if kind == "linked folder":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "MIT.txt").write_text("my diary " * 100)
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        place.mkdir()
+        if kind == "link":
+            (place / "MIT.txt").symlink_to(private)
+        elif kind == "folder":
+            (place / "MIT.txt").mkdir()
+        elif kind == "dangling":
+            (place / "MIT.txt").symlink_to(tmp_path / "nothing")
+        else:
+            (place / "Zlib.txt").write_text("my diary " * 100)
+    plan, evidence, rendered = prepare(folder, evidence_of(report_of("MIT")), only_licenses(STANDARD))
+    assert not any(b"diary" in content for content in rendered.values())
+    assert "Permission is hereby granted" in evidence.license_texts["MIT"]
+    assert "LICENSES/Zlib.txt" not in {item.path for item in plan.files}
 
 
 def test_a_copy_that_no_clause_surely_asks_for_is_required_by_the_strict_policy_alone(folder: Path):

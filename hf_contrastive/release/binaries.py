@@ -118,8 +118,9 @@ def _is_old_pickle(raw: bytes) -> bool:
     try:
         for opcode, argument, _ in pickletools.genops(raw):
             if opcode.name in ("GLOBAL", "INST"):
-                module = str(argument).partition(" ")[0]
-                imports = imports or _DOTTED.fullmatch(module) is not None
+                # a line with blanks in it, as of a text that begins with "Mozilla Public License", names nothing
+                named = str(argument).split(" ")
+                imports = imports or (len(named) == 2 and all(map(_DOTTED.fullmatch, named)))
                 if opcode.name == "INST" and imports:
                     return True
             arguments = arguments or opcode.name in _TUPLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from audits.intent import Intent
 from audits.licenses.analysis import LicenseAnalysis
 from audits.licenses.compatibility import analyse
+from audits.licenses.fingerprints import load_fingerprints
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.inventory import all_inputs, base_input, read_datasets, row_inputs
 from audits.licenses.lineage import Start, WalkedLineage, walk
@@ -17,10 +19,15 @@ from audits.licenses.snapshots import HubClient
 from audits.licenses.standard_texts import standard_text
 from audits.licenses.texts import identify
 from audits.policy import Policy
+from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.release.plan import LICENSE_COPIES
 from model_cards.evidence import Evidence
 from model_cards.validate import is_hub_id
 
 _MOST_TEXT = 100_000
+_LARGEST_COPY = 2**20
+_SHORTEST_COPY = 200
+_GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$")
 
 
 def trace(
@@ -111,11 +118,59 @@ def texts_at_hand(analysis: LicenseAnalysis, walked: WalkedLineage | None, given
     return found
 
 
+def own_copies(folder: Path, analysis: LicenseAnalysis) -> dict[str, str]:
+    """Return the license texts that lie in ``folder`` as ``<ID>.txt`` and must go along, by SPDX id.
+
+    Links and texts of other licenses are not read: what is published must be what it is called.
+
+    Raises:
+        ConfigurationError: a file is no text, too long, or not the text of the license that it is named after.
+    """
+    wanted = {item.license for item in analysis.obligations if item.kind == "license_copy"}
+    found = {}
+    for path in sorted(folder.glob("*.txt")) if folder.is_dir() and not folder.is_symlink() else ():
+        if path.stem not in wanted or path.is_symlink() or not path.is_file():
+            continue
+        shown = f"`{LICENSE_COPIES}{path.name}`"
+        if path.stat().st_size > _LARGEST_COPY:
+            msg = (
+                f"{shown} has {path.stat().st_size:,} bytes; a license text has at most {_LARGEST_COPY:,}. Replace it."
+            )
+            raise ConfigurationError(msg)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            msg = f"{shown} is no UTF-8 text ({error.reason} at byte {error.start}). Save the license as UTF-8."
+            raise ConfigurationError(msg) from error
+        if not _is_text_of(path.stem, text):
+            ids = ", ".join(identify(text).ids) or "no license that is known here"
+            msg = f"{shown} is not the text of {path.stem}: it is {ids}. Replace it by the license's own text."
+            raise ConfigurationError(msg)
+        found[path.stem] = text
+    return found
+
+
+def _is_text_of(license_id: str, text: str) -> bool:
+    """Whether ``text`` is that license; of terms whose text nobody knows here, any text of some length is taken."""
+    known = not license_id.startswith("LicenseRef-") or any(
+        item.id == license_id for item in load_fingerprints().licenses
+    )
+    if not known:
+        return len(text.strip()) >= _SHORTEST_COPY
+    # GNU texts are the same with and without later versions
+    plain = _GNU_SUFFIX.sub("", license_id)
+    return any(_GNU_SUFFIX.sub("", item) == plain for item in identify(text).ids)
+
+
 def _holders(analysis: LicenseAnalysis, names: Sequence[str]) -> list[str]:
-    """Return who is named: the packages or sources of rows, else the inputs themselves."""
-    groups = {item.name: item.groups for item in analysis.inputs}
-    named = (who for name in names for who in (groups.get(name) or (name.removeprefix("rows: "),)))
+    """Return who is named: the sources of rows, else the repositories; rows of unnamed origin name nobody."""
+    known = {item.name: item for item in analysis.inputs}
+    named = (who for name in names if name in known for who in (known[name].groups or _repository(known[name])))
     return list(dict.fromkeys(named))
+
+
+def _repository(item: LicensedInput) -> tuple[str, ...]:
+    return () if item.kind == "rows" else (item.name,)
 
 
 def _retrieved(walked: WalkedLineage | None) -> Iterator[str]:

@@ -22,7 +22,7 @@ from hf_contrastive.history.recording import or_warn, record_approval, record_au
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import approve, awaits_review, check, decide, subject_digest
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
-from hf_contrastive.release.licensing import license_analysis, texts_at_hand, trace
+from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand, trace
 from hf_contrastive.release.plan import (
     LICENSE_COPIES,
     NO_MODEL_FILE,
@@ -79,7 +79,8 @@ def prepare(
     if walked is not None:
         evidence = replace(evidence, lineage=walked.lineage)
     licenses = license_analysis(evidence, policy)
-    texts = texts_at_hand(licenses, walked, {**evidence.license_texts, **_own_copies(folder), **(license_texts or {})})
+    own = own_copies(folder / LICENSE_COPIES, licenses)
+    texts = texts_at_hand(licenses, walked, {**evidence.license_texts, **own, **(license_texts or {})})
     evidence = replace(evidence, licenses=licenses, license_texts=texts)
     evidence = _judged(evidence, policy, payload_digest(files), _Yes(approval, reviewed_by, reason))
     rendered = render_all(evidence)
@@ -93,12 +94,6 @@ def prepare(
         verdict=evidence.verdict,
     )
     return plan, evidence, rendered
-
-
-def _own_copies(folder: Path) -> dict[str, str]:
-    """Return the license texts that lie in the model's folder to be copied, by SPDX id."""
-    paths = sorted((folder / LICENSE_COPIES).glob("*.txt"))
-    return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
 
 
 class _Yes(NamedTuple):
