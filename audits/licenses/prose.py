@@ -40,7 +40,7 @@ _SELF = re.compile(
 )
 _FOREIGN = re.compile(
     r"\b(?:base\s+model|original|source|sources|code|scripts?|software|library|other|others|some|each|individual|underlying"
-    r"|upstream|third[-\s]party|respective|unlike|compared|whereas|e\.g\.|for\s+example|such\s+as|if|trained\s+on|derived\s+from"
+    r"|upstream|third[-\s]party|respective|unlike|compared|whereas|e\.g\.|for\s+example|such\s+as|if|trained\s+(?:\w+\s+){0,2}on|derived\s+from"
     r"|fine-?tuned|contains?|includes?|consists?|mixture|subsets?|previous|earlier|formerly|no\s+longer|several|various|many)\b",
     re.IGNORECASE,
 )

@@ -63,11 +63,11 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
     disagreements += _with_texts(declared, [*texts, *rows])
     parts = _parts(declared, [*texts, *rows])
     if unsettled:
-        sure = [part for part in parts if resolve(part).category == "non-commercial"]
         reason = "; ".join(dict.fromkeys(_why_open(claim) for claim in unsettled))
-        parts = sure
-        if sure:
+        if any(resolve(part).category == "non-commercial" for part in parts):
             reason = f"{reason}; what is sure forbids commercial use"
+        else:
+            parts = []
     else:
         reason = _how(declared, texts, rows)
     parts, reason, more = _with_prose(
