@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
     from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
     from hf_contrastive.evaluation.report import evaluate
+    from hf_contrastive.release.guard import guard
     from hf_contrastive.release.hub import PushReceipt
     from hf_contrastive.release.push import push
     from hf_contrastive.trainer import ContrastiveTrainer
@@ -64,6 +65,7 @@ _ADDRESSES = {
     "Waiver": "audits.policy",
     "audit": "hf_contrastive.auditing",
     "evaluate": "hf_contrastive.evaluation.report",
+    "guard": "hf_contrastive.release.guard",
     "judge": "audits.policy",
     "load_policy": "audits.policy",
     "mine_hard_negatives": "hf_contrastive.training.mining",
@@ -111,6 +113,7 @@ __all__ = [
     "Waiver",
     "audit",
     "evaluate",
+    "guard",
     "judge",
     "load_policy",
     "mine_hard_negatives",

@@ -68,6 +68,7 @@ def test_the_surface_is_this():
         "Waiver",
         "audit",
         "evaluate",
+        "guard",
         "judge",
         "load_policy",
         "mine_hard_negatives",
