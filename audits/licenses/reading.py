@@ -54,6 +54,7 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
     declared = [claim for claim in claims if claim.weight == "declared"]
     texts = _without_notices([claim for claim in claims if claim.weight == "text"])
     rows = [claim for claim in claims if claim.weight == "row"]
+    prose = [claim for claim in claims if claim.weight == "prose"]
     texts, disagreements = _confirmed(texts, declared)
     disagreements += _among_declared(declared)
     known = [claim for claim in (*declared, *texts, *rows) if claim.license]
@@ -64,15 +65,13 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
     parts = _parts(declared, [*texts, *rows])
     if unsettled:
         reason = "; ".join(dict.fromkeys(_why_open(claim) for claim in unsettled))
-        if any(resolve(part).category == "non-commercial" for part in parts):
+        if any(resolve(part).category == "non-commercial" for part in (*parts, *_licenses(prose))):
             reason = f"{reason}; what is sure forbids commercial use"
         else:
             parts = []
     else:
         reason = _how(declared, texts, rows)
-    parts, reason, more = _with_prose(
-        parts, reason, bool(unsettled), [item for item in claims if item.weight == "prose"]
-    )
+    parts, reason, more = _with_prose(parts, reason, bool(unsettled), prose)
     return Reading(
         license=_conjunction(parts),
         reason=reason,
@@ -256,7 +255,11 @@ def _leaves_of(parts: Iterable[str]) -> frozenset[str]:
 
 
 def _all_leaves(claims: Iterable[Claim]) -> frozenset[str]:
-    return _leaves_of(claim.license for claim in claims if claim.license)
+    return _leaves_of(_licenses(claims))
+
+
+def _licenses(claims: Iterable[Claim]) -> list[str]:
+    return [claim.license for claim in claims if claim.license]
 
 
 def _conjunction(parts: Sequence[str]) -> str | None:
