@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import re
 import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from audits.dates import day_text
 from audits.errors import PolicyError
-from audits.intent import Intent
-from audits.licenses import resolve
 from audits.licenses.overlays import Overlay, read_overlay
-from audits.policy import LEVELS, RULE_CODES, LicenseRule, Policy, Rule
-from audits.records import shape_problems
-from audits.waivers import Waiver, waiver_fault
+from audits.policy import LEVELS, RULE_CODES, Policy
+from audits.policy_problems import NO_CODE, policy_problems
+from audits.records import Record, shape_problems
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
-# terms of one's own, which no list can know
-_OWN_TERMS = re.compile(r"LicenseRef-[A-Za-z0-9.-]+|other", re.IGNORECASE)
+# what nobody told, so that what was told beside it can be examined
+_UNTOLD = {
+    "name": "without a name",
+    "code": NO_CODE,
+    "reason": "not told",
+    "owner": "an owner",
+    "approver": "an approver",
+    "expires": "9999-12-31",
+}
 
 
 def read_policy(name_or_path: str | Path, day: datetime.date) -> Policy:
@@ -60,11 +65,11 @@ def examine_policy(name_or_path: str | Path, day: datetime.date) -> tuple[Policy
     found.extend(_misplaced(data))
     shape = list(shape_problems(Policy, data, "Policy"))
     found.extend(shape)
-    policy = Policy.from_dict(_sound(data) if shape else data)
+    policy = Policy.from_dict(_sound(Policy, data) if shape else data)
     policy = replace(policy, licenses=replace(policy.licenses, overlay=overlay))
     if not data.get("rules"):
         found.append('it has no [[rules]]; add at least one, e.g. code = "DUP001", allowed = 0.1, decision = "review".')
-    found.extend(_problems(policy, day))
+    found.extend(policy_problems(policy, day, checks=check_codes(), shipped=_shipped(), whole=not shape))
     return None if shape else policy, tuple(found)
 
 
@@ -79,6 +84,11 @@ def check_codes() -> frozenset[str]:
 
     shipped = (rule["code"] for level in LEVELS for rule in tomllib.loads(shipped_text(level))["rules"])
     return frozenset({check.code for check in discover()} | set(shipped))
+
+
+@cache
+def _shipped() -> Mapping[str, Policy]:
+    return {level: Policy.from_dict(tomllib.loads(shipped_text(level))) for level in LEVELS}
 
 
 def shipped_text(level: str) -> str:
@@ -127,20 +137,24 @@ def _take_overlay(data: dict[str, Any], folder: Path, day: datetime.date, found:
     return overlay
 
 
-def _sound(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts of ``data`` that have their shape, so that what they say can be examined beside the rest."""
-    sound: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, list):
-            sound[key] = [part for part in value if not any(_part_problems(key, [part]))]
-        else:
-            sound[key] = value
-    sound = {key: value for key, value in sound.items() if not any(_part_problems(key, value))}
-    return {"name": "without a name", **sound}
+def _sound(kind: Any, value: Any) -> Any:
+    """Return what of ``value`` has the shape of ``kind``, so that it can be examined beside the rest; None for nothing.
 
-
-def _part_problems(key: str, value: Any) -> Iterator[str]:
-    return shape_problems(Policy, {"name": "without a name", key: value}, "Policy")
+    Required keys that are missing are filled with what no examination minds.
+    """
+    options = [item for item in typing.get_args(kind) if item is not type(None)]
+    if not any(shape_problems(kind, value, "")):
+        return value
+    if isinstance(value, list) and typing.get_origin(kind) is tuple:
+        return [part for item in value if (part := _sound(options[0], item)) is not None]
+    if not isinstance(value, Mapping) or not isinstance(kind, type) or not issubclass(kind, Record):
+        return None
+    hints = typing.get_type_hints(kind)
+    parts = {item.name: _sound(hints[item.name], value.get(item.name)) for item in fields(typing.cast("Any", kind))}
+    for item in fields(typing.cast("Any", kind)):
+        if parts[item.name] is None and item.default is MISSING and item.default_factory is MISSING:
+            parts[item.name] = _UNTOLD[item.name]
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _misplaced(data: dict[str, Any]) -> Iterator[str]:
@@ -151,85 +165,3 @@ def _misplaced(data: dict[str, Any]) -> Iterator[str]:
                 f"`Policy.rules[{i}]` is about the license rule {rule['code']}; write [[licenses.rules]] with code, "
                 'conflict and undetermined, each "pass", "review" or "block".'
             )
-
-
-def _problems(policy: Policy, day: datetime.date) -> Iterator[str]:
-    if not policy.name.strip():
-        yield "`Policy.name` is empty; name the policy, reports show it."
-    for name in ("max_audit_age_days", "approval_days"):
-        days = getattr(policy, name)
-        if days is not None and not 1 <= days <= 36_500:
-            yield f"`Policy.{name}` is {days}; it must be from 1 to 36500, or left out for no limit."
-    yield from _intent_problems(policy.intent)
-    checks = check_codes()
-    codes = checks | frozenset(RULE_CODES)
-    # license rules among those of checks are told already
-    yield from _unknown_codes("rule", (rule.code for rule in policy.rules if rule.code not in RULE_CODES), checks)
-    yield from _unknown_codes("license rule", (rule.code for rule in policy.licenses.rules), frozenset(RULE_CODES))
-    yield from _unknown_codes("waiver", (waiver.code for waiver in policy.waivers), codes)
-    yield from _unknown_codes("line of `cannot_waive`", policy.cannot_waive, codes)
-    yield from _rule_problems(policy.rules)
-    yield from _license_rule_problems(policy.licenses.rules, policy.cannot_waive)
-    for waiver in policy.waivers:
-        yield from _waiver_problems(waiver, policy, day)
-
-
-def _rule_problems(rules: Iterable[Rule]) -> Iterator[str]:
-    seen: set[tuple[Any, ...]] = set()
-    for rule in rules:
-        if rule.allowed < 0:
-            yield f"the rule for {rule.code} allows {rule.allowed:g}; `allowed` must be 0 or more."
-        if rule.measurement is not None and not rule.measurement.strip():
-            yield f"the rule for {rule.code} has an empty `measurement`; name one as in report.json, or leave it out."
-        key = (rule.code, rule.measurement, rule.decision, rule.only_if_commercial)
-        if key in seen:
-            yield f"it has two rules that {rule.decision} on {rule.code}; keep one."
-        seen.add(key)
-
-
-def _license_rule_problems(rules: Iterable[LicenseRule], cannot_waive: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.code in seen:
-            yield f"it has two license rules for {rule.code}; keep one."
-        seen.add(rule.code)
-        if rule.conflict is None and rule.undetermined is None:
-            yield f"the license rule for {rule.code} says nothing; give it `conflict` or `undetermined`."
-        if rule.code in cannot_waive and "pass" in (rule.conflict, rule.undetermined):
-            yield f'{rule.code} can not be waived, yet its license rule lets it pass; say "review" or "block".'
-
-
-def _waiver_problems(waiver: Waiver, policy: Policy, day: datetime.date) -> Iterator[str]:
-    problem = waiver_fault(waiver, day)
-    if problem is not None:
-        yield f"{problem}. Renew or remove it."
-    if not waiver.scope.strip():
-        yield f'the waiver for {waiver.code} has an empty scope; name a split, split/column, an input, or "*" for all.'
-    if waiver.code in policy.cannot_waive:
-        yield f"it waives {waiver.code}, which stands in its own `cannot_waive`; remove one of the two."
-
-
-def _intent_problems(intent: Intent) -> Iterator[str]:
-    for name in ("outgoing_license", "outgoing_data_license"):
-        told = getattr(intent, name)
-        if told is None or _OWN_TERMS.fullmatch(told.strip()):
-            continue
-        known = resolve(told)
-        if known.spdx is None and known.category == "unknown":
-            yield (
-                f"`Policy.intent.{name}` is {told!r} ({known.note}); name an SPDX expression, an id of the Hugging "
-                "Face Hub, or LicenseRef-… for terms of your own."
-            )
-    for code in intent.territory:
-        if not _COUNTRY.fullmatch(code):
-            yield f"`Policy.intent.territory` holds {code!r}; allowed are ISO 3166 codes of two capitals, and EU."
-    for repo, who in intent.accepted.items():
-        if not repo.strip() or not who.strip():
-            yield f"`Policy.intent.accepted` holds {repo!r} = {who!r}; write the repository = who accepted, and when."
-
-
-def _unknown_codes(kind: str, codes: Iterable[str], known: frozenset[str]) -> Iterator[str]:
-    for code in codes:
-        if code not in known:
-            near = difflib.get_close_matches(code, sorted(known), n=3, cutoff=0.5) or sorted(known)
-            yield f"a {kind} names the unknown check {code}; near it are {', '.join(near)}."

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from audits.dates import parse_day
-from audits.records import Record
+from audits.records import Record, near_names
 
 if TYPE_CHECKING:
+    from audits.findings import AuditReport
+    from audits.licenses.analysis import LicenseAnalysis
     from audits.policy import Policy
     from audits.verdicts import Verdict
+
+_SHOWN = 10  # places that a waiver could have named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +56,28 @@ class Ruling(NamedTuple):
     note: str | None = None
 
 
-def waiver_fault(waiver: Waiver, day: datetime.date) -> str | None:
-    """Return why the waiver is malformed, or expired on ``day``; None where it holds or will hold."""
+def waiver_faults(waiver: Waiver, day: datetime.date) -> Iterator[str]:
+    """Yield everything that makes the waiver malformed, or expired on ``day``."""
     who = f"the waiver for {waiver.code}"
     for name in ("reason", "owner", "approver"):
         if not getattr(waiver, name).strip():
-            return f"{who} has no {name}"
-    if waiver.owner.strip().casefold() == waiver.approver.strip().casefold():
-        return f"{who} is approved by its own owner {waiver.owner}; another person must approve it"
-    expires = parse_day(waiver.expires)
+            yield f"{who} has no {name}"
+    if waiver.owner.strip() and waiver.owner.strip().casefold() == waiver.approver.strip().casefold():
+        yield f"{who} is approved by its own owner {waiver.owner}; another person must approve it"
+    expires, created = parse_day(waiver.expires), parse_day(waiver.created or "")
     if expires is None:
-        return f"{who} expires on {waiver.expires!r}, which is no date like 2027-01-31"
-    if waiver.created is not None:
-        created = parse_day(waiver.created)
-        if created is None:
-            return f"{who} was created on {waiver.created!r}, which is no date like 2027-01-31"
-        if created > expires:
-            return f"{who} was created on {waiver.created}, after the day {waiver.expires} on which it expires"
-    return f"{who} expired on {waiver.expires}" if expires < day else None
+        yield f"{who} expires on {waiver.expires!r}, which is no date like 2027-01-31"
+    if waiver.created is not None and created is None:
+        yield f"{who} was created on {waiver.created!r}, which is no date like 2027-01-31"
+    if created is not None and expires is not None and created > expires:
+        yield f"{who} was created on {waiver.created}, after the day {waiver.expires} on which it expires"
+    if expires is not None and expires < day:
+        yield f"{who} expired on {waiver.expires}"
+
+
+def waiver_fault(waiver: Waiver, day: datetime.date) -> str | None:
+    """Return why the waiver is malformed, or expired on ``day``; None where it holds or will hold."""
+    return next(waiver_faults(waiver, day), None)
 
 
 def waiver_problem(waiver: Waiver, day: datetime.date) -> str | None:
@@ -117,3 +125,49 @@ def unused_waivers(policy: Policy, verdict: Verdict) -> tuple[Waiver, ...]:
     """Return the waivers of ``policy`` that excused nothing in ``verdict``: candidates for removal."""
     used = {item for outcome in verdict.outcomes for item in outcome.waived_by}
     return tuple(item for item in policy.waivers if item not in used)
+
+
+def misplaced(
+    waiver: Waiver, *, report: AuditReport | None = None, analysis: LicenseAnalysis | None = None
+) -> str | None:
+    """Return why the scope of a waiver can excuse nothing here, with near names, or None.
+
+    Args:
+        waiver: for a check, whose scope is looked for in ``report``, or for a license rule, then in ``analysis``.
+        report: its splits, and their columns, are places that a waiver may name.
+        analysis: its inputs are.
+    """
+    from audits.licenses.overlays import RULE_CODES  # which needs the records here
+
+    if waiver.scope == "*":
+        return None
+    if waiver.code in RULE_CODES:
+        known, kind = _inputs(analysis), "no input of the license analysis"
+    else:
+        known, kind = _places(report), "no split and no split/column of this data"
+    if known is None or waiver.scope in known:
+        return None
+    shown = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else "")
+    return (
+        f"the waiver for {waiver.code} has the scope `{waiver.scope}`, which is {kind}"
+        f"{near_names([waiver.scope], known)}; it excuses nothing. Known are {shown or 'none'}."
+    )
+
+
+def _inputs(analysis: LicenseAnalysis | None) -> list[str] | None:
+    if analysis is None:
+        return None
+    named = [item.name for item in analysis.inputs]
+    for result in analysis.results:
+        named.extend((*result.inputs, *result.milder, *result.unsettled))
+    return list(dict.fromkeys(named))
+
+
+def _places(report: AuditReport | None) -> list[str] | None:
+    if report is None:
+        return None
+    found = [(finding.split, finding.column) for result in report.results for finding in result.findings]
+    splits = list(dict.fromkeys([*(ref.split for ref in report.datasets), *(split for split, _ in found)]))
+    named = report.columns
+    columns = [*named.texts, named.label, named.license, named.group, *(column for _, column in found)]
+    return [*splits, *(f"{split}/{column}" for split in splits for column in dict.fromkeys(columns) if column)]

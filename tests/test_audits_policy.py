@@ -13,6 +13,8 @@ import pytest
 from audits import PolicyError, judge, load_policy, run_audit
 from audits.findings import AuditReport, CheckResult, Columns, DatasetRef, Finding, Measurement, NotJudged
 from audits.formats import formats
+from audits.licenses.analysis import LicenseAnalysis, RuleResult
+from audits.licenses.inputs import LicensedInput
 from audits.licenses.rules import RULES
 from audits.policy import (
     LEVELS,
@@ -27,8 +29,9 @@ from audits.policy import (
     unused_waivers,
     used_waivers,
 )
-from audits.policy_files import examine_policy, known_codes
+from audits.policy_files import examine_policy, known_codes, shipped_text
 from audits.source import AuditSource
+from audits.waivers import misplaced
 
 TODAY = datetime.date(2026, 6, 1)
 ORDER = {"pass": 0, "review": 1, "block": 2}
@@ -259,7 +262,34 @@ RULE = '[[rules]]\ncode = "DUP001"\n'
         (f'name = "x"\n{RULE}measurement = " "\n', "an empty `measurement`"),
         (
             f'name = "x"\ncannot_waive = ["L1"]\n[[licenses.rules]]\ncode = "L1"\nconflict = "pass"\n{RULE}',
-            "L1 can not be waived, yet its license rule lets it pass",
+            r"L1 lets a conflict pass .*, and nobody is named for it: that is a waiver\..*write \[\[waivers",
+        ),
+        (
+            f'name = "x"\n[[licenses.rules]]\ncode = "L13"\nundetermined = "pass"\n{RULE}',
+            "L13 lets an open question pass .*that is a waiver",
+        ),
+        (
+            f'name = "x"\n[[licenses.rules]]\ncode = "L18"\nconflict = "pass"\n{RULE}',
+            "L18 lets a conflict pass .*that is a waiver",
+        ),
+        (
+            f'name = "x"\ncannot_waive = ["L18"]\n[[licenses.rules]]\ncode = "L18"\nundetermined = "pass"\n{RULE}',
+            "L18 can not be waived, yet its license rule lets it pass",
+        ),
+        (f'name = "standard"\n{RULE}', "the name of a shipped policy, and it says something else.*rename it"),
+        (f'name = " Strict"\n{RULE}', 'rename it, e.g. name = "ours, from strict"'),
+        (f'name = "x"\n{RULE}allowed = 5\n', r"DUP001 allows 5, which is a fraction.*write 0\.05 for 5 %"),
+        (
+            'name = "x"\n[[rules]]\ncode = "TEXT006"\nmeasurement = "texts with invisible characters"\nallowed = 2\n',
+            "TEXT006 allows 2 of “texts with invisible characters”, which is a fraction",
+        ),
+        (
+            'name = "x"\n[[rules]]\ncode = "PAIR002"\nmeasurement = "rows that share one positive, largest grup"\n',
+            "which it does not measure; near it: “rows that share one positive, largest group”",
+        ),
+        (
+            'name = "x"\n[[rules]]\ncode = "LEAK001"\nmeasurement = "rows of test with matches in train"\n',
+            "near it: “rows of … with a match in …”",
         ),
         (
             f'name = "x"\ncannot_waive = ["DUP001"]\n{RULE}[[waivers]]\ncode = "DUP001"\nreason = "r"\n'
@@ -312,12 +342,71 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path):
         load_policy(path)
 
 
+def test_what_is_told_beside_what_is_misspelt_is_examined_too(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(
+        'name = "strict"\ncannot_waive = ["SEC001", "DUP01", 3]\n[licenses]\nundetermind = "block"\n'
+        '[[licenses.rules]]\ncode = "L33"\nconflct = "block"\n[[licenses.rules]]\ncode = "L1"\nconflict = "pass"\n'
+        '[[waivers]]\ncode = "SEC001"\nowner = "Ann"\napprover = "ann"\nexpires = 2020-01-01\nscop = "train"\n'
+        '[[waivers]]\ncode = "DUP0O1"\n[[waivers]]\nexpires = 2020-02-02\n'
+        '[[rules]]\ncode = "PAIR002"\nallowed = 3\nmeasurment = "x"\n[[rules]]\ncode = "PAIR002"\nallowed = 0.5\n'
+        "[[rules]]\nallowed = -2\n"
+    )
+    read, problems = examine_policy(path, TODAY)
+    assert read is None
+    told = "\n".join(problems)
+    for words in (
+        "`undetermined` for `undetermind`",
+        "`conflict` for `conflct`",
+        "`scope` for `scop`",
+        "`measurement` for `measurment`",
+        "unknown check L33",
+        "unknown check DUP01;",
+        "unknown check DUP0O1",
+        "L1 lets a conflict pass",
+        "the waiver for SEC001 is approved by its own owner",
+        "the waiver for SEC001 expired on 2020-01-01",
+        "the waiver for (no code) expired on 2020-02-02",
+        "it waives SEC001, which stands in its own `cannot_waive`",
+        "PAIR002 allows 3",
+        "(no code) allows -2",
+        "the name of a shipped policy",
+    ):
+        assert words in told, words
+    # what a misspelt key would have told is not held to be missing, or there twice
+    for words in ("says nothing", "two rules", "unknown check (no code)", "has no reason"):
+        assert words not in told, words
+
+
+def test_a_file_that_says_what_a_shipped_policy_says_may_have_its_name(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(shipped_text("strict"))
+    assert load_policy(path).digest == load_policy("strict").digest
+    path.write_text(shipped_text("strict").replace("single_reviewer = false", "single_reviewer = true"))
+    with pytest.raises(PolicyError, match="rename it"):
+        load_policy(path)
+
+
+def test_the_note_of_l18_may_stay_a_note(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(f'name = "x"\n[[licenses.rules]]\ncode = "L18"\nundetermined = "pass"\n{RULE}')
+    assert load_policy(path).licenses.rule("L18").undetermined == "pass"
+
+
+def test_no_shipped_license_rule_passes_what_nobody_signed():
+    for level in LEVELS:
+        for rule in load_policy(level).licenses.rules:
+            assert rule.conflict != "pass"
+            assert rule.undetermined != "pass" or rule.code == "L18"
+
+
 def test_every_axis_of_the_intent_and_license_rules_are_read(tmp_path):
     path = tmp_path / "p.toml"
     path.write_text(
         'name = "ours"\nsingle_reviewer = false\ncannot_waive = ["L1", "SEC001"]\n[intent]\ncommercial = false\n'
         'distribution = "hosted"\nships = "adapter"\nship_rows = true\noutgoing_license = "LicenseRef-ours"\n'
-        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\ndatabase_offer = "https://example.org/pairs"\nmodel_kind = "language-model"\n'
+        'outgoing_data_license = "cc-by-4.0"\nterritory = ["EU", "CH"]\ndatabase_offer = "https://example.org/pairs"\n'
+        'model_kind = "language-model"\n'
         '[intent.accepted]\n"org/model" = "Ada, 2026-01-02"\n'
         '[licenses]\nundetermined = "block"\n[[licenses.rules]]\ncode = "L3"\nconflict = "block"\n' + RULE
     )
@@ -433,6 +522,37 @@ def test_used_and_unused_waivers_are_told():
     assert (told.waiver, told.observed) == (used, ("90 % in train/a", "80 % in train"))
     assert unused_waivers(rules, verdict) == (idle,)
     assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict
+
+
+def test_a_waiver_for_a_place_that_is_not_there_is_told_near_ones():
+    told = replace(
+        report(result("DUP001", finding("DUP001", 0.9, split="extra", column="body"))), columns=Columns(text="text")
+    )
+    for scope in ("*", "train", "train/text", "extra", "extra/body", "train/body"):
+        assert misplaced(waiver(scope=scope), report=told) is None
+    said = misplaced(waiver(scope="trian"), report=told)
+    assert "the waiver for DUP001 has the scope `trian`, which is no split and no split/column" in said
+    assert "did you mean `train` for `trian`; it excuses nothing" in said
+    assert "did you mean `train/text` for `train/txt`" in misplaced(waiver(scope="train/txt"), report=told)
+    assert "did you mean" not in misplaced(waiver(scope="zzz"), report=told)
+    # without what it would be looked for in, nothing is said
+    assert misplaced(waiver(scope="trian")) is None
+
+
+def test_a_waiver_for_an_input_that_is_not_there_is_told_near_ones():
+    names = ["lab/pairs", *(f"lab/other-{i}" for i in range(20))]
+    inputs = tuple(LicensedInput(name=name, role="training", kind="dataset", license="MIT") for name in names)
+    results = (RuleResult(code="L1", title="t", result="conflict", decision="block", inputs=("rows: x",)),)
+    analysis = LicenseAnalysis(
+        decision="block", results=results, obligations=(), inputs=inputs, intent=Intent(), facts_date=""
+    )
+    for scope in ("*", "lab/pairs", "rows: x"):
+        assert misplaced(waiver("L1", scope=scope), analysis=analysis) is None
+    said = misplaced(waiver("L1", scope="lab/pair"), analysis=analysis, report=report())
+    assert "which is no input of the license analysis; did you mean `lab/pairs` for `lab/pair`" in said
+    assert "and 12 more" in said
+    assert misplaced(waiver("L1", scope="lab/pair"), report=report()) is None
+    assert misplaced(waiver("DUP001", scope="trian"), analysis=analysis) is None
 
 
 @pytest.mark.parametrize(

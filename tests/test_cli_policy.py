@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def own(tmp_path: Path) -> Path:
         '[intent.accepted]\n"org/m" = "Ada, 2026-01-02"\n'
         '[licenses]\nundetermined = "block"\noverlay = "company.toml"\n[[licenses.rules]]\ncode = "L2"\n'
         f'conflict = "block"\n{RULE}'
-        '[[rules]]\ncode = "PAIR002"\nmeasurement = "largest group"\nallowed = 7\ndecision = "review"\n'
+        '[[rules]]\ncode = "PAIR002"\nmeasurement = "rows that share one positive, largest group"\n'
+        'allowed = 7\ndecision = "review"\n'
         '[[waivers]]\ncode = "DUP001"\nscope = "train"\nreason = "by design"\nowner = "Ann"\napprover = "Bob"\n'
         "expires = 2099-01-01\n"
     )
@@ -41,14 +43,24 @@ def flat(text: str) -> str:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_init_writes_a_file_that_loads_unchanged(run_cli: Cli, tmp_path: Path, level: str):
+def test_init_writes_a_file_that_says_the_same_under_another_name(run_cli: Cli, tmp_path: Path, level: str):
     path = tmp_path / "policy.toml"
     code, out, err = run_cli("policy", "init", "--level", level, "--out", path)
     assert (code, out) == (0, "")
     assert "policy explain" in err
-    assert load_policy(path) == load_policy(level)
-    assert load_policy(path).digest == load_policy(level).digest
+    assert load_policy(path) == replace(load_policy(level), name=f"my policy, from {level}")
     assert run_cli("policy", "validate", path)[0] == 0
+
+
+def test_init_names_the_policy(run_cli: Cli, tmp_path: Path):
+    path = tmp_path / "policy.toml"
+    assert run_cli("policy", "init", "--out", path, "--name", ' Ours "2026" \\ é ')[0] == 0
+    assert load_policy(path).name == 'Ours "2026" \\ é'
+    assert "The names of shipped policies are theirs alone." in path.read_text(encoding="utf-8")
+    for name in ("strict", " Standard", "", "a\nb"):
+        code, _, err = run_cli("policy", "init", "--out", tmp_path / "other.toml", "--name", name)
+        assert (code, "names of" in err or "those of the shipped policies" in err) == (2, True)
+    assert not (tmp_path / "other.toml").exists()
 
 
 def test_what_init_shows_as_an_example_can_be_used(run_cli: Cli, tmp_path: Path):
@@ -89,7 +101,7 @@ def test_explain_tells_the_whole_policy(run_cli: Cli, own: Path, monkeypatch: py
         "an audit may be old 14 days",
         "can not be waived SEC001",
         "DUP001 Rows that repeat the text of an earlier row of the same split 25 % block",
-        "share: largest group 7 review",
+        "largest group 7 review",
         "L2 No label promises commercial use that an input forbids block block",
         "L18 The contents of a database have a license too as the analysis has it pass, as a note",
         "the family CC-BY-SA under L3: block (r Ada, 2026-05-01)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,10 @@ _HEAD = """\
 # A policy of one's own, begun from the shipped `{level}`: change what differs, name it, and check it with
 # `hf-contrastive policy validate {file}`. Use it as `--policy {file}`.
 #
+"""
+_NAME = """\
+# What reports, cards and receipts call it. The names of shipped policies are theirs alone.
+name = {name}
 """
 _EXAMPLES = """
 # An exception: named, owned, approved by another person, and with an end. `scope` is "*", a split or split/column;
@@ -50,22 +55,33 @@ def init_command(
         Literal["permissive", "standard", "strict"], typer.Option(help="The shipped policy to begin from.")
     ] = "standard",
     out: Annotated[Path, typer.Option(help="File to write; it must not exist.")] = Path("policy.toml"),
+    name: Annotated[str | None, typer.Option(help="What it is called; `my policy, from LEVEL` by default.")] = None,
 ) -> None:
-    """Write a commented policy file that says the same as a shipped one."""
+    """Write a commented policy file that says the same as a shipped one, under a name of its own."""
+    from audits.policy import LEVELS
     from audits.policy_files import shipped_text
     from hf_contrastive.errors import ConfigurationError
 
+    called = f"my policy, from {level}" if name is None else name.strip()
+    if not called or not called.isprintable() or called.casefold() in LEVELS:
+        msg = (
+            f"`--name` is {name!r}; give a name in printable characters other than those of the shipped policies "
+            f"{', '.join(LEVELS)}, which reports would take it for."
+        )
+        raise ConfigurationError(msg)
+    told = _NAME.format(name=json.dumps(called, ensure_ascii=False))
+    text = shipped_text(level).replace(f'name = "{level}"\n', told, 1)
     try:
         with out.open("x", encoding="utf-8") as file:
-            file.write(_HEAD.format(level=level, file=out.name) + shipped_text(level) + _EXAMPLES)
+            file.write(_HEAD.format(level=level, file=out.name) + text + _EXAMPLES)
     except FileExistsError as error:
         msg = f"`{out}` exists and is not overwritten; name another file with `--out`, or remove it."
         raise ConfigurationError(msg) from error
     except OSError as error:
         msg = f"`{out}` can not be written ({error.strerror}); name a file in a folder that exists with `--out`."
         raise ConfigurationError(msg) from error
-    name = escape(str(out))
-    say(f"The policy is in {name}. See what it says with `hf-contrastive policy explain {name}`.")
+    path = escape(str(out))
+    say(f"The policy is in {path}. See what it says with `hf-contrastive policy explain {path}`.")
 
 
 @app.command("explain")
