@@ -46,11 +46,15 @@ class OpenPoint(NamedTuple):
 
 
 class Link(NamedTuple):
-    """One link of the chain of evidence; ``holds`` is None where it could not be checked."""
+    """One link of the chain of evidence; ``holds`` is None where it could not be checked.
+
+    ``origin`` says whether it was computed, or stands on what a person stated.
+    """
 
     title: str
     words: str
     holds: bool | None
+    origin: str = "measured"
 
 
 def check_chain(evidence: Evidence) -> None:
@@ -91,8 +95,13 @@ def headline(evidence: Evidence) -> Headline:
     policy = f"policy “{verdict.policy_name or 'without a name'}”"
     if verdict.decision == "pass":
         waived = sum(outcome.waiver is not None for outcome in verdict.outcomes)
-        by_waiver = f" {plural(waived, 'rule')} held only by waiver." if waived else ""
-        return Headline("pass", "No rule violated", f"No rule of {policy} was violated: {counts}.{by_waiver}")
+        if waived:
+            sentence = (
+                f"{plural(waived, 'outcome')} would not pass under {policy} and "
+                f"{'is' if waived == 1 else 'are'} excused by waiver; no other rule was violated: {counts}."
+            )
+            return Headline("pass", "Passed by waiver", sentence)
+        return Headline("pass", "No rule violated", f"No rule of {policy} was violated: {counts}.")
     raised = sum(outcome.decision == verdict.decision for outcome in verdict.outcomes)
     if verdict.decision == "review":
         if evidence.approvals:
@@ -254,8 +263,11 @@ def chain(evidence: Evidence) -> tuple[Link, ...]:
             links.append(Link("Verdict = this audit, this policy", "The digests are equal.", True))
         for approval in evidence.approvals:
             bound = approval.verdict_digest in (verdict.digest, verdict.content_digest)
-            words = "bound to this verdict." if bound else "given for another verdict: it approves nothing here."
-            links.append(Link(f"Approval by {approval.by}", words, bound))
+            given = f", given {approval.created_at}" if approval.created_at else ""
+            words = (
+                f"bound to this verdict{given}." if bound else "given for another verdict: it approves nothing here."
+            )
+            links.append(Link(f"Approval by {approval.by}", words, bound, "stated"))
     return tuple(links)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from audits.licenses.analysis import LicenseAnalysis, Obligation, RuleResult
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.obligations import copy_path
+from audits.licenses.obligations import copy_path, copy_place
 from audits.policy import RULE_CODES
 from model_cards.evidence import Evidence
 from model_cards.typesetting import number, plural
@@ -98,6 +99,8 @@ def rule_rows(evidence: Evidence) -> tuple[RuleRow, ...]:
         item.code: "pass by waiver" if item.waiver is not None and item.decision == "pass" else item.decision
         for item in (evidence.verdict.outcomes if evidence.verdict else ())
     }
+    listed = [code for code in ("LIC001", "LIC002", "LIC003") if _found(evidence, code)]
+    where = f" Row numbers: findings/{', findings/'.join(f'{code}.parquet' for code in listed)} of the report's folder."
     rows = [item for item in evidence.licenses.results if item.result != "pass" or item.inputs]
     rows.sort(key=lambda item: _WORST[item.result])
     return tuple(
@@ -107,12 +110,21 @@ def rule_rows(evidence: Evidence) -> tuple[RuleRow, ...]:
             item.result,
             told.get(item.code, item.decision),
             item.inputs,
-            item.reason,
-            item.resolution,
+            " ".join(filter(None, (item.reason, *(f"For a person to answer: {text}" for text in item.questions)))),
+            item.resolution + (where if listed and item.resolution and _is_about_rows(item) else ""),
             clause_words(item),
         )
         for item in rows
     )
+
+
+def _found(evidence: Evidence, code: str) -> bool:
+    result = evidence.audit.result(code) if evidence.audit is not None else None
+    return result is not None and bool(result.findings)
+
+
+def _is_about_rows(result: RuleResult) -> bool:
+    return result.result in ("conflict", "undetermined") and any(name.startswith("rows") for name in result.inputs)
 
 
 def clause_words(result: RuleResult) -> tuple[str, ...]:
@@ -127,11 +139,16 @@ def clause_words(result: RuleResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-def obligation_words(obligation: Obligation) -> str:
-    """Return what must go along, and why."""
+def obligation_words(obligation: Obligation, texts: Mapping[str, str]) -> str:
+    """Return what must go along, where it is, and why.
+
+    Args:
+        obligation: of the analysis.
+        texts: the license texts that go along, by id.
+    """
     what = {
         "notice": "attribution in NOTICE",
-        "license_copy": f"a copy of {obligation.license}",
+        "license_copy": f"the text of {copy_place(obligation.license, texts)}",
         "name_prefix": f"the model's name begins with “{obligation.text}”",
         "display": f"the card says “{obligation.text}”",
         "changed_files": "a statement that files were changed",

@@ -284,3 +284,14 @@ def test_huge_texts_are_cut_and_never_plain(unit):
     assert match.cut
     assert match.spdx is None
     assert time.perf_counter() - start < 60  # a pattern that tries everything takes hours
+
+
+@pytest.mark.timeout(60)  # a pattern that backtracks without end would take hours
+@pytest.mark.parametrize(
+    "unit", ["a/a:b/c.d ", "this ", "(a.b) the ", "x", "a/b", "( ", "licensed ", "is are ", "root:x:0:0:/root:/bin/sh\n"]
+)
+def test_text_of_another_kind_is_read_in_bounded_time(unit):
+    text = (unit * 40_000)[:100_000]
+    assert identify(text).ids == ()
+    beside = identify(f"{MIT}\n{text[:20_000]}")
+    assert set(beside.ids) <= {"MIT"}

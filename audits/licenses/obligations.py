@@ -55,7 +55,7 @@ def notice_text(analysis: LicenseAnalysis, texts: Mapping[str, str] | None = Non
         ("Made from", _attributions(analysis)),
         ("Changes", [_change(item) for item in _changed(analysis)]),
         ("Use restrictions", [_restriction(item) for item in _of_kind(analysis, "use_restrictions")]),
-        ("Texts of these licenses", [_place(name, texts or {}) for name in sorted(license_copies(analysis))]),
+        ("Texts of these licenses", [copy_place(name, texts or {}) for name in sorted(license_copies(analysis))]),
     )
     written = [
         "\n".join([*([title, ""] if title else []), *(f"- {line}" if title else line for line in lines)])
@@ -71,7 +71,8 @@ def notice_text(analysis: LicenseAnalysis, texts: Mapping[str, str] | None = Non
     return "\n\n".join([NOTICE, *written, drawn]) + "\n"
 
 
-def _place(license_id: str, texts: Mapping[str, str]) -> str:
+def copy_place(license_id: str, texts: Mapping[str, str]) -> str:
+    """Return where the text of a license stands: in the copy that goes along, or at its source."""
     if license_id in texts:
         return f"{license_id}: {copy_path(license_id)}"
     terms = load_terms().get(license_id)

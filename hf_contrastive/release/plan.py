@@ -82,6 +82,7 @@ OLD_WEIGHTS = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "adapter_mo
 _HELD_BY_OTHERS = ("NOTICE", "USE_RESTRICTIONS.md")
 
 NO_MODEL_FILE = "not a file of a model"
+WRITTEN_ANEW = "written anew"
 
 
 class EmptyFolderError(ContrastiveError, FileNotFoundError):
@@ -168,11 +169,16 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
             _collect(root, path, files, kept)
         elif is_document(name):
             if name in _HELD_BY_OTHERS:
-                kept.append((name, f"written anew; what you have to say goes into {Path(name).stem}.txt"))
+                kept.append((name, f"{WRITTEN_ANEW}; what you have to say goes into {Path(name).stem}.txt"))
         elif _matches(name, (*MODEL_FILES, *LEGAL_FILES)) or must_be_refused(name, path):
             files.append(planned(name, path))
         else:
             kept.append((name, NO_MODEL_FILE))
+
+
+def is_legal(path: str) -> bool:
+    """Whether ``path`` is a license, a notice or a use policy."""
+    return _matches(path, LEGAL_FILES)
 
 
 def is_replaced(path: str) -> bool:

@@ -21,11 +21,13 @@ from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import approve, awaits_review, check, decide, subject_digest
+from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
 from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand, trace
 from hf_contrastive.release.plan import (
     LICENSE_COPIES,
     NO_MODEL_FILE,
+    WRITTEN_ANEW,
     PushPlan,
     contents,
     payload,
@@ -187,6 +189,9 @@ def publish(
     stray = [name for name, why in plan.kept_out if why == NO_MODEL_FILE]
     if stray:
         _logger.warning("Not published, since no file of a model: %s in %s.", ", ".join(stray), folder.name)
+    for name, why in plan.kept_out:
+        if why.startswith(WRITTEN_ANEW):
+            _logger.warning("%s of %s is not published: it is %s.", name, folder.name, why)
     if report_dir is not None:
         traced = replace(
             given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
@@ -209,16 +214,17 @@ def publish(
             # where the Hub can not be asked at all, that is what to repair first
             require_hub(api, evidence.repo_id or "")
         raise
-    receipt = push_plan(
-        plan,
-        sources,
-        api=api,
-        commit_message=commit_message,
-        revision=revision,
-        private=private,
-        decision=evidence.verdict.decision if evidence.verdict else "block",
-        history_head=head,
-    )
+    with allow(plan):
+        receipt = push_plan(
+            plan,
+            sources,
+            api=api,
+            commit_message=commit_message,
+            revision=revision,
+            private=private,
+            decision=evidence.verdict.decision if evidence.verdict else "block",
+            history_head=head,
+        )
     entry = or_warn(record_push, evidence, receipt, path=history)
     return replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
 

@@ -11,7 +11,7 @@ from audits.findings import AuditReport
 from audits.policy import Policy, load_policy
 from hf_contrastive.auditing import audit
 from hf_contrastive.release.hub import PushReceipt
-from hf_contrastive.release.plan import EmptyFolderError, payload, payload_digest
+from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
 from hf_contrastive.release.publish import publish
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.answers import with_answers
@@ -100,8 +100,10 @@ def _evidence_beside(folder: Path) -> Evidence | None:
     for path in (folder / "evidence.json", folder.parent / "report" / "evidence.json"):
         if path.is_file():
             known = read_evidence(path)
-            # an evidence of other files says nothing about these
-            return known if known.payload_digest == payload_digest(payload(folder)[0]) else None
+            # an evidence of other files says nothing about these; a notice that was added since changes no weight
+            files = payload(folder)[0]
+            same = {payload_digest(files), payload_digest(tuple(item for item in files if not is_legal(item.path)))}
+            return known if known.payload_digest in same else None
     return None
 
 

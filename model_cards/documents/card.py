@@ -13,6 +13,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from audits.findings import DatasetRef
+from audits.waivers import used_waivers
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
@@ -81,8 +82,9 @@ def render(evidence: Evidence) -> str:
             license_sentence=license_sentence(evidence),
             license_rules=rule_rows(evidence),
             licensed_inputs=input_rows(evidence),
-            obligation_words=obligation_words,
+            obligation_words=lambda item: obligation_words(item, evidence.license_texts),
             displays=displays(evidence),
+            waivers=used_waivers(evidence.verdict) if evidence.verdict is not None else (),
             affected=affected_rows,
             name_of=name_of,
             comparison_rows=comparison_rows,

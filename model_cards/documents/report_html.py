@@ -9,6 +9,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from audits.findings import AuditReport
+from audits.waivers import used_waivers
 from model_cards.charts import comparison_chart, loss_curve
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.errors import DocumentError
@@ -90,7 +91,8 @@ def render(evidence: Evidence) -> str:
             license_sentence=license_sentence(evidence),
             license_rules=rule_rows(evidence),
             licensed_inputs=input_rows(evidence),
-            obligation_words=obligation_words,
+            obligation_words=lambda item: obligation_words(item, evidence.license_texts),
+            excused={item.waiver: item.observed for item in used_waivers(evidence.verdict)} if evidence.verdict else {},
             affected=affected_rows,
             name_of=name_of,
             place=place,
