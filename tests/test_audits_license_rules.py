@@ -716,3 +716,23 @@ def test_a_choice_without_conflict_is_never_told_that_there_is_none(some: list[L
     if any(result.result == "conflict" for result in analyse(some, intent).results) or not intent.outgoing_license:
         return
     assert licenses_without_conflict(some, intent)
+
+
+@pytest.mark.parametrize(
+    ("role", "commercial", "result"),
+    [
+        ("base", True, "undetermined"),
+        ("training", False, "undetermined"),
+        ("evaluation", True, "undetermined"),
+        ("evaluation", False, "pass"),
+    ],
+)
+def test_sources_that_disagree_leave_open_which_license_holds(role, commercial, result):
+    told = ("README.md: license says “apache-2.0”, but the text of LICENSE is MIT",)
+    one = LicensedInput(name="o/m", role=role, kind="model", license="Apache-2.0 AND MIT", disagreements=told)
+    analysis = analyse([one], Intent(commercial=commercial, outgoing_license="apache-2.0"))
+    found = analysis.result("L13")
+    assert (found.result, found.decision) == (result, "review" if result == "undetermined" else "pass")
+    if result == "undetermined":
+        assert "the text of LICENSE is MIT" in found.reason
+        assert found.resolution

@@ -133,7 +133,8 @@ def _with_positions(case: Case, findings: dict[str, Finding], overlay: Overlay |
         if not position.rules and position.decision == "settled":
             codes = [code for code in findings if code not in _NAMED_ONLY]
         elif not position.rules:
-            codes = [code for code, finding in findings.items() if finding.result != "pass"]
+            # what must go along is no question that a position answers
+            codes = [code for code, finding in findings.items() if finding.result in {"conflict", "undetermined"}]
             if not codes and case.role != "evaluation":
                 codes = ["L1"]  # no rule asks for anything, and the company does
         for code in codes:

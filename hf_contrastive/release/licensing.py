@@ -11,10 +11,10 @@ from pathlib import Path
 from audits.intent import Intent
 from audits.licenses.analysis import LicenseAnalysis
 from audits.licenses.compatibility import analyse
-from audits.licenses.fingerprints import load_fingerprints
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.inventory import all_inputs, base_input, read_datasets, row_inputs
 from audits.licenses.lineage import Start, WalkedLineage, walk
+from audits.licenses.obligations import is_known_by_text
 from audits.licenses.snapshots import HubClient
 from audits.licenses.standard_texts import standard_text
 from audits.licenses.texts import identify
@@ -152,10 +152,7 @@ def own_copies(folder: Path, analysis: LicenseAnalysis) -> dict[str, str]:
 
 def _is_text_of(license_id: str, text: str) -> bool:
     """Whether ``text`` is that license; of terms whose text nobody knows here, any text of some length is taken."""
-    known = not license_id.startswith("LicenseRef-") or any(
-        item.id == license_id for item in load_fingerprints().licenses
-    )
-    if not known:
+    if not is_known_by_text(license_id):
         return len(text.strip()) >= _SHORTEST_COPY
     # GNU texts are the same with and without later versions
     plain = _GNU_SUFFIX.sub("", license_id)

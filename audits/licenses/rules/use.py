@@ -188,7 +188,7 @@ def gated(case: Case) -> Finding | None:
 def known_license(case: Case) -> Finding | None:
     """L13."""
     if case.terms is not None and not _says_nothing(case):
-        return None
+        return _disagreeing(case)
     reason = _why_unknown(case)
     if case.role == "evaluation" and not case.intent.commercial:
         return case.passed(
@@ -197,6 +197,18 @@ def known_license(case: Case) -> Finding | None:
     return case.open_question(
         f"{reason.rstrip('.')}; what is not known permits nothing",
         f"find the license in its repository, ask the owner, or {_without(case)}",
+    )
+
+
+def _disagreeing(case: Case) -> Finding | None:
+    """What states the license of one input in two ways leaves open which holds; the strictest counts elsewhere."""
+    told = case.input.disagreements
+    if not told or (case.role == "evaluation" and not case.intent.commercial):
+        return None
+    more = f", and {len(told) - 2} more" if len(told) > 2 else ""
+    return case.open_question(
+        f"what states its license disagrees ({'; '.join(told[:2])}{more}); all of it counts until it is known which holds",
+        "ask the owner which license holds, and have the other corrected",
     )
 
 
