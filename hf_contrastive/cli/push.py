@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from hf_contrastive.console import print_json, say
 
@@ -29,6 +30,10 @@ def command(
     answers: Annotated[
         Path | None, typer.Option(help="YAML file of people's answers, as `hf-contrastive framework --questions` asks.")
     ] = None,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where documents and receipt are written; default: report beside FOLDER."),
+    ] = None,
     history: Annotated[
         Path | None, typer.Option(help="History file; default: $HF_CONTRASTIVE_HISTORY or the user's own.")
     ] = None,
@@ -38,29 +43,46 @@ def command(
 ) -> None:
     """Audit the data, trace its licenses, write card and reports, and publish in one commit, if the gate allows it.
 
-    The commit replaces what is in the repository: files of an earlier layout, and all others that are not
-    part of this push, are removed; its history keeps them.
+    The same commit removes files of an earlier version of the model that are not part of this push; all other files
+    of the repository stay.
     """
     from audits.licenses.repo_folders import FolderHub
-    from hf_contrastive.release.approvals import read_approval
+    from hf_contrastive.errors import PushBlocked
+    from hf_contrastive.release.approvals import APPROVAL_FILE, read_approval
+    from hf_contrastive.release.gate import awaits_review
     from hf_contrastive.release.push import push
     from model_cards.answers import read_answers
 
     yes = read_approval(approval) if approval is not None else None
-    receipt = push(
-        folder,
-        repo,
-        data=data,
-        policy=policy,
-        reviewed_by=reviewed_by,
-        reason=reason,
-        approval=yes,
-        hub=FolderHub(upstream) if upstream is not None else None,
-        history=history,
-        answers=read_answers(answers) if answers is not None else (),
-        license=license_id,
-        private=private,
-    )
+    report = report_dir if report_dir is not None else folder.parent / "report"
+    try:
+        receipt = push(
+            folder,
+            repo,
+            data=data,
+            policy=policy,
+            reviewed_by=reviewed_by,
+            reason=reason,
+            approval=yes,
+            hub=FolderHub(upstream) if upstream is not None else None,
+            history=history,
+            answers=read_answers(answers) if answers is not None else (),
+            report_dir=report,
+            license=license_id,
+            private=private,
+        )
+    except PushBlocked as blocked:
+        review = awaits_review(blocked)
+        if as_json:
+            decision = "review" if review else "block"
+            print_json({"decision": decision, "problems": list(blocked.problems), "report": str(report)})
+        say(f"The report is in {escape(str(report / 'report.html'))}")
+        if review:
+            say(
+                f"To approve it: `hf-contrastive approve --verdict {escape(str(report))} --by NAME --role ROLE "
+                f"--reason TEXT`, then push again with `--approval {escape(str(report / APPROVAL_FILE))}`."
+            )
+        raise
     say(f"Published {receipt.repo_id} as {receipt.tag or '(not tagged yet)'}, commit {receipt.commit}: {receipt.url}")
     if as_json:
         print_json(receipt.to_dict())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from audits.findings import AuditReport, DatasetRef
 from audits.policy import Approval, Policy, Verdict
-from hf_contrastive.history.chain import append_all, history_path
+from hf_contrastive.history.chain import append_all, history_path, read
 from hf_contrastive.history.entries import Draft, HistoryEntry, HistoryError
 from hf_contrastive.history.payloads import (
     approval_payload,
@@ -84,6 +84,21 @@ def record_approval(approval: Approval, *, repo_id: str = "", path: Path | None 
         HistoryError: nothing could be written.
     """
     return _record("approval", approval_payload(approval, repo_id=repo_id), path)
+
+
+def is_recorded(approval: Approval, *, path: Path | None = None) -> bool:
+    """Whether the history holds this very approval; False where it can not be read.
+
+    Args:
+        approval: with everything in it, its date too.
+        path: the history.
+    """
+    told = without_private(approval.to_dict())
+    try:
+        entries = read(history_path(path))
+    except HistoryError:
+        return False
+    return any(entry.kind == "approval" and {key: entry.payload.get(key) for key in told} == told for entry in entries)
 
 
 def record_push(evidence: Evidence, receipt: PushReceipt, *, path: Path | None = None) -> HistoryEntry:

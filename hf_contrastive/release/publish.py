@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from audits.policy import Approval, Policy, Verdict
 from audits.report_files import FINDINGS, write_findings, write_report
 from hf_contrastive.errors import ConfigurationError, PushBlocked
 from hf_contrastive.history import HistoryEntry
-from hf_contrastive.history.recording import or_warn, record_approval, record_audit, record_push
+from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import approve, awaits_review, check, decide, subject_digest
 from hf_contrastive.release.guard_plans import allow
@@ -42,6 +43,7 @@ from model_cards.render import documents, render
 
 _logger = logging.getLogger(__name__)
 
+RECEIPT = "receipt.json"
 WITH_EXCERPTS = "with_excerpts"
 """Folder, in that of the reports, of the same documents with excerpts of rows; it stays on this machine."""
 
@@ -205,7 +207,7 @@ def publish(
                 write_findings(given.audit, new / FINDINGS)
     sources = contents(folder, rendered, plan)
     # a refusal is recorded too
-    head = _recorded_decision(evidence, policy, approval, history)
+    head = _recorded_decision(evidence, policy, history)
     try:
         check(plan, evidence, sources)
     except PushBlocked as blocked:
@@ -226,17 +228,21 @@ def publish(
             history_head=head,
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
-    return replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
+    receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
+    if report_dir is not None:
+        # it anchors the history, and is asked for by `history --verify --receipt`
+        write_files({RECEIPT: (json.dumps(receipt.to_dict(), indent=2) + "\n").encode()}, report_dir)
+    return receipt
 
 
-def _recorded_decision(evidence: Evidence, policy: Policy, given: Approval | None, path: Path | None) -> str:
+def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:
     """Put what was decided into the history and return its head, for the tag; "" where nothing could be written."""
     entries: list[HistoryEntry] = []
     if evidence.audit is not None and evidence.verdict is not None:
         entries.extend(or_warn(record_audit, evidence.audit, evidence.verdict, policy, path=path) or ())
     for approval in evidence.approvals:
-        # one that was given as a file was recorded when it was made
-        if approval != given:
+        # one that was given as a file was recorded when it was made, unless somebody wrote or changed it by hand
+        if not is_recorded(approval, path=path):
             entry = or_warn(record_approval, approval, repo_id=evidence.repo_id or "", path=path)
             entries.extend([entry] if entry is not None else [])
     return str(entries[-1].head) if entries else ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from audits.findings import AuditReport
+from audits.licenses import resolve
 from audits.policy import Policy, load_policy
 from hf_contrastive.auditing import audit
+from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
 from hf_contrastive.release.publish import publish
@@ -17,6 +20,7 @@ from hf_contrastive.release.token_counts import audit_options
 from model_cards.answers import with_answers
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement
+from model_cards.validate import hub_values
 
 
 def push(
@@ -54,6 +58,7 @@ def push(
 
     Raises:
         EmptyFolderError: there is nothing to publish.
+        ConfigurationError: ``license`` names none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
@@ -63,6 +68,7 @@ def push(
         msg = f"The folder {folder} does not exist; name the one that holds config.json and *.safetensors."
         raise EmptyFolderError(msg)
     known = _evidence_beside(folder)
+    _check_license(license)
     payload(folder)  # an empty folder and a misspelt policy show before the audit
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     training = known.training if known is not None else None
@@ -94,6 +100,21 @@ def push(
         report_dir=Path(report_dir) if report_dir is not None else folder.parent / "report",
         **options,
     )
+
+
+def _check_license(told: str | None) -> None:
+    """Refuse a license that names none; terms of their own are named by LicenseRef- or by the card's statements."""
+    if told is None or told.lower() in hub_values()["licenses"] or told.startswith("LicenseRef-"):
+        return
+    read = resolve(told)
+    if read.spdx is None:
+        near = difflib.get_close_matches(told.lower(), sorted(hub_values()["licenses"]), n=3, cutoff=0.5)
+        hint = f"; near it are {', '.join(near)}" if near else ""
+        msg = (
+            f"`license` is {told!r}, which names no license{hint}. Give an id of the Hub, an SPDX id, or "
+            "LicenseRef-NAME for terms of your own."
+        )
+        raise ConfigurationError(msg)
 
 
 def _evidence_beside(folder: Path) -> Evidence | None:

@@ -207,7 +207,7 @@ def _disagreeing(case: Case) -> Finding | None:
         return None
     more = f", and {len(told) - 2} more" if len(told) > 2 else ""
     return case.open_question(
-        f"what states its license disagrees ({'; '.join(told[:2])}{more}); all of it counts until it is known which holds",
+        f"what states its license disagrees ({'; '.join(told[:2])}{more}); all of it counts until one holds",
         "ask the owner which license holds, and have the other corrected",
     )
 
