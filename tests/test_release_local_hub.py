@@ -213,8 +213,6 @@ def test_errors_are_those_of_the_hub(api: HfApi):
         api.hf_hub_download(REPO, "none")
     with pytest.raises(EntryNotFoundError):
         list(api.list_repo_tree(REPO, "none"))
-    with pytest.raises(BadRequestError, match="no pull requests"):
-        api.upload_file(path_or_fileobj=b"", path_in_repo="x", repo_id=REPO, create_pr=True)
     assert api.file_exists(REPO, ".gitattributes")
     assert not api.file_exists(REPO, "none")
     assert not api.repo_exists("local/none")

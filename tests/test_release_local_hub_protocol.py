@@ -368,7 +368,8 @@ def test_the_content_of_a_file_is_not_confused_with_its_description(wire: Wire):
         ("DELETE", "/api/repos/delete", {"name": "../m"}),
         ("PUT", "/api/models/local/m/settings", {}),
         ("PUT", "/api/models/local/m/settings", {"visibility": ["private"]}),
-        ("PUT", "/api/models/local/m/settings", {"gated": "auto", "visibility": "public"}),
+        ("PUT", "/api/models/local/m/settings", {"gated": "maybe", "visibility": "public"}),
+        ("PUT", "/api/models/local/m/settings", {"gated": ["auto"]}),
         ("POST", "/api/validate-yaml", {"content": None}),
         ("POST", "/api/models/local/m/preupload/main", {"files": 1}),
         ("POST", "/api/models/local/m/preupload/main", {"files": [{"path": "x"}]}),
@@ -381,7 +382,6 @@ def test_the_content_of_a_file_is_not_confused_with_its_description(wire: Wire):
         ("POST", "/local/m.git/info/lfs/verify", {"oid": "../x", "size": 1}),
         ("GET", "/api/models?limit=many", None),
         ("GET", "/api/spaces/local/m", None),
-        ("GET", "/api/models/local/m/xet-write-token/main", None),
         ("PATCH", "/api/models/local/m", None),
     ],
 )

@@ -25,14 +25,18 @@ def serve_command(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8788,
     user: Annotated[str, typer.Option(help="Name of the user that the token belongs to.")] = "local",
     token: Annotated[str | None, typer.Option(help="Token that writing needs; default: a random one.")] = None,
+    read_token: Annotated[
+        str | None, typer.Option(help="Token that reads what is private, but does not write; default: a random one.")
+    ] = None,
 ) -> None:
     """Serve the Hub's protocol on 127.0.0.1 until interrupted."""
     from hf_contrastive.release.local_hub import hub_environment, serve
 
-    with serve(folder, port=port, user=user, token=token) as hub:
+    with serve(folder, port=port, user=user, token=token, read_token=read_token) as hub:
         say(f"The Hub in {folder} is at [bold]{hub.endpoint}[/]. In the shell that uses it:")
         for name, value in hub_environment(hub).items():
             say(f"  export {name}={value}")
+        say(f"A token that only reads: {escape(hub.read_token)}")
         example = escape(f"hf-contrastive push ./model {user}/my-model --data data.jsonl")
         say(f"Then e.g. `{example}`. Stop with Ctrl+C.")
         with suppress(KeyboardInterrupt):  # the announced way to stop

@@ -69,6 +69,13 @@ class EntryNotFoundError(NotFoundError):
     code = "EntryNotFound"
 
 
+class GatedRepoError(RequestError):
+    """The repository can be seen, but its files need a token."""
+
+    status = 401
+    code = "GatedRepo"
+
+
 class ConflictError(RequestError):
     """The repository, branch or tag exists already."""
 

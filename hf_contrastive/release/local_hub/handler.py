@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
 
-from hf_contrastive.release.local_hub import pages, reads, writes
+from hf_contrastive.release.local_hub import discussions, pages, reads, uploads, writes
 from hf_contrastive.release.local_hub.errors import (
     ForbiddenError,
     LocalHubError,
@@ -25,7 +25,7 @@ from hf_contrastive.release.local_hub.wire import Body, Request, Response, Route
 
 logger = logging.getLogger(__name__)
 HOSTS = ("127.0.0.1", "localhost")
-_TABLES = (reads.ROUTES, writes.ROUTES, pages.ROUTES)
+_TABLES = (uploads.ROUTES, discussions.ROUTES, reads.ROUTES, writes.ROUTES, pages.ROUTES)
 _CLOSING_SECONDS = 10.0
 
 
@@ -158,10 +158,10 @@ def _answer(state: HubState, request: Request) -> Response:
         msg = f"The local Hub has no {request.method} {ascii(request.path)[1:-1][:200]}."
         raise NotFoundError(msg)
     route, arguments = found
-    if route.access == "token":
-        state.require_token(request)
-    elif route.access == "open":
-        state.has_token(request)
+    if route.access == "open":
+        state.role(request)
+    elif route.access != "signed":
+        state.require(request, route.access)
     return route.answer(state, request, **arguments)
 
 

@@ -128,30 +128,47 @@ class ObjectStore:
         """
         digest, written, temporary = hashlib.sha256(), 0, self.temporary_path()
         try:
-            with full_disk_is_answered():
-                with temporary.open("wb") as file:
-                    for chunk in chunks:
-                        digest.update(chunk)
-                        written += len(chunk)
-                        if size is not None and written > size:
-                            break
-                        file.write(chunk)
-                    file.flush()
-                    os.fsync(file.fileno())
+            with full_disk_is_answered(), temporary.open("wb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    written += len(chunk)
+                    if size is not None and written > size:
+                        break
+                    file.write(chunk)
+                file.flush()
                 found = digest.hexdigest()
-                if (oid is not None and found != oid) or (size is not None and written != size):
-                    msg = (
-                        f"The upload does not have the content that was announced: {written} bytes with SHA-256 "
-                        f"{found}, announced {size} bytes with {oid}. Upload it again."
-                    )
-                    raise InvalidRequestError(msg)
-                final = self.path(found)
-                final.parent.mkdir(exist_ok=True)
-                temporary.replace(final)
-                synchronise_folder(final.parent)
+                if self.size(found) == written and oid in (None, found) and size in (None, written):
+                    return found, written
+                os.fsync(file.fileno())
+            self.adopt(temporary, found, written, announced=(oid, size))
         finally:
             temporary.unlink(missing_ok=True)
         return found, written
+
+    def adopt(
+        self, temporary: Path, found: str, written: int, *, announced: tuple[str | None, int | None] = (None, None)
+    ) -> None:
+        """Rename ``temporary``, whose bytes are on disk, to the place of its SHA-256 ``found``.
+
+        Raises:
+            InvalidRequestError: ``found`` and ``written`` are not what was ``announced``; the file is removed.
+            StorageError: the disk refused.
+        """
+        oid, size = announced
+        if (oid is not None and found != oid) or (size is not None and written != size):
+            temporary.unlink(missing_ok=True)
+            msg = (
+                f"The upload does not have the content that was announced: {written} bytes with SHA-256 "
+                f"{found}, announced {size} bytes with {oid}. Upload it again."
+            )
+            raise InvalidRequestError(msg)
+        with full_disk_is_answered():
+            final = self.path(found)
+            if not final.parent.is_dir():
+                final.parent.mkdir(exist_ok=True)
+                synchronise_folder(self._objects)
+            temporary.replace(final)
+            synchronise_folder(final.parent)
 
     def blob_id(self, oid: str) -> str:
         """Return git's blob id of a stored object's content."""

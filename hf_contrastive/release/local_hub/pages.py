@@ -28,7 +28,7 @@ def home(hub: HubState, request: Request) -> Response:
         rows = [
             f'<li><a href="{escape(url_of(repository, ""), quote=True)}">{escape(repository.id)}</a></li>'
             for repository in hub.storage.repositories(repo_type)
-            if not repository.private or hub.has_token(request)
+            if not repository.private or hub.role(request)
         ]
         sections.append(f"<h2>{repo_type.capitalize()}s</h2><ul>{''.join(rows) or '<li>none yet</li>'}</ul>")
     return _page("Local Hub", "".join(sections))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from hf_contrastive.release.local_hub import cards
 from hf_contrastive.release.local_hub.errors import EntryNotFoundError, InvalidRequestError, NotFoundError
 from hf_contrastive.release.local_hub.objects import pointer
+from hf_contrastive.release.local_hub.pulls import PullRequests
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.state import HubState, singular
 from hf_contrastive.release.local_hub.trees import Commit
@@ -16,12 +19,15 @@ from hf_contrastive.release.local_hub.wire import Request, Response, Routes, par
 
 ROUTES = Routes()
 _MAX_README_BYTES = 1 << 20
+_PAGE, _COMMIT_PAGE = 1000, 50
+_CURSOR = re.compile(r"([0-9a-f]{40})-([0-9]{1,9})")
+_ADVICE = "/no-xet-storage-here/set-HF_HUB_DISABLE_XET=1-and-start-again"
 
 
-@ROUTES("GET", "/api/whoami-v2", "token")
-def whoami(hub: HubState, _request: Request) -> Response:
-    """Answer who the token belongs to."""
-    access = {"displayName": "local", "role": "write"}
+@ROUTES("GET", "/api/whoami-v2", "read")
+def whoami(hub: HubState, request: Request) -> Response:
+    """Answer who the token belongs to, and what it allows."""
+    access = {"displayName": "local", "role": hub.role(request)}
     auth = {"type": "access_token", "accessToken": access}
     user = {"type": "user", "id": hub.user, "name": hub.user, "fullname": hub.user, "orgs": [], "auth": auth}
     return Response.json(user)
@@ -37,11 +43,8 @@ def agent_harnesses(_hub: HubState, _request: Request) -> Response:
 def list_repositories(hub: HubState, request: Request, **at: str) -> Response:
     """List the repositories that the request may see; ``author``, ``search`` and ``limit`` narrow it."""
     author, search = (request.query.get(name, [""])[0] for name in ("author", "search"))
-    limit = request.query.get("limit", ["1000"])[0]
-    if not limit.isascii() or not limit.isdigit():
-        msg = f"`limit` must be a whole number, got {limit[:40]!r}."
-        raise InvalidRequestError(msg)
-    known = hub.has_token(request)
+    limit = request.number("limit", 1000, most=10**9)
+    known = hub.role(request)
     found = [
         facts(repository, repository.commit_at("main"), full=False)
         for repository in hub.storage.repositories(singular(at["type"]))
@@ -49,14 +52,15 @@ def list_repositories(hub: HubState, request: Request, **at: str) -> Response:
         and (not author or repository.id.startswith(f"{author}/"))
         and search.lower() in repository.id.lower()
     ]
-    return Response.json(found[: int(limit[:9])])
+    return Response.json(found[:limit])
 
 
 @ROUTES("GET", "/api/{type}/{repo}/tree/{rev}(?:/{path...})?")
 def tree(hub: HubState, request: Request, **at: str) -> Response:
     """List a folder's files and folders, with ``recursive`` all below it, with ``expand`` their last commits."""
     repository = hub.readable(request, at["type"], at["repo"])
-    commit = repository.commit_at(at["rev"])
+    revision, first = started(request)
+    commit = repository.commit_at(revision or at["rev"])
     folder, folders = at["path"].strip("/"), commit.folders()
     if folder and folder not in folders:
         msg = f"{repository.type} {repository.id!r} has no folder {folder!r} at {commit.id}."
@@ -67,8 +71,10 @@ def tree(hub: HubState, request: Request, **at: str) -> Response:
     names = [name for name in sorted([*commit.files, *folders]) if name.startswith(start)]
     if not request.flag("recursive"):
         names = [name for name in names if "/" not in name[len(start) :]]
-    listed = _listed(repository, commit, names, expand=request.flag("expand"))
-    return Response.json(listed, headers={"X-Repo-Commit": commit.id})
+    page = request.number("limit", _PAGE, most=_PAGE) or 1
+    listed = _listed(repository, commit, names[first : first + page], expand=request.flag("expand"))
+    more = continued(request, commit, first + page, len(names))
+    return Response.json(listed, headers={"X-Repo-Commit": commit.id, **more})
 
 
 @ROUTES("POST", "/api/{type}/{repo}/paths-info/{rev}")
@@ -104,7 +110,10 @@ def refs(hub: HubState, request: Request, **at: str) -> Response:
 
     answer = {"branches": listed("branch", "heads"), "converts": [], "tags": listed("tag", "tags")}
     if request.flag("include_prs"):
-        answer["pullRequests"] = []
+        answer["pullRequests"] = [
+            {"name": str(pull["number"]), "ref": f"refs/pr/{pull['number']}", "targetCommit": pull["head"]}
+            for pull in PullRequests(repository).all()
+        ]
     return Response.json(answer)
 
 
@@ -113,8 +122,12 @@ def commits(hub: HubState, request: Request, **at: str) -> Response:
     """List a revision's history, the newest first."""
     repository = hub.readable(request, at["type"], at["repo"])
     formatted = "formatted" in request.query.get("expand", [])
+    revision, first = started(request)
+    head = repository.commit_at(revision or at["rev"])
+    history = list(repository.history(head))
+    page = request.number("limit", _COMMIT_PAGE, most=_PAGE) or 1
     listed = []
-    for commit in repository.history(repository.commit_at(at["rev"])):
+    for commit in history[first : first + page]:
         item: dict[str, Any] = {
             "id": commit.id,
             "title": commit.title,
@@ -125,34 +138,37 @@ def commits(hub: HubState, request: Request, **at: str) -> Response:
         if formatted:
             item["formatted"] = {"title": html.escape(commit.title), "message": html.escape(commit.message)}
         listed.append(item)
-    return Response.json(listed, headers={"X-Total-Count": str(len(listed))})
+    more = continued(request, head, first + page, len(history))
+    return Response.json(listed, headers={"X-Total-Count": str(len(history)), **more})
 
 
 @ROUTES("GET", "/api/{type}/{repo}/auth-check")
 def read_check(hub: HubState, request: Request, **at: str) -> Response:
     """Answer whether the request may read."""
-    hub.readable(request, at["type"], at["repo"])
+    hub.require_access(request, hub.readable(request, at["type"], at["repo"]))
     return Response.json({})
 
 
-@ROUTES("GET", "/api/{type}/{repo}/auth-check/write", "token")
+@ROUTES("GET", "/api/{type}/{repo}/auth-check/write", "write")
 def write_check(hub: HubState, _request: Request, **at: str) -> Response:
     """Answer whether the request may write."""
     hub.writable(at["type"], at["repo"])
     return Response.json({})
 
 
-@ROUTES("GET", "/api/{type}/{repo}/discussions")
-def discussions(hub: HubState, request: Request, **at: str) -> Response:
-    """Answer that there are no discussions; clients look for conversions there."""
-    hub.readable(request, at["type"], at["repo"])
-    return Response.json({"discussions": [], "count": 0, "start": 0})
-
-
 @ROUTES("GET", "/api/{type}/{repo}/xet-(?:read|write)-token/{rev}")
-def xet_token(_hub: HubState, _request: Request, **_at: str) -> Response:
-    """Refuse: this Hub has no Xet storage, and says so instead of letting a client try."""
-    msg = "The local Hub has no Xet storage. Set HF_HUB_DISABLE_XET=1, or leave the choice of upload to the Hub."
+def xet_token(_hub: HubState, request: Request, **_at: str) -> Response:
+    """Refuse: this Hub has no Xet storage, which only files above 100 MB are sent to.
+
+    hf_xet tells its user of an answer no more than the status and the address, so the address says what to do.
+    """
+    return Response(307, {"Location": f"{request.origin}{_ADVICE}"})
+
+
+@ROUTES("GET", re.escape(_ADVICE))
+def xet_advice(_hub: HubState, _request: Request) -> Response:
+    """Say what a client with Xet must do to send large files."""
+    msg = "The local Hub has no Xet storage. Set HF_HUB_DISABLE_XET=1 before huggingface_hub is imported, then retry."
     raise NotFoundError(msg)
 
 
@@ -172,6 +188,7 @@ def info(hub: HubState, request: Request, **at: str) -> Response:
 def resolve(hub: HubState, request: Request, **at: str) -> Response:
     """Send a file; an LFS file is sent from another origin, as on the Hub, to which clients send no token."""
     repository = hub.readable(request, at["prefix"], at["repo"])
+    hub.require_access(request, repository)
     commit = repository.commit_at(at["rev"])
     entry = repository.entry(commit, at["path"])
     headers = {"X-Repo-Commit": commit.id, "ETag": f'"{entry.blob_id}"'}
@@ -185,6 +202,28 @@ def resolve(hub: HubState, request: Request, **at: str) -> Response:
         "Location": f"{other_origin(request.origin)}/lfs/{entry.sha256}?size={entry.size}&signature={signature}",
     }
     return Response(302, headers)
+
+
+def started(request: Request) -> tuple[str | None, int]:
+    """Return the commit and the position at which a list goes on, or None and 0 for its start.
+
+    Raises:
+        InvalidRequestError: the cursor is not one that :func:`continued` made.
+    """
+    cursor = request.query.get("cursor", [""])[0]
+    found = _CURSOR.fullmatch(cursor)
+    if cursor and not found:
+        msg = f"`cursor` must be one that the Hub gave, got {cursor[:80]!r}; start without one."
+        raise InvalidRequestError(msg)
+    return (found[1], int(found[2])) if found else (None, 0)
+
+
+def continued(request: Request, commit: Commit, position: int, total: int) -> dict[str, str]:
+    """Return the ``Link`` header by which a list goes on at ``position``, of the same commit, or no header."""
+    if position >= total:
+        return {}
+    query = urlencode({**request.query, "cursor": f"{commit.id}-{position}"}, doseq=True)
+    return {"Link": f'<{request.origin}{request.path}?{query}>; rel="next"'}
 
 
 def other_origin(origin: str) -> str:
@@ -206,7 +245,7 @@ def facts(repository: Repository, commit: Commit, *, blobs: bool = False, full: 
         "lastModified": commit.created_at,
         "createdAt": repository.created_at,
         "private": repository.private,
-        "gated": False,
+        "gated": repository.gated,
         "disabled": False,
         "downloads": 0,
         "likes": 0,

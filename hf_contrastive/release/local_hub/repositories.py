@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from hf_contrastive.release.local_hub.objects import ObjectStore, full_disk_is_a
 from hf_contrastive.release.local_hub.trees import Commit, Entry, Operation, apply
 
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
+_PULL_REQUEST = re.compile(r"refs/pr/([1-9][0-9]{0,8})")
 _KINDS = {"branch": "branches", "tag": "tags"}
 
 
@@ -33,11 +34,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def number_of(revision: str) -> int | None:
+    """Return the number of the pull request that ``refs/pr/<number>`` names, or None."""
+    found = _PULL_REQUEST.fullmatch(revision)
+    return int(found[1]) if found else None
+
+
 class Repository:
     """One repository: its commits, branches and tags."""
 
     def __init__(self, folder: Path, facts: dict[str, Any], objects: ObjectStore, lock: threading.RLock) -> None:
-        self.folder, self.objects, self._facts, self._lock = folder, objects, facts, lock
+        self.folder, self.objects, self._facts, self.lock = folder, objects, facts, lock
         self.id: str = facts["id"]
         self.type: RepoType = facts["type"]
         self.created_at: str = facts["created_at"]
@@ -47,10 +54,15 @@ class Repository:
         """Whether only the token's holder can see it."""
         return bool(self._facts["private"])
 
-    def set_private(self, private: bool) -> None:
-        """Change who can see it."""
-        with self._lock:
-            self._facts = {**self._facts, "private": private}
+    @property
+    def gated(self) -> str | bool:
+        """Whether its files need a token: ``"auto"``, ``"manual"`` or False."""
+        return str(self._facts["gated"]) if self._facts.get("gated") else False
+
+    def change(self, **settings: str | bool) -> None:
+        """Change ``private`` or ``gated``."""
+        with self.lock:
+            self._facts = {**self._facts, **settings}
             self.objects.write_json(self.folder / "repo.json", self._facts)
 
     def refs(self, kind: str) -> dict[str, str]:
@@ -62,11 +74,14 @@ class Repository:
         return found
 
     def commit_at(self, revision: str) -> Commit:
-        """Return the commit of a branch, tag, full or short (≥ 7 digits) commit id.
+        """Return the commit of a branch, tag, pull request (``refs/pr/1``), full or short (≥ 7 digits) commit id.
 
         Raises:
             RevisionNotFoundError: there is none.
         """
+        pull = self.read_pull(number_of(revision))
+        if pull is not None:
+            return self._load(pull["head"])
         short = revision.removeprefix("refs/heads/").removeprefix("refs/tags/")
         if not is_commit(revision):
             kinds = ("tag",) if revision.startswith("refs/tags/") else ("branch", "tag")
@@ -113,6 +128,7 @@ class Repository:
         author: str,
         message: str = "",
         parent: str | None = None,
+        announce: Callable[[Commit], None] | None = None,
     ) -> Commit:
         """Add one commit to ``branch``: all of it or nothing.
 
@@ -123,6 +139,7 @@ class Repository:
             author: a user's name.
             message: the rest.
             parent: the head that the writer saw.
+            announce: called with the commit before the branch moves to it.
 
         Raises:
             InvalidRequestError: ``branch`` is a tag or a commit, or an operation is impossible.
@@ -130,24 +147,89 @@ class Repository:
             StaleParentError: ``parent`` is not the head; nothing was changed.
         """
         branch = branch.removeprefix("refs/heads/")
-        with self._lock:
-            head_id = self._read_ref("branch", branch)
-            if head_id is None:
-                # raises where there is no such revision at all
-                self.commit_at(branch)
-                msg = f"{branch!r} is not a branch, and only a branch can take a commit; name one, such as 'main'."
-                raise InvalidRequestError(msg)
-            if parent is not None and parent != head_id:
-                msg = (
-                    f"The head of {branch!r} is {head_id}, not the expected parent {parent}: a commit has happened "
-                    "since. Read the new head, then commit again."
-                )
-                raise StaleParentError(msg)
-            files = apply(self._load(head_id).files, operations, self.objects)
-            commit = Commit.new(files, parent=head_id, title=title, message=message, author=author, created_at=now())
-            self.objects.write_json(self.folder / "commits" / f"{commit.id}.json", commit.to_json())
+        with self.lock:
+            head = self.head(branch)
+            self.require_parent(parent, head.id, branch)
+            commit = self.add_commit(head, operations, title=title, message=message, author=author)
+            if announce is not None:
+                announce(commit)
             self._write_ref("branch", branch, commit.id)
         return commit
+
+    def head(self, branch: str) -> Commit:
+        """Return the head of a branch.
+
+        Raises:
+            InvalidRequestError: ``branch`` is a tag or a commit.
+            RevisionNotFoundError: there is no such revision.
+        """
+        branch = branch.removeprefix("refs/heads/")
+        head_id = self._read_ref("branch", branch)
+        if head_id is None:
+            # raises where there is no such revision at all
+            self.commit_at(branch)
+            msg = f"{branch!r} is not a branch, and only a branch can take a commit; name one, such as 'main'."
+            raise InvalidRequestError(msg)
+        return self._load(head_id)
+
+    def require_parent(self, parent: str | None, head_id: str, name: str) -> None:
+        """Raise :class:`StaleParentError` unless ``parent``, where one is named, is the head of ``name``."""
+        if parent is not None and parent != head_id:
+            msg = (
+                f"The head of {name!r} is {head_id}, not the expected parent {parent}: a commit has happened "
+                "since. Read the new head, then commit again."
+            )
+            raise StaleParentError(msg)
+
+    def add_commit(
+        self, parent: Commit, operations: Iterable[Operation], *, title: str, author: str, message: str = ""
+    ) -> Commit:
+        """Store a commit on top of ``parent`` that no branch leads to yet.
+
+        Raises:
+            InvalidRequestError: an operation is impossible.
+        """
+        files = apply(parent.files, operations, self.objects)
+        commit = Commit.new(files, parent=parent.id, title=title, message=message, author=author, created_at=now())
+        self._store(commit)
+        return commit
+
+    def squash(self, branch: str, *, title: str, author: str) -> Commit:
+        """Make ``branch`` one commit without a parent that holds the files of its head.
+
+        Raises:
+            InvalidRequestError: ``branch`` is a tag or a commit.
+            RevisionNotFoundError: there is no such branch.
+        """
+        branch = branch.removeprefix("refs/heads/")
+        with self.lock:
+            files = self.head(branch).files
+            commit = Commit.new(files, parent=None, title=title, message="", author=author, created_at=now())
+            self._store(commit)
+            self._write_ref("branch", branch, commit.id)
+        return commit
+
+    def pull_numbers(self) -> list[int]:
+        """Return the numbers of all pull requests, in no order."""
+        return [int(path.stem) for path in (self.folder / "pulls").glob("*.json")]
+
+    def read_pull(self, number: int | None) -> dict[str, Any] | None:
+        """Return the record of a pull request (see ``pulls``), or None if there is none."""
+        try:
+            text = (self.folder / "pulls" / f"{number}.json").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        record: dict[str, Any] = json.loads(text)
+        return record
+
+    def write_pull(self, record: dict[str, Any]) -> None:
+        """Store the record of a pull request; its head moves with it."""
+        folder = self.folder / "pulls"
+        if not folder.is_dir():
+            with full_disk_is_answered():
+                folder.mkdir()
+                synchronise_folder(self.folder)
+        self.objects.write_json(folder / f"{record['number']}.json", record)
 
     def create_ref(self, kind: str, name: str, revision: str, *, message: str = "") -> None:
         """Create a ``"branch"`` or ``"tag"`` at ``revision``.
@@ -158,7 +240,7 @@ class Repository:
             RevisionNotFoundError: there is no such revision.
         """
         ref_file_name(name)
-        with self._lock:
+        with self.lock:
             commit = self.commit_at(revision)
             if self._read_ref(kind, name) is not None:
                 msg = f"{kind.capitalize()} {name!r} already exists for {self.type} {self.id!r}."
@@ -175,7 +257,7 @@ class Repository:
         if (kind, name) == ("branch", "main"):
             msg = "The branch 'main' can not be deleted."
             raise ForbiddenError(msg)
-        with self._lock:
+        with self.lock:
             if self._read_ref(kind, name) is None:
                 msg = f"{self.type} {self.id!r} has no {kind} {name!r}."
                 raise RevisionNotFoundError(msg)
@@ -193,6 +275,9 @@ class Repository:
     def _write_ref(self, kind: str, name: str, commit_id: str, *, message: str = "") -> None:
         record = {"name": name, "commit": commit_id, "message": message}
         self.objects.write_json(self.folder / _KINDS[kind] / ref_file_name(name), record)
+
+    def _store(self, commit: Commit) -> None:
+        self.objects.write_json(self.folder / "commits" / f"{commit.id}.json", commit.to_json())
 
     def _load(self, commit_id: str) -> Commit:
         return _read_commit(self.folder / "commits" / f"{commit_id}.json")

@@ -28,18 +28,20 @@ class LocalHub:
     Attributes:
         endpoint: ``http://127.0.0.1:PORT``, for ``HF_ENDPOINT`` or ``HfApi(endpoint=...)``.
         user: the one user, who owns the namespace of that name.
-        token: the user's token; without it the Hub can only be read.
+        token: the user's token to write; without it the Hub can only be read.
+        read_token: the user's token to read, also what is private.
     """
 
-    def __init__(self, folder: Path, *, port: int, user: str, token: str | None) -> None:
+    def __init__(self, folder: Path, *, port: int, user: str, token: str | None, read_token: str | None) -> None:
         repo_folder_name(f"{user}/x")
-        if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
-            msg = "The token must be printable ASCII without spaces, since it travels in a header; choose another one."
+        self.user = user
+        self.token, self.read_token = (_checked_token(given) for given in (token, read_token))
+        if self.token == self.read_token:
+            msg = "The token to write and the one to read must differ; choose another one, or leave one out."
             raise LocalHubError(msg)
-        self.user, self.token = user, token or f"hf_local_{secrets.token_hex(16)}"
         self._lock_file = _locked(folder)
         try:
-            self._state = HubState(Storage(folder), self.user, self.token)
+            self._state = HubState(Storage(folder), self.user, self.token, self.read_token)
             self._server = HubServer(self._state, port)
         except BaseException:
             self._lock_file.close()
@@ -110,7 +112,9 @@ class LocalHub:
         return repository.commit("main", operations, title=message, author=self.user).id
 
 
-def serve(folder: Path, *, port: int = 0, user: str = "local", token: str | None = None) -> LocalHub:
+def serve(
+    folder: Path, *, port: int = 0, user: str = "local", token: str | None = None, read_token: str | None = None
+) -> LocalHub:
     """Serve ``folder`` as a small Hugging Face Hub on 127.0.0.1, and return at once.
 
     The Hub answers what pushing and loading models and datasets needs, for ``huggingface_hub``,
@@ -119,26 +123,30 @@ def serve(folder: Path, *, port: int = 0, user: str = "local", token: str | None
     libraries that read ``HF_ENDPOINT`` when they are imported run in a process with :func:`hub_environment`.
 
     Large files: a client that has ``hf_xet`` would send them to Xet storage, which this Hub has not, and it
-    does not say so in its requests. Therefore every file is asked for within the commit, unless the client says
-    in its User-Agent that it uses Git LFS without Xet (:func:`hub_environment` makes it say so). Files above
-    10 MB, or with a suffix that the Hub's ``.gitattributes`` tracks, are LFS files in the repository either way,
-    so what is read back is the same. One client can not do without: ``datasets`` deletes its files before the
-    commit, so ``Dataset.push_to_hub`` always gets LFS and needs ``HF_HUB_DISABLE_XET=1``.
+    does not say so in its requests. Therefore files are asked for within the commit, unless the client says
+    in its User-Agent that it uses Git LFS without Xet (:func:`hub_environment` makes it say so), or a file has more
+    than 100 MB: that one is sent by Git LFS, or refused to a client with Xet by an error that names
+    ``HF_HUB_DISABLE_XET``. Files above 10 MB, or with a suffix that the Hub's ``.gitattributes`` tracks, are LFS
+    files in the repository either way, so what is read back is the same. One client can not do without:
+    ``datasets`` deletes its files before the commit, so ``Dataset.push_to_hub`` always gets LFS and needs
+    ``HF_HUB_DISABLE_XET=1``.
 
-    Not there: pull requests, Spaces, Xet, gated repositories, several users, ``git clone``, ``.gitignore`` rules.
-    Objects that no commit needs any more stay on disk; delete the folder to start afresh.
+    Not there: discussions other than pull requests, Spaces, Xet, several users, ``git clone``, ``.gitignore``
+    rules, redirects from the old name of a repository. Objects that no commit needs any more stay on disk; delete
+    the folder to start afresh.
 
     Args:
         folder: where everything is kept; made if missing. One server at a time.
         port: TCP port; 0 takes a free one.
         user: the user's name and namespace.
-        token: the token to ask for; None makes one.
+        token: the token that writing needs; None makes one.
+        read_token: a token that reads what is private but does not write; None makes one.
 
     Raises:
         LocalHubError: the folder or the port can not be used, or another server holds the folder.
         InvalidNameError: ``user`` is no name for a namespace.
     """
-    return LocalHub(Path(folder), port=port, user=user, token=token)
+    return LocalHub(Path(folder), port=port, user=user, token=token, read_token=read_token)
 
 
 def hub_environment(hub: LocalHub) -> dict[str, str]:
@@ -157,6 +165,13 @@ def hub_environment(hub: LocalHub) -> dict[str, str]:
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }
+
+
+def _checked_token(token: str | None) -> str:
+    if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
+        msg = "The token must be printable ASCII without spaces, since it travels in a header; choose another one."
+        raise LocalHubError(msg)
+    return token or f"hf_local_{secrets.token_hex(16)}"
 
 
 def _locked(folder: Path) -> BinaryIO:

@@ -8,6 +8,7 @@
     DIR/repos/models/namespace--name/repo.json
                                      commits/<id>.json
                                      branches/<quoted name>, tags/<quoted name>
+                                     pulls/<number>.json
 
 A commit writes its objects first, then its JSON, and last replaces the branch's file: whenever the process
 dies, the branch is the old head or the complete new commit.
@@ -20,6 +21,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hf_contrastive.release.local_hub.errors import ConflictError, LocalHubError, RepoNotFoundError
 from hf_contrastive.release.local_hub.names import RepoType, repo_folder_name
@@ -75,12 +77,12 @@ class Storage:
         except FileNotFoundError:
             msg = f"There is no {repo_type} {repo_id!r} on this Hub; create it first, or check its type."
             raise RepoNotFoundError(msg) from None
-        return Repository(folder, facts, self.objects, self._lock)
+        return self._opened(folder, facts)
 
     def repositories(self, repo_type: RepoType) -> Iterator[Repository]:
         """Yield every repository of a type, by name."""
         for path in sorted((self._repos / f"{repo_type}s").glob("*/repo.json")):
-            yield Repository(path.parent, json.loads(path.read_text("utf-8")), self.objects, self._lock)
+            yield self._opened(path.parent, json.loads(path.read_text("utf-8")))
 
     def create(self, repo_type: RepoType, repo_id: str, *, author: str, private: bool = False) -> Repository:
         """Create a repository whose first commit holds ``.gitattributes``, as the Hub does.
@@ -117,7 +119,23 @@ class Storage:
             with full_disk_is_answered():
                 temporary.rename(folder)
                 synchronise_folder(folder.parent)
-        return Repository(folder, facts, self.objects, self._lock)
+        return self._opened(folder, facts)
+
+    def move(self, repository: Repository, repo_id: str) -> None:
+        """Give a repository another id; nothing answers to the old one any more.
+
+        Raises:
+            ConflictError: there is one by this id.
+            InvalidNameError: ``repo_id`` is not allowed.
+            StorageError: the disk refused.
+        """
+        folder = self._folder(repository.type, repo_id)
+        with self._lock, full_disk_is_answered():
+            if folder.exists():
+                msg = f"There is a {repository.type} repo {repo_id} already; choose another name."
+                raise ConflictError(msg)
+            repository.folder.rename(folder)
+            synchronise_folder(folder.parent)
 
     def delete(self, repository: Repository) -> None:
         """Remove a repository; its objects stay, since others may share them."""
@@ -125,6 +143,11 @@ class Storage:
         with self._lock, full_disk_is_answered():
             repository.folder.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
+
+    def _opened(self, folder: Path, facts: dict[str, Any]) -> Repository:
+        # the folder's name is the id, so that one rename moves a repository
+        facts["id"] = folder.name.replace("--", "/")
+        return Repository(folder, facts, self.objects, self._lock)
 
     def _folder(self, repo_type: RepoType, repo_id: str) -> Path:
         return self._repos / f"{repo_type}s" / repo_folder_name(repo_id)

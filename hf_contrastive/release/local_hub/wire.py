@@ -86,6 +86,18 @@ class Body:
             raise InvalidRequestError(msg)
         return value
 
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """Return the list of objects under ``name`` in a JSON body.
+
+        Raises:
+            InvalidRequestError: there is no such list.
+        """
+        items = self.json().get(name)
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            msg = f"`{name}` must be a list of objects, got {type(items).__name__}."
+            raise InvalidRequestError(msg)
+        return items
+
     def read(self) -> bytes:
         """Return the body in one piece.
 
@@ -126,6 +138,18 @@ class Request:
     headers: Message
     body: Body
     origin: str
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        """Return the whole number that the query gives as ``name``, at most ``most``.
+
+        Raises:
+            InvalidRequestError: it is no whole number.
+        """
+        text = self.query.get(name, [str(default)])[0]
+        if not text.isascii() or not text.isdigit():
+            msg = f"`{name}` must be a whole number, got {text[:40]!r}."
+            raise InvalidRequestError(msg)
+        return min(int(text[:18]), most)
 
     def flag(self, name: str) -> bool:
         """Return whether the query sets ``name``."""
@@ -187,7 +211,7 @@ class Response:
         return cls(HTTPStatus.PARTIAL_CONTENT, safe, file=path, start=start, length=end - start + 1)
 
 
-Access = Literal["open", "signed", "token"]
+Access = Literal["open", "signed", "read", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +222,8 @@ class Route:
         methods: HTTP methods.
         pattern: of the URL-quoted path; its named groups are unquoted and passed on as keywords.
         answer: called with the hub's state, the request and the groups.
-        access: ``open`` to everyone (a token that is sent must be right), ``signed`` by the URL itself, or
-            ``token``.
+        access: ``open`` to everyone (a token that is sent must be right), ``signed`` by the URL itself, or by a
+            token to ``read`` or ``write``.
     """
 
     methods: frozenset[str]
