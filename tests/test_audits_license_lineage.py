@@ -465,7 +465,7 @@ def test_every_text_is_kept_byte_for_byte_once(walked_with_texts: WalkedLineage,
 
 def test_the_index_says_where_each_text_is_from(walked_with_texts: WalkedLineage, tmp_path: Path):
     write_license_files(walked_with_texts, tmp_path)
-    index = json.loads((tmp_path / "licenses" / "index.json").read_text(encoding="utf-8"))
+    index = json.loads((tmp_path / "retrieved" / "index.json").read_text(encoding="utf-8"))
     same = [entry for entry in index if entry["sha256"] == hashlib.sha256(b"the same text").hexdigest()]
     assert [(entry["repo"], entry["path"], entry["commit"]) for entry in same] == [
         ("o/a", "LICENSE", "e" * 40),
@@ -497,7 +497,7 @@ def test_a_changed_a_missing_and_a_foreign_text_are_named(walked_with_texts: Wal
 
 
 def test_a_link_in_place_of_a_text_is_not_followed(tmp_path: Path):
-    (tmp_path / "evidence" / "licenses").mkdir(parents=True)
+    (tmp_path / "evidence" / "retrieved").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"s")
     digest = hashlib.sha256(b"s").hexdigest()
     path = f"retrieved/{digest[:16]}-LICENSE"
@@ -518,7 +518,7 @@ def test_no_name_is_written_outside(name: str, content: bytes, tmp_path_factory:
     root = tmp_path_factory.mktemp("texts")
     text = KeptText(kind="model", repo_id="../../x", commit="", name=name, content=content)
     written = write_texts([text], root / "deep" / "evidence")
-    assert all(path.resolve().parent == root / "deep" / "evidence" / "licenses" for path in written)
+    assert all(path.resolve().parent == root / "deep" / "evidence" / "retrieved" for path in written)
     files = tuple((path.relative_to(root / "deep" / "evidence").as_posix(), text.sha256) for path in written[1:])
     assert verify_license_files(Lineage(files=files), root / "deep" / "evidence") == ()
 

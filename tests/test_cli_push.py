@@ -54,7 +54,7 @@ def test_a_model_trained_elsewhere_waits_for_a_named_person(
 ):
     folder = shutil.copytree(tiny_bert, tmp_path / "other" / "model")
     code, out, err = run_cli("push", folder, REPO, "--data", permissive_file, "--json")
-    assert (code, out) == (4, "")
+    assert (code, json.loads(out)["decision"]) == (4, "review")
     assert "Not published." in err
     assert "trained elsewhere" in err
     assert "--reviewed-by" in err
@@ -80,7 +80,7 @@ def test_a_block_is_exit_code_1_and_changes_nothing(
     rows = [row | {"license": "CC-BY-NC-4.0"} for row in permissive_rows]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     code, out, err = run_cli("push", trained, REPO, "--data", path, "--reviewed-by", "Ada", "--json")
-    assert (code, out) == (1, "")
+    assert (code, json.loads(out)["decision"]) == (1, "block")
     assert "Blocked." in err
     assert "LIC001" in err
     assert "not the data that was trained on" in err

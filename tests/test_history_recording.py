@@ -587,7 +587,7 @@ def test_every_field_of_an_input_is_kept_or_left_out_on_purpose():
     left_out = {"groups"}
     kept = {
         "name", "role", "kind", "license", "reason", "rows", "revision", "relation", "parents", "gated", "statements",
-        "disagreements",
+        "disagreements", "unread",
     }  # fmt: skip
     assert {item.name for item in fields(LicensedInput)} == kept | left_out
     assert {item.name for item in fields(Verdict)} >= {"decision", "outcomes", "report_digest", "policy_digest"}

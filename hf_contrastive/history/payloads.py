@@ -163,6 +163,7 @@ def _input(item: LicensedInput) -> dict[str, Any]:
         "relation": item.relation,
         "parents": list(item.parents),
         "gated": item.gated,
+        "unread": item.unread or None,
         "statements": statements,
         "disagreements": ["quoted in the evidence"] * len(item.disagreements),
     }
