@@ -48,7 +48,7 @@ class HubRequest:
 
     Attributes:
         method: in upper case.
-        host: without port, in lower case.
+        host: in lower case, with a port that is not the default one.
         segments: of the path, unquoted one by one.
         query: parameters with their values.
         address: path and query as sent.
