@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from transformers.trainer_utils import HubStrategy
+
 from audits.findings import AuditReport, RemedyRecord
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.data_loaders import DataLoadingTrainer
@@ -83,5 +85,8 @@ class PublishingTrainer(DataLoadingTrainer):
         return self.push_receipt.commit_info()
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
+            # nobody asked for it
+            return
         text = "%s is not pushed: it has not passed the gate; call `trainer.push_to_hub()` after training."
         logger.warning(text, Path(checkpoint_folder).name)
