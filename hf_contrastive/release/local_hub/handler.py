@@ -9,7 +9,8 @@ import sys
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, BinaryIO, cast
+from io import BufferedReader
+from typing import Any, cast
 
 from hf_contrastive.release.local_hub import discussions, pages, reads, uploads, writes
 from hf_contrastive.release.local_hub.errors import (
@@ -19,7 +20,6 @@ from hf_contrastive.release.local_hub.errors import (
     RequestError,
     StorageError,
 )
-from hf_contrastive.release.local_hub.objects import chunks_of
 from hf_contrastive.release.local_hub.state import HubState
 from hf_contrastive.release.local_hub.wire import Body, Request, Response, Route, parse_query
 
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         state = cast("HubServer", self.server).state
         body: Body | None = None
         try:
-            body = Body(cast("BinaryIO", self.rfile), self.headers)
+            body = Body(cast("BufferedReader", self.rfile), self.headers)
             response = _answer(state, self._request(body))
         except RequestError as error:
             response = Response.error(error)
@@ -143,12 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             if file is None:
                 self.wfile.write(response.body)
                 return
-            file.seek(response.start)
-            for chunk in chunks_of(file):
-                self.wfile.write(chunk[:left])
-                left -= len(chunk)
-                if left <= 0:
-                    return
+            if left:
+                self.connection.sendfile(file, response.start, left)
 
 
 def _answer(state: HubState, request: Request) -> Response:

@@ -15,8 +15,10 @@ from typing import Any, BinaryIO
 
 from hf_contrastive.release.local_hub.errors import InvalidRequestError, StorageError
 from hf_contrastive.release.local_hub.names import check_oid
+from hf_contrastive.release.local_hub.writing import WriteBehind
 
 CHUNK_BYTES = 1 << 20
+Chunk = bytes | memoryview
 LFS_THRESHOLD_BYTES = 10_000_000
 # a new repository on the Hub tracks these patterns in its .gitattributes
 _LFS_WORDS = (
@@ -114,11 +116,11 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
-    def put(self, chunks: Iterable[bytes], *, oid: str | None = None, size: int | None = None) -> tuple[str, int]:
+    def put(self, chunks: Iterable[Chunk], *, oid: str | None = None, size: int | None = None) -> tuple[str, int]:
         """Store ``chunks`` and return the SHA-256 and the size in bytes.
 
         Args:
-            chunks: the content.
+            chunks: the content; each piece is used before the next is asked for.
             oid: the SHA-256 that the content must have.
             size: the number of bytes that the content must have.
 
@@ -128,18 +130,17 @@ class ObjectStore:
         """
         digest, written, temporary = hashlib.sha256(), 0, self.temporary_path()
         try:
-            with full_disk_is_answered(), temporary.open("wb") as file:
+            with full_disk_is_answered(), temporary.open("wb") as file, WriteBehind(file) as out:
                 for chunk in chunks:
                     digest.update(chunk)
                     written += len(chunk)
                     if size is not None and written > size:
                         break
-                    file.write(chunk)
-                file.flush()
+                    out.write(chunk)
                 found = digest.hexdigest()
                 if self.size(found) == written and oid in (None, found) and size in (None, written):
                     return found, written
-                os.fsync(file.fileno())
+                out.finish()
             self.adopt(temporary, found, written, announced=(oid, size))
         finally:
             temporary.unlink(missing_ok=True)

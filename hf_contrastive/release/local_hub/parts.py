@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hf_contrastive.release.local_hub.errors import InvalidRequestError, NotFoundError
-from hf_contrastive.release.local_hub.objects import ObjectStore, full_disk_is_answered
+from hf_contrastive.release.local_hub.objects import Chunk, ObjectStore, full_disk_is_answered
+from hf_contrastive.release.local_hub.writing import WriteBehind
 
 MULTIPART_BYTES = 512 << 20
 """Larger objects are asked for in parts of this size, so that a lost connection costs one part."""
@@ -53,7 +54,7 @@ class PartialUploads:
         self._open: dict[str, _Upload] = {}
         self._lock = threading.Lock()
 
-    def write(self, upload_id: str, number: int, size: int, chunks: Iterable[bytes]) -> None:
+    def write(self, upload_id: str, number: int, size: int, chunks: Iterable[Chunk]) -> None:
         """Store part ``number`` (from 1) of an object of ``size`` bytes; a part that is sent again replaces the first.
 
         Raises:
@@ -77,13 +78,13 @@ class PartialUploads:
                 upload.hashed, upload.digest = 0, hashlib.sha256()
             upload.done.discard(number)
             written = 0
-            with full_disk_is_answered(), _opened(upload.path) as file:
+            with full_disk_is_answered(), _opened(upload.path) as file, WriteBehind(file) as out:
                 file.seek(start)
                 for chunk in chunks:
                     written += len(chunk)
                     if written > length:
                         break
-                    file.write(chunk)
+                    out.write(chunk)
                     if digest is not None:
                         digest.update(chunk)
             if written != length:

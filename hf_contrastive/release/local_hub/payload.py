@@ -14,7 +14,7 @@ from typing import Any
 
 from hf_contrastive.release.local_hub.errors import InvalidRequestError
 from hf_contrastive.release.local_hub.names import check_oid, check_path
-from hf_contrastive.release.local_hub.objects import CHUNK_BYTES, ObjectStore, full_disk_is_answered
+from hf_contrastive.release.local_hub.objects import CHUNK_BYTES, Chunk, ObjectStore, full_disk_is_answered
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.trees import Add, Copy, Delete, DeleteFolder, Operation
 
@@ -33,7 +33,7 @@ class Payload:
     operations: tuple[Operation, ...]
 
 
-def read_payload(chunks: Iterable[bytes], repository: Repository, branch: str) -> Payload:
+def read_payload(chunks: Iterable[Chunk], repository: Repository, branch: str) -> Payload:
     """Spool ``chunks`` to disk, store the files they carry, and return what is to be done.
 
     Args:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 from hf_contrastive.release.local_hub.errors import InvalidRequestError, RequestError
@@ -24,7 +25,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 class Body:
     """A request's body, read once and in order, by Content-Length or by chunks."""
 
-    def __init__(self, source: BinaryIO, headers: Message) -> None:
+    def __init__(self, source: BufferedReader, headers: Message) -> None:
         """Prepare to read.
 
         Raises:
@@ -43,13 +44,15 @@ class Body:
         self._left = int(length[0]) if length else 0
         self.finished = not self._chunked and self._left == 0
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield what is left, at most 1 MiB at a time.
+    def chunks(self) -> Iterator[memoryview]:
+        """Yield what is left, at most 1 MiB at a time; each piece is overwritten by the next.
 
         Raises:
             ConnectionError: the client went away before the end.
             InvalidRequestError: the chunks are malformed.
         """
+        # one buffer for all: memory that is asked for anew costs as much time as the copy itself
+        buffer = memoryview(bytearray(min(self._left, CHUNK_BYTES) if not self._chunked else CHUNK_BYTES))
         while not self.finished:
             if self._chunked and self._left == 0:
                 self._left = self._next_chunk_size()
@@ -58,17 +61,17 @@ class Body:
                         pass
                     self.finished = True
                     return
-            data = self._source.read(min(self._left, CHUNK_BYTES))
-            if not data:
+            count = self._source.readinto(buffer[: min(self._left, CHUNK_BYTES)])
+            if not count:
                 msg = "The client closed the connection in the middle of a body."
                 raise ConnectionError(msg)
-            self._left -= len(data)
+            self._left -= count
             if self._left == 0:
                 if self._chunked:
                     self._line()
                 else:
                     self.finished = True
-            yield data
+            yield buffer[:count]
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object; an empty body is an empty object.
@@ -110,7 +113,7 @@ class Body:
             if total > _MAX_JSON_BYTES:
                 msg = f"The body has more than {_MAX_JSON_BYTES} bytes, the most that is read for such a request."
                 raise InvalidRequestError(msg)
-            parts.append(chunk)
+            parts.append(bytes(chunk))
         return b"".join(parts)
 
     def _next_chunk_size(self) -> int:
