@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from model_cards.evidence import Evidence, Statement
+from model_cards.evidence import Evidence, Origin, Statement
 
 Role = Literal["developer", "sociotechnic", "project organizer"]
 
@@ -54,6 +54,18 @@ class Answer(NamedTuple):
         return self.statement.origin != "unanswered" and bool(self.statement.text.strip())
 
 
+class FurtherStatement(NamedTuple):
+    """A statement beside the card's questions; ``title`` is that of the question it answers, or its key."""
+
+    key: str
+    title: str
+    text: str
+    origin: Origin
+    by: str
+    date: str
+    source: str
+
+
 def answer(evidence: Evidence, key: str) -> Answer:
     """Return the answer to question ``key``; ``license`` is also answered by ``Evidence.license``."""
     question = next(item for item in (*QUESTIONS, TRAINING_QUESTION) if item.key == key)
@@ -71,10 +83,24 @@ def answers(evidence: Evidence) -> tuple[Answer, ...]:
     return tuple(answer(evidence, question.key) for question in asked)
 
 
-def further_statements(evidence: Evidence) -> tuple[Statement, ...]:
-    """Return the statements that answer none of the questions, e.g. licenses copied from upstream."""
-    asked = {question.key for question in (*QUESTIONS, TRAINING_QUESTION)}
-    return tuple(item for item in evidence.statements if item.key not in asked and item.text.strip())
+def further_statements(evidence: Evidence) -> tuple[FurtherStatement, ...]:
+    """Return the statements that answer none of the card's questions: answers to frameworks, and what was copied."""
+    from model_cards.frameworks.questions import framework_questions  # which needs the questions above
+
+    asked, more = {question.key for question in (*QUESTIONS, TRAINING_QUESTION)}, framework_questions()
+    return tuple(
+        FurtherStatement(
+            key=item.key,
+            title=more[item.key].title if item.key in more else item.key,
+            text=item.text,
+            origin=item.origin,
+            by=item.by,
+            date=item.date,
+            source=item.source,
+        )
+        for item in evidence.statements
+        if item.key not in asked and item.text.strip()
+    )
 
 
 def describes_model(evidence: Evidence) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ import yaml
 from audits.findings import AuditReport, CheckResult, Columns, DatasetRef
 from hf_contrastive.cli import main
 from model_cards.documents import evidence_json
-from model_cards.evidence import Evidence, Statement
-from model_cards.frameworks import FRAMEWORKS, load_framework
+from model_cards.evidence import BaseModel, Environment, Evidence, Statement, TrainingRecord
+from model_cards.frameworks import FRAMEWORKS, assess, load_framework
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -26,6 +28,26 @@ REPORT = AuditReport(
 )
 EVIDENCE = Evidence(
     model_name="m", audit=REPORT, statements=(Statement(key="bias", text="[x]", origin="stated", by="[Ada]"),)
+)
+
+
+RICH = replace(
+    EVIDENCE,
+    training=TrainingRecord(
+        base=BaseModel(model_id="lab/base", num_parameters=22_000_000, architecture="BertModel"),
+        objective="InfoNCE",
+        data_format="pairs",
+        max_length=128,
+        embedding_dimension=384,
+        seed=7,
+        batch_size=32,
+        steps=10,
+        epochs=0.3,
+        learning_rate=1e-4,
+        examples=320,
+        weights_sha256="sha256:" + "2" * 64,
+        environment=Environment(device="CPU", versions={"torch": "2.0"}),
+    ),
 )
 
 
@@ -59,18 +81,39 @@ def test_the_table_names_clauses_addresses_and_open_questions(cli: Cli, stored: 
     assert "DUP001 nothing found" in shown
     assert "Applicability and sufficiency not assessed" in shown
     assert "Open, for the project organizer" in shown
-    assert "bias: answered by [Ada]" in shown
+    assert "Bias: answered by [Ada]" in shown
+    assert "Titles of clauses are this project's own words" in shown
+    assert "Present: all that is looked for is recorded, and every question that the clause asks" in shown
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_no_address_clause_or_name_is_broken_at_80_columns(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("hf_contrastive.console.console.width", 80)
+    path = tmp_path / "evidence.json"
+    whole = replace(RICH, audit=RICH.audit and replace(RICH.audit, results=RICH.audit.results * 7))
+    path.write_text(evidence_json.render(whole), encoding="utf-8")
+    code, _, shown = cli(name, path)
+    words = set(re.split(r"[\s│┃]+", shown.replace(",", " ")))
+    addresses = {address for status in assess(whole, name) for address in status.addresses}
+    assert code == 0
+    assert len(addresses) > 5
+    assert max(map(len, addresses)) > 25
+    assert not addresses - words
+    assert not {word for status in assess(whole, name) for word in status.title.replace(",", " ").split()} - words
 
 
 def test_json_holds_every_status_with_addresses(cli: Cli, stored: Path) -> None:
     code, out, _ = cli("nist-ai-rmf", stored.parent, "--json")
     told = json.loads(out)
     assert code == 0
+    assert told["titles"].startswith("Titles of clauses are this project's own words")
     assert (told["framework"], told["evidence_digest"]) == ("nist-ai-rmf", EVIDENCE.digest)
     assert sum(told["counts"].values()) == len(told["clauses"]) == len(load_framework("nist-ai-rmf").clauses)
     clause = next(item for item in told["clauses"] if item["clause"] == "MEASURE 2.10")
     found = next(item for item in clause["evidence"] if item["predicate"] == "duplicates_measured")
-    assert (found["state"], found["addresses"]) == ("yes", ["/audit/results/0", "/audit/results/1"])
+    assert (found["state"], found["addresses"]) == ("partial", ["/audit/results/0", "/audit/results/1"])
     assert clause["status"] == "partial"
     assert {item["key"] for item in told["open_questions"]["developer"]} >= {"text_recovery"}
 
@@ -92,7 +135,10 @@ def test_the_form_can_be_filled_in_and_given_back(cli: Cli, stored: Path, tmp_pa
     assert (code, clause["status"], clause["answered"][0]["by"]) == (0, "present", "Ada")
 
 
-def test_data_alone_tells_what_does_not_apply_and_why(cli: Cli, tmp_path: Path) -> None:
+def test_data_alone_tells_what_does_not_apply_and_why(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hf_contrastive.console.console.width", 400)
     path = tmp_path / "evidence.json"
     path.write_text(evidence_json.render(Evidence(audit=REPORT)), encoding="utf-8")
     code, _, shown = cli("eu-ai-act", path)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
-from hf_contrastive.console import print_json, say, show_table
+from hf_contrastive.console import console, print_json, say
 
 if TYPE_CHECKING:
     from model_cards.frameworks import ClauseStatus, Framework, HumanQuestion
 
-_COLUMNS = ("clause", "what it is about", "relevant evidence", "what gives it, and where", "open questions")
+_COLUMNS = ("clause, and relevant evidence", "what it is about", "what gives it", "open questions")
+_BORDER = 3  # characters that a column takes beside its text
+_LONGEST = 40  # words up to this length are never broken, e.g. an address in evidence.json; a digest may be
 
 
 def command(
@@ -58,7 +61,7 @@ def command(
 
 
 def _document(framework: Framework, statuses: Sequence[ClauseStatus]) -> dict[str, Any]:
-    from model_cards.frameworks import counts, open_questions
+    from model_cards.frameworks import OWN_WORDS, counts, open_questions
 
     return {
         "framework": framework.id,
@@ -66,6 +69,7 @@ def _document(framework: Framework, statuses: Sequence[ClauseStatus]) -> dict[st
         "note": framework.note,
         "sources": [item.to_dict() for item in framework.sources],
         "checked": framework.checked,
+        "titles": OWN_WORDS,
         "counts": counts(statuses),
         "clauses": [item.to_dict() for item in statuses],
         "open_questions": {
@@ -75,11 +79,15 @@ def _document(framework: Framework, statuses: Sequence[ClauseStatus]) -> dict[st
 
 
 def _show(framework: Framework, statuses: Sequence[ClauseStatus]) -> None:
-    from model_cards.frameworks import counts, open_questions, recorded
+    from model_cards.frameworks import OWN_WORDS, PRESENT_MEANS, counts, open_questions, recorded
 
-    show_table(f"{escape(framework.name)}, clauses read {framework.checked}", _COLUMNS, [_row(s) for s in statuses])
-    found = [(item.name, item.held, escape(item.words)) for item in recorded(statuses)]
-    show_table("What is recorded", ("what", "", "in words"), found)
+    _show_table(f"{framework.name}, clauses read {framework.checked}", _COLUMNS, [_row(s) for s in statuses])
+    found = [
+        (item.name, item.held, "\n".join(filter(None, (item.words, ", ".join(item.addresses)))))
+        for item in recorded(statuses)
+    ]
+    _show_table("What is recorded", ("what", "state", "in words, and where"), found)
+    say(f"{OWN_WORDS} {PRESENT_MEANS}")
     tally = ", ".join(f"{number} {status}" for status, number in counts(statuses).items())
     say(f"Relevant evidence: {tally}. Applicability and sufficiency not assessed; not legal advice.")
     say(escape(framework.note))
@@ -96,17 +104,36 @@ def _show_open(asked: Mapping[Any, Sequence[HumanQuestion]]) -> None:
 
 
 def _row(status: ClauseStatus) -> tuple[str, ...]:
-    recorded = []
-    for item in status.evidence:
-        where = f" {escape('[' + ', '.join(item.addresses) + ']')}" if item.addresses else ""
-        recorded.append(f"{item.name}: {item.held}[dim]{where}[/]")
+    given = [f"{item.name}: {item.held}" for item in status.evidence]
     if status.status == "not applicable":
-        recorded = [escape(status.words)]
-    recorded += [escape(f"{item.key}: answered by {item.by or 'nobody named'}") for item in status.answered]
+        given = [status.words]
+    given += [f"{item.title}: answered by {item.by or 'nobody named'}" for item in status.answered]
     return (
-        escape("\n".join((status.clause, *status.actions))),
-        escape(status.title),
-        status.status,
-        "\n".join(recorded) or "only people can answer",
-        "\n".join(escape(item.key) for item in status.open) or "-",
+        "\n".join((status.clause, status.status, *status.actions)),
+        status.title,
+        "\n".join(given) or "only people can answer",
+        "\n".join(item.title for item in status.open) or "-",
     )
+
+
+def _show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose columns are as wide as their longest word, so that no address is broken in two."""
+    table = Table(title=escape(title), title_justify="left", title_style="bold", show_lines=True)
+    cells = list(zip(columns, *rows, strict=True))
+    for name, width in zip(columns, _widths(cells, console.width - 1), strict=True):
+        table.add_column(name, overflow="fold", width=width)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _widths(cells: Sequence[Sequence[str]], total: int) -> list[int]:
+    """Return the width of each column: of its longest word at least, then by what its lines ask for."""
+    widths = [min(_LONGEST, max(map(len, "\n".join(column).split()))) for column in cells]
+    wanted = [max(len(line) for cell in column for line in cell.splitlines()) for column in cells]
+    for _ in range(total - sum(widths) - _BORDER * len(widths)):
+        lacks = [wish - width for wish, width in zip(wanted, widths, strict=True)]
+        if max(lacks) <= 0:
+            break
+        widths[lacks.index(max(lacks))] += 1
+    return widths

@@ -32,6 +32,8 @@ from model_cards.facts import (
 )
 from model_cards.frameworks import (
     FRAMEWORKS,
+    OWN_WORDS,
+    PRESENT_MEANS,
     answered_questions,
     assess,
     counts,
@@ -82,6 +84,8 @@ def render(evidence: Evidence) -> str:
             # answers to the questions of frameworks stand beside those
             further=[item for item in further_statements(evidence) if item.key not in framework_questions()],
             frameworks=frameworks,
+            own_words=OWN_WORDS,
+            present_means=PRESENT_MEANS,
             status_counts=counts,
             framework_questions=open_questions(statuses),
             framework_answers=[item for item in answered_questions(statuses) if item.key in framework_questions()],

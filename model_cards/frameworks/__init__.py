@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from model_cards.frameworks.catalogue import FRAMEWORKS, Framework, FrameworkClause, load_framework
 from model_cards.frameworks.mapping import (
+    OWN_WORDS,
+    PRESENT_MEANS,
     ClauseStatus,
     HumanQuestion,
     answered_questions,
@@ -22,6 +24,8 @@ from model_cards.frameworks.questions import framework_questions, question
 
 __all__ = [
     "FRAMEWORKS",
+    "OWN_WORDS",
+    "PRESENT_MEANS",
     "ClauseStatus",
     "Found",
     "Framework",

@@ -8,7 +8,11 @@ from model_cards.facts import rows_of, unchecked
 from model_cards.frameworks.predicates import Found, found, graded, predicate
 from model_cards.typesetting import number, plural
 
-PLANTED = ("DUP001", "DUP002", "LABEL001", "LABEL002", "LEAK001", "LEAK002", "PII001", "POIS001", "SEC001")
+PLANTED = (
+    "DUP001", "DUP002", "LABEL001", "LABEL002", "LEAK001", "LEAK002", "LEAK004", "PAIR001", "PAIR002", "PAIR003",
+    "PAIR004", "PAIR005", "PAIR006", "PAIR007", "PAIR008", "PII001", "PII002", "PII003", "PII004", "PII005", "PII006", "POIS001",
+    "POIS002", "SEC001", "SEC002", "TEXT001", "TEXT002", "TEXT003", "TEXT004", "TEXT005", "TEXT006", "TEXT007",
+)  # fmt: skip
 """Checks whose own error an audit can measure by planting defects."""
 
 _NO_AUDIT = "There is no audit of the data."
@@ -40,7 +44,8 @@ def data_types_counts(evidence: Evidence) -> Found:
     named += [f"{role} {name}" for role, name in roles.items() if name]
     splits = "; ".join(f"{ref.split}: {rows_of(ref)} rows" for ref in audit.datasets)
     words = f"{splits or 'No split is recorded'}. Columns: {'; '.join(named) or 'none is named'}"
-    return found(graded(audit.datasets, 0, _unread(audit)), words + ".", ["/audit/datasets"])
+    problems = limits(evidence, audit)
+    return found(graded(audit.datasets, 0, problems), _with(words, problems), ["/audit/datasets"])
 
 
 @predicate
@@ -86,15 +91,19 @@ def text_defects_measured(evidence: Evidence) -> Found:
 
 
 @predicate
-def languages_measured(evidence: Evidence) -> Found:
-    """Scripts and languages of the texts were told apart."""
+def mixed_pairs_counted(evidence: Evidence) -> Found:
+    """Pairs whose sides are in two scripts, or in two languages, were counted; which languages there are was not."""
     return _checked(evidence, ("PAIR007", "PAIR008"))
 
 
 @predicate
 def personal_data_searched(evidence: Evidence) -> Found:
-    """Personal data was looked for; what the detectors miss in real text is not known."""
-    return _checked(evidence, ("PII001", "PII002", "PII003", "PII004", "PII005"), nothing="no match")
+    """Personal data of five fixed forms was looked for; what the detectors miss in real text is not known."""
+    told = _checked(evidence, ("PII001", "PII002", "PII003", "PII004", "PII005"), nothing="no match")
+    if told.state == "no":
+        return told
+    rest = "Names, postal addresses and whatever else has no such form were not looked for."
+    return found(told.state, f"{told.words} {rest}", told.addresses)
 
 
 @predicate
@@ -130,8 +139,8 @@ def self_test_measured(evidence: Evidence) -> Found:
 
 
 @predicate
-def unmeasured_named(evidence: Evidence) -> Found:
-    """What was not measured is named with the reason."""
+def skipped_checks_named(evidence: Evidence) -> Found:
+    """Checks that did not run are named with the reason; what no check covers is not."""
     if evidence.audit is None:
         return found("no", _NO_AUDIT)
     rows = unchecked(evidence)
@@ -143,20 +152,24 @@ def unmeasured_named(evidence: Evidence) -> Found:
 
 def limits(evidence: Evidence, audit: AuditReport) -> list[str]:
     """Return what keeps the audit from speaking on all of the data that was trained on."""
-    problems = _unread(audit)
-    training = evidence.training
-    if training is None:
-        return problems
-    audited = {ref.fingerprint for ref in audit.datasets}
-    foreign = sorted({ref.split for ref in training.datasets if ref.fingerprint not in audited})
-    unseen = [name for name in training.text_columns if name not in audit.columns.texts]
-    if not training.datasets:
-        problems.append("the training names no data, so whether it is this data is not known")
-    if foreign:
-        problems.append(f"the audit did not see the data trained on as {', '.join(foreign)}")
+    problems = [*_unread(audit), *foreign_data(evidence, audit)]
+    columns = evidence.training.text_columns if evidence.training is not None else ()
+    unseen = [name for name in columns if name not in audit.columns.texts]
     if unseen:
         problems.append(f"the audit did not read the column(s) {', '.join(unseen)} trained on")
     return problems
+
+
+def foreign_data(evidence: Evidence, audit: AuditReport) -> list[str]:
+    """Return what says that other data than that of the audit was trained on."""
+    training = evidence.training
+    if training is None:
+        return []
+    if not training.datasets:
+        return ["the training names no data, so whether it is this data is not known"]
+    audited = {ref.fingerprint for ref in audit.datasets}
+    foreign = sorted({ref.split for ref in training.datasets if ref.fingerprint not in audited})
+    return [f"the audit did not see the data trained on as {', '.join(foreign)}"] if foreign else []
 
 
 def _unread(audit: AuditReport) -> list[str]:
@@ -176,6 +189,7 @@ def _checked(evidence: Evidence, codes: tuple[str, ...], *, nothing: str = "noth
     problems += [f"{item.code} not judged in {reason}" for _, item in ran for reason in item.not_judged]
     if not ran:
         return found("no", f"Not measured: {'; '.join(problems)}.")
+    problems += [problem for _, item in ran for problem in _blind(item)]
     problems += limits(evidence, audit)
     told = "; ".join(f"{item.code} {_result(item, nothing)}" for _, item in ran)
     words = f"In {_extent(audit)}: {told}"
@@ -200,6 +214,15 @@ def _recall(item: CheckResult) -> str:
         interval = f" [{one.interval[0]:.2f}, {one.interval[1]:.2f}]" if one.interval else ""
         shares.append(f"{one.value:.2f}{interval}")
     return f"recall on planted items {', '.join(shares)}; in real data unknown"
+
+
+def _blind(item: CheckResult) -> list[str]:
+    """Return why what a check did not find says little: its recall was not measured, or it found none of a kind."""
+    measured = item.self_test
+    if measured is None or not measured.found:
+        return [f"how much {item.code} finds was not measured"]
+    missed = [one.name for one in measured.found if not one.value > 0]
+    return [f"{item.code} found none of what was planted as {', '.join(missed)}"] if missed else []
 
 
 def _missing(items: list[CheckResult], words: str) -> list[str]:

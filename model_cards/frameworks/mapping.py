@@ -22,6 +22,12 @@ Status = Literal["present", "partial", "human needed", "not applicable"]
 
 CAVEAT = "applicability and sufficiency not assessed"
 
+OWN_WORDS = "Titles of clauses are this project's own words, not those of the framework."
+"""What is shown beside every list of clauses."""
+
+PRESENT_MEANS = "Present: all that is looked for is recorded, and every question that the clause asks is answered."
+"""The same, on what the best status says."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanQuestion(Record):
@@ -62,9 +68,9 @@ class ClauseStatus(Record):
 def assess(evidence: Evidence, framework: Framework | str) -> tuple[ClauseStatus, ...]:
     """Return, for each clause of ``framework``, which relevant evidence there is.
 
-    "present": every predicate holds (questions may still be open). "partial": some hold, or hold in part, or only the
-    people answered. "human needed": none holds and nobody answered, or only people can answer and did not. "not
-    applicable": there is nothing that the clause could speak on, with the reason.
+    "present": every predicate holds, and people answered every question that the clause asks: what is measured never
+    stands for what people must decide. "partial": some hold, or hold in part, or a question is open. "human needed":
+    none holds and nobody answered. "not applicable": there is nothing that the clause could speak on, with the reason.
 
     Raises:
         FrameworkError: there is no framework of that name.
@@ -132,9 +138,7 @@ def _status(
 def _tally(found: tuple[Found, ...], questions: list[HumanQuestion]) -> Status:
     states = [item.state for item in found if item.state != "moot"]
     answered = [bool(item.answer) for item in questions]
-    if states and all(state == "yes" for state in states):
-        return "present"
-    if not states and answered and all(answered):
+    if (states or answered) and all(answered) and all(state == "yes" for state in states):
         return "present"
     return "partial" if any(answered) or any(state != "no" for state in states) else "human needed"
 

@@ -8,13 +8,14 @@ from itertools import pairwise
 from audits.findings import DatasetRef
 from model_cards.evidence import Evidence
 from model_cards.facts import name_of
+from model_cards.frameworks.audit_evidence import foreign_data
 from model_cards.frameworks.predicates import Found, found, graded, predicate
 from model_cards.typesetting import number, plural
 
 
 @predicate
 def data_origin_recorded(evidence: Evidence) -> Found:
-    """Every split that was audited names its dataset and the commit of it."""
+    """Every split that was audited names its dataset and its commit, and what was trained on is among them."""
     audit = evidence.audit
     if audit is None or not audit.datasets:
         return found("no", "No data is recorded.")
@@ -24,7 +25,10 @@ def data_origin_recorded(evidence: Evidence) -> Found:
         for ref in audit.datasets
     ]
     words = f"{'; '.join(told)}. A fingerprint of the content of each is recorded."
-    state = graded(pinned, len(audit.datasets))
+    problems = foreign_data(evidence, audit)
+    if problems:
+        words = f"{words} But: {'; '.join(problems)}."
+    state = graded(pinned, len(audit.datasets), problems)
     return found(state, words, [f"/audit/datasets/{i}/revision" for i in pinned])
 
 
@@ -62,7 +66,7 @@ def generators_named(evidence: Evidence) -> Found:
 
 @predicate
 def licenses_analysed(evidence: Evidence) -> Found:
-    """The license rules were applied to all inputs, and no question stayed open."""
+    """The license rules were applied to data and base model, each of a known license, and no question stayed open."""
     analysis = evidence.licenses
     if analysis is None:
         return found("no", "No license rule was applied.")
@@ -70,11 +74,18 @@ def licenses_analysed(evidence: Evidence) -> Found:
     words = (
         f"{plural(len(analysis.results), 'rule')} on {plural(len(analysis.inputs), 'input')} under license facts of "
         f"{analysis.facts_date or 'unknown date'}: {number(by_result['conflict'])} in conflict, "
-        f"{number(by_result['undetermined'])} undetermined, {plural(len(analysis.obligations), 'obligation')}."
+        f"{number(by_result['undetermined'])} undetermined, {plural(len(analysis.obligations), 'obligation')}"
     )
-    if not analysis.results:
-        return found("no", words)
-    return found("partial" if analysis.undetermined else "yes", words, ["/licenses"])
+    if not analysis.results or not analysis.inputs:
+        return found("no", f"{words}.")
+    unknown = [item.name for item in analysis.inputs if item.license is None]
+    roles = {item.role for item in analysis.inputs}
+    problems = [f"the license of {', '.join(unknown)} is not known"] if unknown else []
+    problems += ["no data that was trained on is among the inputs"] if "training" not in roles else []
+    problems += ["the base model is not among the inputs"] if evidence.training and "base" not in roles else []
+    problems += ["a question stayed open"] if analysis.undetermined else []
+    tail = f". But: {'; '.join(problems)}" if problems else ""
+    return found("partial" if problems else "yes", f"{words}{tail}.", ["/licenses"])
 
 
 @predicate
@@ -94,11 +105,19 @@ def obligations_listed(evidence: Evidence) -> Found:
 
 @predicate
 def license_texts_kept(evidence: Evidence) -> Found:
-    """License, card and gating texts were kept as retrieved."""
-    files = evidence.lineage.files if evidence.lineage is not None else ()
-    if not files:
+    """License, card and gating texts were kept as retrieved, for every input that has a repository."""
+    lineage = evidence.lineage
+    if lineage is None or not lineage.files:
         return found("no", "No text of a license, card or gate was kept.")
-    return found("yes", f"{plural(len(files), 'file')} as retrieved, each with its SHA-256.", ["/lineage/files"])
+    kept = {digest for _, digest in lineage.files}
+    bare = [
+        item.name
+        for item in lineage.inputs
+        if item.kind != "rows" and not any(statement.sha256 in kept for statement in item.statements)
+    ]
+    words = f"{plural(len(lineage.files), 'file')} as retrieved, each with its SHA-256"
+    tail = f". But: none of {', '.join(bare)}" if bare else ""
+    return found("partial" if bare else "yes", f"{words}{tail}.", ["/lineage/files"])
 
 
 @predicate

@@ -33,15 +33,21 @@ def verdict_reached(evidence: Evidence) -> Found:
 
 @predicate
 def approval_recorded(evidence: Evidence) -> Found:
-    """Where the verdict asks for a person's decision, a named one is recorded and bound to it."""
+    """Where the verdict asks for a person's decision, a named one is bound to it that held when this was written."""
     verdict = evidence.verdict
     if verdict is None:
         return found("no", "No policy was applied, so nothing could be approved.")
     if verdict.decision == "pass":
         return found("moot", "The verdict asks for no approval.", ["/verdict"])
-    bound = [item for item in evidence.approvals if item.verdict_digest in (verdict.digest, verdict.content_digest)]
+    written = evidence.created_at[:10]
+    bound = [
+        item
+        for item in evidence.approvals
+        if item.verdict_digest in (verdict.digest, verdict.content_digest)
+        and not (item.expires and written and item.expires < written)
+    ]
     if verdict.decision == "block" or not bound:
-        return found("no", f"The verdict is {verdict.decision}; no approval is bound to it.")
+        return found("no", f"The verdict is {verdict.decision}; no approval that holds is bound to it.")
     told = [f"{item.by}{f' ({item.role})' if item.role else ''}, until {item.expires or 'no date'}" for item in bound]
     return found("yes", f"Approved by {'; '.join(told)}.", ["/approvals", "/verdict"])
 

@@ -115,6 +115,20 @@ def compute_estimated(evidence: Evidence) -> Found:
 
 
 @predicate
+def compute_against_original(evidence: Evidence) -> Found:
+    """The operations of this training were estimated, and somebody said what the original model took."""
+    own, original = compute_estimated(evidence), evidence.statement("original_compute")
+    if own.state == "no":
+        return own
+    if original.origin == "unanswered" or not original.text.strip():
+        words = f"{own.words} But: nobody said what the original took, so what share of it this is stays open."
+        return found("partial", words, own.addresses)
+    by = f"by {original.by}" if original.by else "by whom is not recorded"
+    words = f"{own.words} What it took was {original.origin}, {by}."
+    return found(own.state, words, [*own.addresses, f"/statements/{evidence.statements.index(original)}"])
+
+
+@predicate
 def energy_measured(evidence: Evidence) -> Found:
     """The energy that the training took was measured, by a method that is told."""
     training = evidence.training
@@ -143,14 +157,18 @@ def tokens_counted(evidence: Evidence) -> Found:
 
 @predicate
 def evaluations_described(evidence: Evidence) -> Found:
-    """The test data and the settings of every evaluation are recorded."""
-    return _evaluated(
-        evidence,
-        lambda item: (
+    """The test data, the settings and the metrics of every evaluation are recorded."""
+
+    def told(item: EvaluationReport) -> str:
+        if not item.metrics:
+            return ""
+        return (
             f"{item.task} on {name_of(item.dataset)}, split {item.dataset.split}: "
-            f"{plural(item.queries, 'query', 'queries')}, {plural(item.documents, 'document')}, seed {item.seed}"
-        ),
-    )
+            f"{plural(item.queries, 'query', 'queries')}, {plural(item.documents, 'document')}, seed {item.seed}, "
+            f"{', '.join(metric.after.name for metric in item.metrics)}"
+        )
+
+    return _evaluated(evidence, told)
 
 
 @predicate
