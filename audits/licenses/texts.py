@@ -16,7 +16,7 @@ from licenseclassifier import identify_license
 from audits.licenses.fingerprints import Fingerprint, Piece, folded, load_fingerprints, pieces
 from audits.licenses.riders import Rider, Span, find_riders, quoted
 
-LONGEST_TEXT = 400_000
+LONGEST_TEXT = 300_000
 """Characters that are read of a text; a longer one is never taken for a license alone."""
 
 _WHOLE = 0.985  # of the pieces of a license: the wording of copies differs a little,
