@@ -10,8 +10,9 @@ from model_cards.typesetting import number, plural
 
 PLANTED = (
     "DUP001", "DUP002", "LABEL001", "LABEL002", "LEAK001", "LEAK002", "LEAK004", "PAIR001", "PAIR002", "PAIR003",
-    "PAIR004", "PAIR005", "PAIR006", "PAIR007", "PAIR008", "PII001", "PII002", "PII003", "PII004", "PII005", "PII006", "POIS001",
-    "POIS002", "SEC001", "SEC002", "TEXT001", "TEXT002", "TEXT003", "TEXT004", "TEXT005", "TEXT006", "TEXT007",
+    "PAIR004", "PAIR005", "PAIR006", "PAIR007", "PAIR008", "PII001", "PII002", "PII003", "PII004", "PII005", "PII006",
+    "POIS001", "POIS002", "SEC001", "SEC002", "TEXT001", "TEXT002", "TEXT003", "TEXT004", "TEXT005", "TEXT006",
+    "TEXT007",
 )  # fmt: skip
 """Checks whose own error an audit can measure by planting defects."""
 
