@@ -22,6 +22,12 @@ def front_matter(text: str) -> str | None:
     return (match[1] or "") if match else None
 
 
+def without_front_matter(text: str) -> str:
+    """Return what follows the front matter."""
+    match = _FRONT_MATTER.match(text)
+    return text[match.end() :] if match else text
+
+
 def parse(yaml: str) -> dict[str, Any]:
     """Return the top-level keys that hold a plain value or a list of plain values.
 

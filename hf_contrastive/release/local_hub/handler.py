@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
 from typing import Any, cast
 
-from hf_contrastive.release.local_hub import discussions, pages, reads, uploads, writes
+from hf_contrastive.release.local_hub import discussions, history_pages, pages, reads, uploads, writes
 from hf_contrastive.release.local_hub.errors import (
     ForbiddenError,
     LocalHubError,
@@ -25,7 +25,14 @@ from hf_contrastive.release.local_hub.wire import Body, Request, Response, Route
 
 logger = logging.getLogger(__name__)
 HOSTS = ("127.0.0.1", "localhost")
-_TABLES = (uploads.ROUTES, discussions.ROUTES, reads.ROUTES, writes.ROUTES, pages.ROUTES)
+_TABLES = (
+    uploads.ROUTES,
+    discussions.ROUTES,
+    reads.ROUTES,
+    writes.ROUTES,
+    history_pages.ROUTES,
+    pages.ROUTES,
+)
 _CLOSING_SECONDS = 10.0
 
 
@@ -93,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = Body(cast("BufferedReader", self.rfile), self.headers)
             response = _answer(state, self._request(body))
         except RequestError as error:
-            response = Response.error(error)
+            wants_page = "text/html" in self.headers.get("Accept", "") and not self.path.startswith("/api/")
+            response = pages.error_page(error) if wants_page else Response.error(error)
         except (ConnectionError, TimeoutError):
             raise
         except OSError as error:

@@ -6,10 +6,10 @@ import html
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from hf_contrastive.release.local_hub import cards
 from hf_contrastive.release.local_hub.errors import EntryNotFoundError, InvalidRequestError, NotFoundError
+from hf_contrastive.release.local_hub.listing import continued, listed, started
 from hf_contrastive.release.local_hub.objects import pointer
 from hf_contrastive.release.local_hub.pulls import PullRequests
 from hf_contrastive.release.local_hub.repositories import Repository
@@ -20,7 +20,6 @@ from hf_contrastive.release.local_hub.wire import Request, Response, Routes, par
 ROUTES = Routes()
 _MAX_README_BYTES = 1 << 20
 _PAGE, _COMMIT_PAGE = 1000, 50
-_CURSOR = re.compile(r"([0-9a-f]{40})-([0-9]{1,9})")
 _ADVICE = "/no-xet-storage-here/set-HF_HUB_DISABLE_XET=1-and-start-again"
 
 
@@ -72,9 +71,9 @@ def tree(hub: HubState, request: Request, **at: str) -> Response:
     if not request.flag("recursive"):
         names = [name for name in names if "/" not in name[len(start) :]]
     page = request.number("limit", _PAGE, most=_PAGE) or 1
-    listed = _listed(repository, commit, names[first : first + page], expand=request.flag("expand"))
+    items = listed(repository, commit, names[first : first + page], expand=request.flag("expand"))
     more = continued(request, commit, first + page, len(names))
-    return Response.json(listed, headers={"X-Repo-Commit": commit.id, **more})
+    return Response.json(items, headers={"X-Repo-Commit": commit.id, **more})
 
 
 @ROUTES("POST", "/api/{type}/{repo}/paths-info/{rev}")
@@ -94,7 +93,7 @@ def paths_info(hub: HubState, request: Request, **at: str) -> Response:
         raise InvalidRequestError(msg)
     wanted = {path.strip("/") for path in paths}
     names = sorted(wanted & {*commit.files, *commit.folders()})
-    return Response.json(_listed(repository, commit, names, expand=expand))
+    return Response.json(listed(repository, commit, names, expand=expand))
 
 
 @ROUTES("GET", "/api/{type}/{repo}/refs")
@@ -126,7 +125,7 @@ def commits(hub: HubState, request: Request, **at: str) -> Response:
     head = repository.commit_at(revision or at["rev"])
     history = list(repository.history(head))
     page = request.number("limit", _COMMIT_PAGE, most=_PAGE) or 1
-    listed = []
+    items = []
     for commit in history[first : first + page]:
         item: dict[str, Any] = {
             "id": commit.id,
@@ -137,9 +136,9 @@ def commits(hub: HubState, request: Request, **at: str) -> Response:
         }
         if formatted:
             item["formatted"] = {"title": html.escape(commit.title), "message": html.escape(commit.message)}
-        listed.append(item)
+        items.append(item)
     more = continued(request, head, first + page, len(history))
-    return Response.json(listed, headers={"X-Total-Count": str(len(history)), **more})
+    return Response.json(items, headers={"X-Total-Count": str(len(history)), **more})
 
 
 @ROUTES("GET", "/api/{type}/{repo}/auth-check")
@@ -191,7 +190,7 @@ def resolve(hub: HubState, request: Request, **at: str) -> Response:
     hub.require_access(request, repository)
     commit = repository.commit_at(at["rev"])
     entry = repository.entry(commit, at["path"])
-    headers = {"X-Repo-Commit": commit.id, "ETag": f'"{entry.blob_id}"'}
+    headers = {"X-Repo-Commit": commit.id, "ETag": f'"{entry.blob_id}"', "Content-Type": kind_of(at["path"])}
     if not entry.lfs:
         return Response.of_file(request, hub.storage.objects.path(entry.sha256), entry.size, headers)
     signature = hub.sign("get", entry.sha256, entry.size)
@@ -204,26 +203,11 @@ def resolve(hub: HubState, request: Request, **at: str) -> Response:
     return Response(302, headers)
 
 
-def started(request: Request) -> tuple[str | None, int]:
-    """Return the commit and the position at which a list goes on, or None and 0 for its start.
-
-    Raises:
-        InvalidRequestError: the cursor is not one that :func:`continued` made.
-    """
-    cursor = request.query.get("cursor", [""])[0]
-    found = _CURSOR.fullmatch(cursor)
-    if cursor and not found:
-        msg = f"`cursor` must be one that the Hub gave, got {cursor[:80]!r}; start without one."
-        raise InvalidRequestError(msg)
-    return (found[1], int(found[2])) if found else (None, 0)
-
-
-def continued(request: Request, commit: Commit, position: int, total: int) -> dict[str, str]:
-    """Return the ``Link`` header by which a list goes on at ``position``, of the same commit, or no header."""
-    if position >= total:
-        return {}
-    query = urlencode({**request.query, "cursor": f"{commit.id}-{position}"}, doseq=True)
-    return {"Link": f'<{request.origin}{request.path}?{query}>; rel="next"'}
+def kind_of(path: str) -> str:
+    """Return the media type of an image that runs nothing, and for every other file that it is to be kept."""
+    suffix = path.rpartition(".")[2].lower()
+    known = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
+    return f"image/{known[suffix]}" if suffix in known else "application/octet-stream"
 
 
 def other_origin(origin: str) -> str:
@@ -288,31 +272,3 @@ def _sibling(commit: Commit, path: str, *, blobs: bool) -> dict[str, Any]:
         pointer_size = len(pointer(entry.sha256, entry.size))
         described["lfs"] = {"sha256": entry.sha256, "size": entry.size, "pointerSize": pointer_size}
     return described
-
-
-def _listed(repository: Repository, commit: Commit, names: list[str], *, expand: bool) -> list[dict[str, Any]]:
-    folders = commit.folders()
-    listed: list[dict[str, Any]] = [
-        commit.files[name].facts(name)
-        if name in commit.files
-        else {"type": "directory", "oid": folders[name], "size": 0, "path": name}
-        for name in names
-    ]
-    if expand:
-        last = _last_commits(repository, commit, {item["path"]: item["oid"] for item in listed})
-        for item in listed:
-            changed = last[item["path"]]
-            item["lastCommit"] = {"id": changed.id, "title": changed.title, "date": changed.created_at}
-    return listed
-
-
-def _last_commits(repository: Repository, head: Commit, oids: Mapping[str, str]) -> dict[str, Commit]:
-    """Return, for every path, the newest commit since which it has the id it has now."""
-    last, open_paths = dict.fromkeys(oids, head), set(oids)
-    for commit in repository.history(head):
-        present = {path: entry.blob_id for path, entry in commit.files.items()} | commit.folders()
-        open_paths = {path for path in open_paths if present.get(path) == oids[path]}
-        if not open_paths:
-            break
-        last.update(dict.fromkeys(open_paths, commit))
-    return last
