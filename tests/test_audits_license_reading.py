@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from audits.licenses.addresses import license_at
 from audits.licenses.agreement import leaves
 from audits.licenses.cards import LONGEST_FRONT_MATTER, read_card
 from audits.licenses.claims import RawSource
@@ -67,6 +68,23 @@ def metadata(*lines: str) -> RawSource:
         ),
         ([given_license("mit"), card("license: mit")], "MIT", "declared"),
         ([card("license: mit\ntags: [text, 'license:mit']")], "MIT", "declared"),
+        ([card("license: other\nlicense_link: https://opensource.org/licenses/MIT")], "MIT", "license_link"),
+        ([card("license: mit\nlicense_name: mit-license\nlicense_link: LICENSE")], "MIT", "declared"),
+        ([card("license: mit\nlicense_name: license")], "MIT", "declared"),
+        ([card("license: gpl-3.0\nlicense_link: https://www.gnu.org/licenses/gpl-3.0.html")], "GPL-3.0", "declared"),
+        (
+            [card("license: cc\nlicense_link: https://creativecommons.org/licenses/by/4.0/")],
+            "CC-BY-4.0",
+            "license_link",
+        ),
+        ([card("license_link: https://www.apache.org/licenses/LICENSE-2.0")], "Apache-2.0", "license_link"),
+        ([card("License: cc-by-nc-4.0")], "CC-BY-NC-4.0", "the key is `license`, got `License`"),
+        (
+            [card("license: llama3.1"), file("You must not use this for surveillance.", "USE_POLICY.md")],
+            "LicenseRef-llama3.1",
+            "declared",
+        ),
+        ([metadata("License: MIT/GPL-2.0")], "MIT OR GPL-2.0", "declared"),
         ([card("x: 1"), row("mit"), row("cc-by-sa-4.0")], "MIT AND CC-BY-SA-4.0", "column license"),
         ([card("license: gpl-3.0"), given_license("GPL-3.0-or-later")], "GPL-3.0", "declared"),
         (
@@ -113,6 +131,33 @@ def test_what_agrees_is_concluded(sources, license_id, reason):
             "Apache-2.0 AND MIT AND CC-BY-SA-4.0",
             ["column"],
         ),
+        (
+            [card("license: mit\nlicense_link: https://creativecommons.org/licenses/by-nc/4.0/")],
+            "MIT AND CC-BY-NC-4.0",
+            ["license says “mit”", "license_link says"],
+        ),
+        (
+            [card("license: mit\nlicense_link: https://creativecommons.org/licenses/by-nc-sa/")],
+            f"MIT AND {NON_COMMERCIAL}",
+            ["license_link says"],
+        ),
+        (
+            [card("license: other\nlicense_name: mit\nlicense_link: https://www.gnu.org/licenses/gpl-3.0.en.html")],
+            "MIT AND GPL-3.0",
+            ["license_name says “mit”", "license_link says"],
+        ),
+        ([card("license: mit\nlicense_name: acme-nc")], None, ["license says “mit”", "license_name says “acme-nc”"]),
+        (
+            [card("license: [mit, apache-2.0, gpl-3.0, cc0-1.0, isc, unlicense, mpl-2.0]")],
+            "MIT AND Apache-2.0 AND GPL-3.0 AND CC0-1.0 AND ISC AND Unlicense AND MPL-2.0",
+            ["lists “mit”, “apache-2.0”, “gpl-3.0”", "all bind"],
+        ),
+        (
+            [card("license: mit"), file("You must not use this for surveillance.", "USE_POLICY.md")],
+            None,
+            ["“mit”", "USE_POLICY.md: a use policy restricts"],
+        ),
+        ([row("MIT/CC-BY-NC-4.0"), card("license: mit")], "MIT AND CC-BY-NC-4.0", ["column license"]),
         ([card("license: mit"), file("Do as we say, and only that.")], None, ["text of LICENSE", "“mit”"]),
         ([card("license: mit"), file(MIT[: len(MIT) // 2])], None, ["text of LICENSE"]),
         (
@@ -200,6 +245,18 @@ def test_what_is_sure_forbids_though_something_else_is_open():
         "## License\n\nCreative Commons Attribution-NonCommercial 4.0 International",
         "## Licensing Information\n\nCommercial use is not permitted.",
         "**License:** cc-by-nc-4.0",
+        "License: MIT for the code, CC BY-NC 4.0 for the data",
+        "License: for research purposes only",
+        "Lizenz: nur für nicht-kommerzielle Nutzung",
+        "| License | CC BY-NC 4.0 |",
+        "| | |\n|-|-|\n| **Size** | 3 |\n| **License** | [CC BY-NC 4.0](https://x.org) |",
+        "## License\n| | |\n|-|-|\n| License | CC-BY-NC-4.0 |",
+        "Name | A set\n--- | ---\nLicense | non-commercial use only",
+        "We do not permit commercial usage of our data.",
+        "You may not use this dataset commercially.",
+        "## Terms of Use\nBy downloading you agree not to redistribute the data and not to use it commercially.",
+        "The original data is for non-commercial use only.",
+        "This dataset is released under the MIT license for non-commercial use only.",
     ],
 )
 def test_a_sentence_of_the_card_makes_it_stricter(body):
@@ -220,7 +277,6 @@ def test_a_sentence_of_the_card_makes_it_stricter(body):
         "| model | license |\n|---|---|\n| x | CC BY-NC 4.0 |",
         "```\nThis dataset is released under the CC BY-NC 4.0 license.\n```",
         "Unlike other datasets, which are for non-commercial use only, ours is free.",
-        "The original data was released for research purposes only.",
         "We trained it on data for research purposes only.",
         "You may use it for commercial and non-commercial purposes.",
         "The code is released under the GPL-3.0 license.",
@@ -228,12 +284,104 @@ def test_a_sentence_of_the_card_makes_it_stricter(body):
         "Licenses differ: A is licensed under CC BY-NC 4.0. B is licensed under CC BY-NC-SA 4.0.",
         "This dataset is released under the MIT license.",
         "The license allows commercial use.",
+        "This license does not prohibit commercial use.",
+        "We follow a benchmark that is for non-commercial use only.",
+        "This dataset is not only for research, it can be used commercially.",
+        "It does not contain commercially licensed text.",
+        "| License | MIT | CC BY-NC 4.0 |\n|---|---|---|\n| rows | 1 | 2 |",
     ],
 )
 def test_a_sentence_about_something_else_changes_nothing(body):
     reading = read_license([card("license: mit", f"# A set\n\n{body}\n")])
     assert reading.license == "MIT"
     assert reading.disagreements == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "The original data was released for research purposes only.",
+        "Derived from MS MARCO, whose terms are non-commercial research purposes only.",
+        "The dataset contains texts that are non-commercial only.",
+        "Some of the data is under CC-BY-NC-4.0.",
+        "## License\nSome subsets are non-commercial.",
+        "## License\n| part | license |\n|---|---|\n| a | MIT |\n| b | CC BY-NC 4.0 |",
+    ],
+)
+def test_what_forbids_commercial_use_of_a_source_or_a_part_is_told(body):
+    reading = read_license([card("license: mit", f"# A set\n\n{body}\n")])
+    assert reading.license == "MIT"
+    (told,) = reading.disagreements
+    assert "README.md: line" in told
+    assert read_license([card("license: cc-by-nc-4.0", f"# A set\n\n{body}\n")]).disagreements == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("This dataset was generated using gpt-4o.", True),
+        ("Queries are generated with GPT-4; OpenAI terms apply.", True),
+        ("We used Claude 3 to write the questions.", True),
+        ("All passages are GPT-4-generated.", True),
+        ("The labels come from responses of Llama-3.1-70B.", True),
+        ("| Source | translated by Mistral 7B |", True),
+        ("No row was generated by ChatGPT.", False),
+        ("The files were created with llama.cpp.", False),
+        ("It is compared with GPT-4.", False),
+        ("The rows were written by students.", False),
+        ("```\ngenerated by gpt-4\n```", False),
+    ],
+)
+def test_a_sentence_that_names_a_generator_is_noted_and_changes_nothing(body, found):
+    reading = read_license([card("license: mit", f"# A set\n\n{body}\n")])
+    assert reading.license == "MIT"
+    assert reading.disagreements == ()
+    noted = [item for item in reading.statements if item.note == "names a generator: its terms are an input"]
+    assert bool(noted) is found
+    assert all(item.place == "card_prose" and item.concluded is None and "line" in item.where for item in noted)
+
+
+@pytest.mark.parametrize(
+    ("address", "spdx"),
+    [
+        ("https://creativecommons.org/licenses/by-nc/4.0/", "CC-BY-NC-4.0"),
+        ("http://www.creativecommons.org/licenses/by/3.0/us/legalcode", "CC-BY-3.0-US"),
+        ("creativecommons.org/licenses/by-sa/4.0/deed.en", "CC-BY-SA-4.0"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"),
+        ("https://opensource.org/license/apache-2-0", "Apache-2.0"),
+        ("https://opensource.org/licenses/BSD-3-Clause", "BSD-3-Clause"),
+        ("https://spdx.org/licenses/MIT-0.html", "MIT-0"),
+        ("https://www.gnu.org/licenses/old-licenses/gpl-2.0.en.html", "GPL-2.0"),
+        ("https://www.gnu.org/licenses/fdl-1.3.txt", "GFDL-1.3"),
+        ("https://www.apache.org/licenses/LICENSE-2.0.txt", "Apache-2.0"),
+        ("https://www.gnu.org/licenses/gpl.html", None),
+        ("https://opensource.org/osd", None),
+        ("https://creativecommons.org.example.com/licenses/by/4.0/", None),
+        ("https://example.com/licenses/MIT", None),
+        ("LICENSE", None),
+        ("", None),
+    ],
+)
+def test_addresses_of_licenses(address, spdx):
+    found = license_at(address)
+    assert (found.spdx if found else None) == spdx
+
+
+def test_an_address_of_a_version_that_is_not_classified_still_forbids():
+    assert license_at("https://creativecommons.org/licenses/by-nd-nc/1.0/").category == "non-commercial"
+
+
+@given(st.text(max_size=60))
+@example("creativecommons.org/licenses/by-/4.0")
+@example("//gnu.org/licenses/")
+def test_any_address_is_read(address):
+    found = license_at(address)
+    assert found is None or found.category in CATEGORIES
+
+
+def test_a_misspelt_key_is_named_in_the_note():
+    (statement,) = read_license([card("License: mit")]).statements
+    assert "the key is `license`, got `License`" in statement.note
 
 
 def test_a_laxer_sentence_is_a_disagreement_and_changes_nothing():

@@ -95,6 +95,21 @@ def test_a_license_resolves_however_it_is_written(text, spdx, category):
         ("MIT WITH Commons-Clause", None, "unknown"),
         ("MIT AND Frobnicate-1.0", None, "unknown"),
         ("MIT OR Frobnicate-1.0", None, "permissive"),
+        ("MIT OR commercial", None, "permissive"),
+        ("BSD OR MIT", None, "permissive"),
+        ("CC-BY-NC-4.0 OR commercial", None, "non-commercial"),
+        ("MIT OR anything", None, "unknown"),
+        ("CC-BY-NC-4.0 OR MIT", "CC-BY-NC-4.0 OR MIT", "permissive"),
+        ("GPL-2.0 or any later version", None, "copyleft"),
+        ("(MIT OR Frobnicate-1.0) AND CC-BY-NC-4.0", None, "non-commercial"),
+        ("MIT OR LicenseRef-mine", None, "permissive"),
+        ("(MIT AND Frobnicate-1.0) OR GPL-3.0-only", None, "copyleft"),
+        ("not mit or apache", None, "unknown"),
+        ("not mit or Apache-2.0", None, "unknown"),
+        ("MIT or whatever we say", None, "unknown"),
+        ("commercial OR proprietary", None, "unknown"),
+        ("research only OR MIT", None, "non-commercial"),
+        ("CC-BY-NC OR commercial", None, "non-commercial"),
         ("CC-BY-NC-4.0 AND Frobnicate-1.0", None, "non-commercial"),
         ("GPL-2.0+", "GPL-2.0+", "copyleft"),
     ],
@@ -102,6 +117,51 @@ def test_a_license_resolves_however_it_is_written(text, spdx, category):
 def test_or_is_a_choice_and_and_binds(text, spdx, category):
     resolved = resolve(text)
     assert (resolved.spdx, resolved.category) == (spdx, category)
+
+
+@pytest.mark.parametrize(
+    ("text", "spdx", "category"),
+    [
+        ("MIT/Apache-2.0", "MIT OR Apache-2.0", "permissive"),
+        ("MIT / BSD-3-Clause / ISC", "MIT OR BSD-3-Clause OR ISC", "permissive"),
+        ("zlib/libpng", "Zlib", "permissive"),
+        ("MIT/CC-BY-NC-4.0", "MIT AND CC-BY-NC-4.0", "non-commercial"),
+        ("MIT/GPL-2.0-only", "MIT AND GPL-2.0-only", "copyleft"),
+        ("MIT OR Apache-2.0/CC-BY-NC-4.0", "MIT AND Apache-2.0 AND CC-BY-NC-4.0", "non-commercial"),
+        ("MIT/Frobnicate-1.0", None, "unknown"),
+        ("MIT/research only", None, "non-commercial"),
+    ],
+)
+def test_a_slash_is_no_choice_unless_every_side_is_permissive(text, spdx, category):
+    resolved = resolve(text)
+    assert (resolved.spdx, resolved.category) == (spdx, category)
+
+
+def test_a_slash_is_a_choice_in_the_metadata_of_packages():
+    assert resolve("MIT/GPL-2.0-only", slash_is_choice=True).spdx == "MIT OR GPL-2.0-only"
+    assert "write OR or AND" in resolve("MIT/GPL-2.0-only").note
+
+
+OPERANDS = st.sampled_from(
+    ["MIT", "Apache-2.0", "GPL-3.0-only", "CC-BY-NC-4.0", "apache", "research only", "frobnicate", "not mit", "other"]
+)
+
+
+@given(st.lists(OPERANDS, min_size=2, max_size=4), st.sampled_from([" OR ", " or ", " / "]))
+def test_a_choice_is_never_milder_than_the_licenses_that_it_names(operands, operator):
+    resolved = resolve(operator.join(operands))
+    exact = [CATEGORIES.index(resolve(name).category) for name in operands if resolve(name).spdx]
+    least = min(exact, default=CATEGORIES.index("unknown"))
+    if set(operands) != {"apache"}:
+        assert CATEGORIES.index(resolved.category) >= least
+
+
+@given(st.lists(st.sampled_from(["(", ")", "AND", "OR", "WITH", "/", "MIT", "x", "+", ":", "not"]), max_size=12))
+@example(["(", "AND", "MIT"])
+@example(["MIT", "AND", "(", ")"])
+def test_what_is_no_expression_resolves_without_an_error(tokens):
+    assert resolve(" ".join(tokens)).category in CATEGORIES
+    assert resolve("".join(tokens)).category in CATEGORIES
 
 
 @pytest.mark.parametrize("text", [*HUB_FAMILIES, "BSD", "dual license", None, "", "  ", "see LICENSE", "MIT, BSD"])

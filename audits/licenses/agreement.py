@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from audits.licenses.claims import Claim
 from audits.licenses.resolution import CATEGORIES, resolve
+from audits.licenses.sources import Claim
 
 _JOIN = re.compile(r"\s+(?:AND|OR)\s+|[()]")
 _GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$", re.IGNORECASE)

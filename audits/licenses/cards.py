@@ -22,6 +22,7 @@ _FRONT_MATTER = re.compile(
     r"\A\ufeff?\s*---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
 )
 _OPENED = re.compile(r"\A\ufeff?\s*---[ \t]*(?:\r?\n|\Z)")
+# the Hub reads the first, as it stands here; a person may have written any
 _KEYS = ("license", "licence", "licenses", "licences")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
@@ -33,13 +34,14 @@ class CardValue:
 
     ``key`` is its address ("license", "license[1]", "tags: license:"); ``text`` the value as it stands there;
     ``problem`` says why it can be no license, "" where it may be one. ``group`` counts the places that state a license
-    each: the items of one list share it.
+    each: the items of one list share it. ``note`` says how the key is misspelt.
     """
 
     key: str
     text: str
     problem: str = ""
     group: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +91,10 @@ def _read(root: Any, body: str, line: int) -> Card:
     found: dict[str, str] = {}
     gates: list[str] = []
     for key_node, node in root.value:
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
+        written = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
+        key = written.casefold()
         if key in _KEYS:
-            values += _license_values(key, node, len(values))
+            values += _license_values(written, node, len(values))
         elif key == "tags" and isinstance(node, yaml.SequenceNode):
             values += _tagged(node, len(values))
         elif key in ("license_name", "license_link") and isinstance(node, yaml.ScalarNode) and node.tag == _STRING:
@@ -109,7 +112,7 @@ def _read(root: Any, body: str, line: int) -> Card:
 
 
 def _license_values(key: str, node: Any, group: int) -> Iterator[CardValue]:
-    misspelt = "" if key == "license" else f" (the key is `license`, got `{key}`)"
+    misspelt = "" if key == "license" else f"the key is `license`, got `{key}`"
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             yield from _scalar(f"{key}[{place}]", item, group, misspelt)
@@ -117,18 +120,20 @@ def _license_values(key: str, node: Any, group: int) -> Iterator[CardValue]:
         yield from _scalar(key, node, group, misspelt)
 
 
-def _scalar(key: str, node: Any, group: int, misspelt: str) -> Iterator[CardValue]:
+def _scalar(key: str, node: Any, group: int, note: str) -> Iterator[CardValue]:
     if not isinstance(node, yaml.ScalarNode):
         kind = "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
-        yield CardValue(key=key, text=f"({kind})", problem=f"`{key}` is {kind}, not the id of a license", group=group)
+        problem = f"`{key}` is {kind}, not the id of a license"
+        yield CardValue(key=key, text=f"({kind})", problem=problem, group=group, note=note)
     elif node.tag == _NULL:
         return
     elif node.tag != _STRING:
         kind = node.tag.rpartition(":")[2]
         problem = f"`{key}` reads as YAML's {kind} {quoted(node.value)!r}, not as the id of a license"
-        yield CardValue(key=key, text=node.value, problem=problem, group=group)
+        yield CardValue(key=key, text=node.value, problem=problem, group=group, note=note)
     elif node.value.strip():
-        yield CardValue(key=key + misspelt, text=node.value, group=group)
+        key += f" ({note})" if note else ""
+        yield CardValue(key=key, text=node.value, group=group, note=note)
 
 
 def _tagged(node: Any, group: int) -> Iterator[CardValue]:

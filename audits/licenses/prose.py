@@ -1,35 +1,29 @@
 """Sentences of a card that state a license or forbid commercial use; conservative, because a card tells of others too.
 
 A sentence counts where it is about the repository itself ("this dataset is released under …", "licensed under …") or
-stands under a heading on licenses, and is no table, no code and not about a base model, a source or the code. What
-is found can only make a conclusion stricter.
+stands under a heading on licenses, and is no code and not about a base model, a source or the code; a row of a table
+where it says "License" at its head. What is found can only make a conclusion stricter. What forbids commercial use of a
+source or a part is an aside: it is told and changes nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from audits.licenses.fingerprints import load_fingerprints
 from audits.licenses.resolution import ResolvedLicense, named, resolve
 from audits.licenses.riders import quoted
+from audits.licenses.sentences import Sentence, plain, sentences
 
 NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
 """Stands for words that forbid commercial use and name no license."""
 
 LONGEST_PROSE = 400_000
-_MOST_SENTENCES = 5_000
-_LONGEST_SENTENCE = 1_000
 _MOST_WORDS = 12  # of a license's name
 
-_FENCE = re.compile(r"^\s*(```|~~~)")
-_HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.+)$")
-_LICENSE_HEADING = re.compile(
-    r"\blicen[cs](?:e|es|ing)\b|\bterms\s+of\s+use\b|\busage\s+(?:rights|restrictions)\b", re.IGNORECASE
-)
-_END = re.compile(r"(?<=[.!?])\s+(?=[\"“*_\[(]*[A-Z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+\.)\s)")
 _THING = (
     r"(?:data\s?sets?|data|corpus|corpora|benchmarks?|models?|weights|repository|repo|project|work|collection|annotations"
     r"|checkpoints?|embeddings?|release|files?|contents?|encoder|adapter|resources?|material)"
@@ -49,15 +43,46 @@ _STATES = re.compile(
     r"\b(?:under|by|with|according\s+to|to)\s+",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\W*(?:data\s?set\s+|model\s+|data\s+)?licen[cs]e[\s*_]*(?::|=|\bis\b)[\s*_]*", re.IGNORECASE)
-_MARKUP = re.compile(r"\[([^\]]{0,200})\]\([^)]{0,400}\)|[*_`#>]|<[^>\n]{0,200}>")
+_LABEL = re.compile(
+    r"^\W*(?:data\s?set\s+|model\s+|data\s+)?(?:licen[cs]e|lizenz|licencia|licenza)[\s*_]*(?::|=|\bis\b)[\s*_]*",
+    re.IGNORECASE,
+)
 _SUBJECTLESS = re.compile(
-    r"^\W*(?:for|only|not|non|strictly|commercial|no|use|intended|you|users|please|research|do)\b", re.IGNORECASE
+    r"^\W*(?:for|only|not|non|strictly|commercial|no|use|intended|you|users|please|research|do|by\s+(?:downloading|using"
+    r"|accessing)|we\s+(?:do\s+not|don['’]t|cannot|never|only|prohibit|forbid))\b",
+    re.IGNORECASE,
+)
+_OURS = re.compile(rf"\b(?:our|this|these)\s+(?:[\w-]+\s+){{0,2}}{_THING}\b", re.IGNORECASE)
+_ORIGINAL = re.compile(
+    rf"\bthe\s+original\s+(?:[\w-]+\s+){{0,2}}{_THING}\s+(?:is|are|may|can|must|shall)\b", re.IGNORECASE
+)
+_SOURCE = re.compile(
+    r"\b(?:original|sources?|underlying|upstream|base\s+model|third[-\s]party|contains?|includes?|consists?|mixture|subsets?"
+    r"|(?:derived|taken|collected|adapted|built)\s+from|(?:based|built)\s+on"
+    r"|(?:some|parts?)\s+of\s+(?:the|this|our|these)|some\s+(?:files?|images?|texts?|rows|documents|samples|examples))\b",
+    re.IGNORECASE,
+)
+_SAYS_LICENSE = re.compile(
+    r"(?:(?:data\s?set|model|data|card|repo(?:sitory)?|usage)\s+)?licen[cs](?:e|es|ing)(?:\s+(?:type|information|name|terms))?\s*:?",
+    re.IGNORECASE,
 )
 _NEGATED = re.compile(
     r"\b(?:not\s+limited\s+to|no\s+restrictions?|without\s+restriction|allow(?:s|ed|ing)?|permit(?:s|ted)?)\b",
     re.IGNORECASE,
 )
+# what sentences say beyond the words that stand beside license texts
+_NO_COMMERCE = re.compile(
+    r"(?:\b(?:not|never|cannot)\b|n['’]t\b)(?!\s+(?:only|just|limited|restricted))(?:(?!\b(?:but|can|if|whether|unless)\b)[^.;!?]){0,80}?"
+    r"\bcommercially\b(?!\s+(?:available|viable|successful|licen[cs]ed|sold|published|produced|sourced|trained)\b)"
+    r"|(?:\b(?:not|never|cannot)|n['’]t)\s+(?:\w+\s+){0,2}?(?:permit|allow|authori[sz]e|grant|licen[cs]e|consent\s+to)\b"
+    r"[^.;!?]{0,60}?(?<!non-)(?<!non )\bcommercial"
+    r"|\bno\s+commercial\s+(?:purposes?|exploitation|applications?)"
+    r"|\bcommercial\s+(?:use|usage|purposes?|exploitation|applications?)\b[^.;!?]{0,40}\b(?:not\s+authori[sz]ed|excluded|unauthori[sz]ed)",
+    re.IGNORECASE,
+)
+_DOUBLE_NEGATION = re.compile(r"(?:\b(?:not|never|no\s+longer|nor)|n['’]t)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
+_LIMITS = re.compile(r"prohibit|forbid|exclud|except|only|solely|exclusively|limited", re.IGNORECASE)
+_CLAUSE = re.compile(r"[,;()]|\band\b", re.IGNORECASE)
 _FORBIDS = re.compile(r"\bnot\b|\bno\b|prohibit|forbid|only|solely|restricted|non", re.IGNORECASE)
 _CC = re.compile(
     r"\b(?:cc|creative\s+commons)[\s-]*(?P<kind>(?:by|attribution)(?:[\s-]*(?:nc|sa|nd|non[\s-]?commercial|share[\s-]?alike"
@@ -73,27 +98,29 @@ _CC_PARTS = (("NC", r"nc|non[\s-]?commercial"), ("ND", r"nd|no[\s-]?deriv"), ("S
 
 @dataclass(frozen=True, slots=True)
 class ProseStatement:
-    """One sentence, the line it begins at, and what it says."""
+    """One sentence, the line it begins at, and what it says; an ``aside`` says it of a source or a part."""
 
     line: int
     text: str
     resolved: ResolvedLicense
+    aside: bool = False
 
 
 def license_sentences(text: str) -> tuple[ProseStatement, ...]:
     """Return the sentences that state a license of the repository itself, or that forbid commercial use of it."""
     found: list[ProseStatement] = []
-    named_others = 0
-    for line, sentence, in_section in _sentences(text[:LONGEST_PROSE]):
-        plain = " ".join(_MARKUP.sub(lambda match: match.group(1) or " ", sentence).split())
-        resolved, of_itself = _stated(plain, in_section)
+    others, sure = 0, []
+    for sentence in sentences(text[:LONGEST_PROSE]):
+        words = plain(sentence.text)
+        resolved, about = _row(sentence) if sentence.cells else _stated(words, sentence.in_section)
         if resolved is None:
             continue
-        named_others += not of_itself
-        found.append(ProseStatement(line, quoted(sentence), resolved if of_itself or in_section else _NOTHING))
-    if named_others > 1:  # a list of several works
-        found = [item for item in found if _SELF.search(item.text) or _LABEL.search(item.text)]
-    return tuple(item for item in found if item.resolved is not _NOTHING)
+        others += about == "other"
+        shown = ProseStatement(sentence.line, quoted(sentence.text), resolved, about == "aside")
+        found.append(shown)
+        if sentence.cells or shown.aside or _SELF.search(shown.text) or _LABEL.search(shown.text):
+            sure.append(shown)
+    return tuple(sure if others > 1 else found)  # several others are a list of works
 
 
 @lru_cache(maxsize=4096)
@@ -113,7 +140,8 @@ def name_in(text: str) -> ResolvedLicense | None:
     return None
 
 
-_NOTHING = ResolvedLicense(None, "unknown")
+About = Literal["self", "aside", "other"]
+"""What a sentence is about: the repository, a source or a part of it, or nobody knows what."""
 
 
 def _is_name(resolved: ResolvedLicense) -> bool:
@@ -130,81 +158,74 @@ def _creative_commons(match: re.Match[str]) -> str:
     return "-".join(filter(None, (*parts, version))).lower()
 
 
-def _stated(sentence: str, in_section: bool) -> tuple[ResolvedLicense | None, bool]:
-    """Return the license that a sentence states, and whether it is surely about the repository itself."""
+def _stated(sentence: str, in_section: bool) -> tuple[ResolvedLicense | None, About]:
+    """Return the license that a sentence states, and what it is about."""
+    about = _commerce(sentence, in_section)
     label = _LABEL.match(sentence)
     if label is not None:
-        return name_in(sentence[label.end() :]), True
+        rest = sentence[label.end() :]
+        # "MIT for the code, CC BY-NC for the data"
+        parts = _CLAUSE.split(rest) if _hits(rest) else ()
+        forbids = any(_commerce(part, True) == "self" for part in (rest, *parts))
+        return _stricter(name_in(rest), "self" if forbids else None), "self"
     for verb in _STATES.finditer(sentence):
         subject, name = sentence[: verb.start()], name_in(sentence[verb.end() :])
         if name is None or _FOREIGN.search(subject):
             continue
         of_itself = bool(_SELF.search(subject)) or not re.search(r"\w", subject)
-        return (name, of_itself) if of_itself or in_section else (None, False)
+        if not of_itself and not in_section:
+            return None, "other"
+        return _stricter(name, about), "self" if of_itself else "other"
     if in_section and len(sentence.split()) <= _MOST_WORDS:
         name = name_in(sentence)
         if name is not None and name.spdx is not None:
-            return name, True
-    return (_forbidden(), True) if _forbids_commerce(sentence, in_section) else (None, False)
+            return _stricter(name, about), "self"
+    return (None, "other") if about is None else (_forbidden(), about)
+
+
+def _stricter(name: ResolvedLicense | None, about: About | None) -> ResolvedLicense | None:
+    """Return the license that a sentence names, or that it forbids commercial use beside the name."""
+    if name is not None and name.category == "non-commercial":
+        return name if name.spdx else _forbidden()
+    return _forbidden() if about == "self" else name
+
+
+def _row(row: Sentence) -> tuple[ResolvedLicense | None, About]:
+    """Return what a row of a table says: "| License | CC BY-NC 4.0 |"; columns on several works are an aside."""
+    head, *rest = row.cells
+    said = [_stricter(name_in(cell), _commerce(cell, True)) for cell in rest]
+    distinct = list(dict.fromkeys(item for item in said if item is not None))
+    if _SAYS_LICENSE.fullmatch(head) and len(distinct) == 1:
+        return distinct[0], "self"
+    forbids = any(item.category == "non-commercial" for item in distinct)
+    return (_forbidden(), "aside") if forbids and row.in_section else (None, "other")
 
 
 def _forbidden() -> ResolvedLicense:
     return ResolvedLicense(NON_COMMERCIAL, "non-commercial", "words that forbid commercial use and name no license")
 
 
-def _forbids_commerce(sentence: str, in_section: bool) -> bool:
-    riders = (item for item in load_fingerprints().riders if item.category == "non-commercial")
-    hits = (
-        hit
-        for rider in riders
-        if not (rider.unless and rider.unless.search(sentence))
-        for hit in rider.pattern.finditer(sentence)
-    )
-    for hit in hits:
-        before = sentence[: hit.start()]
-        about = in_section or bool(_SELF.search(before)) or bool(_SUBJECTLESS.match(sentence))
-        # "allows commercial and research use" forbids nothing
-        negated = _NEGATED.search(before) is not None and _FORBIDS.search(sentence[hit.start() :]) is None
-        if about and not negated and not _FOREIGN.search(before):
-            return True
-    return False
-
-
-def _sentences(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield (line, sentence, whether a heading on licenses stands above); code and tables are left out."""
-    level, count, fenced = 0, 0, False
-    block: list[str] = []
-    begin = 1
-    lines = [*text.splitlines(), "# end"]
-    for number, line in enumerate(lines, start=1):
-        heading = _HEADING.match(line)
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif heading is None and not fenced and not line.lstrip().startswith("|"):
-            if not block:
-                begin = number
-            block.append(line)
+def _commerce(sentence: str, in_section: bool) -> About | None:
+    """Return of what a sentence forbids commercial use; None where it forbids none, or that of something else."""
+    aside = False
+    for hit in _hits(sentence):
+        before, rest = sentence[: hit.start()], sentence[hit.start() :]
+        # "allows commercial and research use" forbids nothing, and so does what "does not prohibit commercial use"
+        negated = _NEGATED.search(before) is not None and _FORBIDS.search(rest) is None
+        if negated or (_LIMITS.match(rest) and _DOUBLE_NEGATION.search(before)):
             continue
-        if block:
-            for offset, sentence in _split("\n".join(block)):
-                yield begin + offset, sentence, level > 0
-                count += 1
-                if count >= _MOST_SENTENCES:
-                    return
-            block = []
-        if heading is not None and not fenced:
-            depth = len(heading[1])
-            if _LICENSE_HEADING.search(heading[2]):
-                level = level or depth
-            elif depth <= level or not level:
-                level = 0
+        foreign = _FOREIGN.search(before) is not None and _ORIGINAL.match(before) is None
+        about = in_section or _SELF.search(before) or _SUBJECTLESS.match(sentence) or _OURS.search(sentence)
+        if about and not foreign:
+            return "self"
+        aside = aside or (foreign and _SOURCE.search(before) is not None)
+    return "aside" if aside else None
 
 
-def _split(block: str) -> Iterator[tuple[int, str]]:
-    start = 0
-    for end in [*(match.start() for match in _END.finditer(block)), len(block)]:
-        sentence = block[start:end]
-        if sentence.strip():
-            lead = len(sentence) - len(sentence.lstrip())
-            yield block.count("\n", 0, start + lead), sentence.strip()[:_LONGEST_SENTENCE]
-        start = end
+def _hits(sentence: str) -> list[re.Match[str]]:
+    """Return where words forbid commercial use, whatever of."""
+    hits = list(_NO_COMMERCE.finditer(sentence))
+    for rider in load_fingerprints().riders:
+        if rider.category == "non-commercial" and not (rider.unless and rider.unless.search(sentence)):
+            hits += rider.pattern.finditer(sentence)
+    return hits

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from audits.licenses.agreement import NAMES_NOTHING, agree, differs, is_settled, leaves, names, plain
-from audits.licenses.claims import NOTICE, Claim, RawSource, claims_of
+from audits.licenses.claims import NOTICE, claims_of
 from audits.licenses.inputs import LicenseStatement
 from audits.licenses.prose import NON_COMMERCIAL
 from audits.licenses.resolution import CATEGORIES, resolve
+from audits.licenses.sources import Claim, RawSource
 from audits.records import Record
 
 __all__ = ["RawSource", "Reading", "conclude_claims", "read_license"]
@@ -54,7 +55,8 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
     declared = [claim for claim in claims if claim.weight == "declared"]
     texts = _without_notices([claim for claim in claims if claim.weight == "text"])
     rows = [claim for claim in claims if claim.weight == "row"]
-    prose = [claim for claim in claims if claim.weight == "prose"]
+    prose = [claim for claim in claims if claim.weight in ("prose", "aside")]
+    texts += _restricting([claim for claim in claims if claim.weight == "policy"], [*declared, *texts, *rows])
     texts, disagreements = _confirmed(texts, declared)
     disagreements += _among_declared(declared)
     known = [claim for claim in (*declared, *texts, *rows) if claim.license]
@@ -78,6 +80,18 @@ def conclude_claims(claims: Sequence[Claim]) -> Reading:
         statements=tuple(claim.statement for claim in claims[:_MOST_STATEMENTS]),
         disagreements=tuple(dict.fromkeys([*disagreements, *more])),
     )
+
+
+def _restricting(policies: Sequence[Claim], others: Sequence[Claim]) -> list[Claim]:
+    """Return the use policies that no license there brings along: beside MIT, a policy restricts what MIT grants."""
+    if any(claim.license and (claim.category == "other-terms" or _is_own(claim.license)) for claim in others):
+        return []
+    return [replace(claim, weight="text") for claim in policies]
+
+
+def _is_own(license_id: str) -> bool:
+    own = leaves(license_id) - leaves(NON_COMMERCIAL)
+    return any(name.startswith("licenseref-") for name in own)
 
 
 def _without_notices(texts: list[Claim]) -> list[Claim]:
@@ -197,6 +211,10 @@ def _with_prose(
         strict = CATEGORIES.index(claim.category)
         now = "unknown" if concluded is None else resolve(concluded).category
         if claim.category == "unknown":
+            continue
+        if claim.weight == "aside":
+            if concluded and strict > CATEGORIES.index(now):
+                told.append(f"{claim.said}, but the rest says {concluded}")
             continue
         if claim.license is None and concluded and strict > CATEGORIES.index(now):
             told.append(f"{claim.said}, but the rest says {concluded}")

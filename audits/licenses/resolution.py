@@ -6,7 +6,8 @@ none of them knows is "unknown".
 
 ``bsd`` alone is a family and unknown; the classifier "OSI Approved :: BSD License", also without its
 prefix, is permissive, because every BSD license that OSI approved is; the exact SPDX id stays open.
-Several classifiers, or names joined by ";", do not say whether they are a choice: the strictest counts.
+Several classifiers, or names joined by ";", do not say whether they are a choice: the strictest counts. "/" is a choice
+in the metadata of packages, and where every side is known and permissive; elsewhere the strictest counts, too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 _LONGEST_EXPRESSION = 400  # a package's expression is shorter; a pasted text is longer
 _LONGEST_TEXT = 200_000
 _OPERATOR = re.compile(r"\b(?:and|or|with)\b|[()/]", re.IGNORECASE)
+_SLASH = re.compile(r"(?<=\S)\s*/\s*(?=\S)")
+_NAMED = re.compile(r"[A-Za-z][\w.+]*[\d-][\w.+-]*")  # "Frobnicate-1.0", "LicenseRef-mine"
+_LATER = re.compile(r"(?:any\s+)?(?:later|newer|above)(?:\s+versions?)?", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[;\n]|(?=\blicense\s*::)", re.IGNORECASE)
 _CLASSIFIER = re.compile(r"^license\s*::\s*(?:osi approved\s*(?:::\s*|$))?", re.IGNORECASE)
 # parents of classifiers
@@ -48,15 +52,21 @@ class ResolvedLicense:
     note: str = ""
 
 
-def resolve(text: str | None) -> ResolvedLicense:
+def resolve(text: str | None, *, slash_is_choice: bool = False) -> ResolvedLicense:
     """Return what is known about the license that ``text`` states; never raises.
 
-    In an SPDX expression OR gives the choice, so the less strict side counts; AND binds to both, so
-    the stricter side counts; an SPDX exception (WITH) only adds permissions, so the license counts.
+    In an SPDX expression OR gives the choice, so the least strict side counts that names an exact license; where a side
+    is a phrase instead of a name, or forbids commercial use and names no license, it is no choice that can be relied
+    on and the strictest counts. AND binds to both, so the stricter side counts; an SPDX exception (WITH) only adds
+    permissions, so the license counts.
+
+    Args:
+        text: an id, a name, an expression, classifiers or a license text.
+        slash_is_choice: whether "/" stands for OR, as it does in the metadata of packages.
     """
     if text is None or not text.strip():
         return ResolvedLicense(None, "unknown", "no license stated")
-    return _resolve(text[:_LONGEST_TEXT])
+    return _resolve(text[:_LONGEST_TEXT], slash_is_choice)
 
 
 def strictest(licenses: Sequence[ResolvedLicense]) -> ResolvedLicense:
@@ -74,17 +84,17 @@ def strictest(licenses: Sequence[ResolvedLicense]) -> ResolvedLicense:
 
 
 @lru_cache(maxsize=4096)
-def _resolve(text: str) -> ResolvedLicense:
+def _resolve(text: str, slash_is_choice: bool) -> ResolvedLicense:
     if len(text) > _LONGEST_EXPRESSION:
         return _license_text(text) or _unknown(text)
     parts = [part for part in _SEPARATOR.split(text) if fold(part) not in _NAMES_NOTHING]
     if len(parts) > 1:
-        stated = [_resolve(part) for part in parts]
+        stated = [_resolve(part, slash_is_choice) for part in parts]
         if any(item.category != "unknown" for item in stated):
             return strictest(stated)
     elif parts:
         text = parts[0]
-    return named(text) or _expression(text) or _license_text(text) or _unknown(text)
+    return named(text) or _expression(text, slash_is_choice) or _license_text(text) or _unknown(text)
 
 
 def named(text: str) -> ResolvedLicense | None:
@@ -125,14 +135,30 @@ def _classifier(key: str) -> ResolvedLicense | None:
     return None
 
 
-def _expression(text: str) -> ResolvedLicense | None:
+def _expression(text: str, slash_is_choice: bool) -> ResolvedLicense | None:
     if not _OPERATOR.search(text):
         return None
     try:
-        tree = _licensing.parse(re.sub(r"(?<=\S)\s*/\s*(?=\S)", " OR ", text))
-        return None if tree is None else _evaluate(tree)
-    except (ExpressionError, ExpressionParseError, RecursionError, IndexError):
-        return None  # the parser runs past its end on "MIT AND()"
+        tree = _licensing.parse(_SLASH.sub(" OR ", text))
+        if tree is None:
+            return None
+        if not slash_is_choice and _SLASH.search(text):
+            return _slashed(tree)
+        return _evaluate(tree)
+    except (ExpressionError, ExpressionParseError, RecursionError, IndexError, AssertionError):
+        return None  # the parser runs past its end on "MIT AND()", and asserts on "( AND MIT"
+
+
+def _slashed(tree: Any) -> ResolvedLicense | None:
+    """Return what names joined by "/" stand for: a choice where each is permissive, else the strictest of all."""
+    sides = [(symbol, _leaf(symbol)) for symbol in tree.get_literals()]
+    if all(side is not None and side.spdx and side.category == "permissive" for _, side in sides):
+        return _evaluate(tree)
+    if all(side is None for _, side in sides):
+        return None
+    stated = strictest([side or _unknown(str(symbol)) for symbol, side in sides])
+    note = "“/” does not say whether it is a choice; write OR or AND"
+    return ResolvedLicense(stated.spdx, stated.category, "; ".join(filter(None, (note, stated.note))))
 
 
 def _evaluate(tree: Any) -> ResolvedLicense | None:
@@ -144,12 +170,41 @@ def _evaluate(tree: Any) -> ResolvedLicense | None:
     if all(side is None for side in sides):
         return None
     known = [side or _unknown(str(argument)) for side, argument in zip(sides, tree.args, strict=True)]
-    pick = min if operator == "OR" else max
-    counts = pick(known, key=_strictness)
-    names = [item.spdx for item in known if item.spdx]
-    spdx = f" {operator} ".join(map(_bracketed, names)) if len(names) == len(known) else None
-    note = "a choice: the less strict counts" if operator == "OR" else "all hold: the strictest counts"
-    return ResolvedLicense(spdx, counts.category, "; ".join(filter(None, (note, counts.note))))
+    if operator == "OR":
+        return _choice(known, tree.args)
+    counts = max(known, key=_strictness)
+    note = "; ".join(filter(None, ("all hold: the strictest counts", counts.note)))
+    return ResolvedLicense(_joined(known, operator), counts.category, note)
+
+
+def _choice(sides: Sequence[ResolvedLicense], trees: Sequence[Any]) -> ResolvedLicense:
+    """Return what a choice comes to; what is not known can not be chosen."""
+    exact = [side for side in sides if side.spdx]
+    open_sides = [(side, tree) for side, tree in zip(sides, trees, strict=True) if not side.spdx]
+    if not exact or any(side.category == "non-commercial" or not _names_only(tree) for side, tree in open_sides):
+        worst = max(sides, key=_strictness)
+        category: Category = "non-commercial" if worst.category == "non-commercial" else "unknown"
+        note = "no choice between licenses that are known: the strictest counts"
+        return ResolvedLicense(None, category, "; ".join(filter(None, (note, worst.note))))
+    counts = min(exact, key=_strictness)
+    note = "a choice: what is not known can not be chosen" if open_sides else "a choice: the less strict counts"
+    return ResolvedLicense(_joined(sides, "OR"), counts.category, "; ".join(filter(None, (note, counts.note))))
+
+
+def _names_only(tree: Any) -> bool:
+    """Tell whether names stand there, and no words of a sentence: "not MIT", "anything"."""
+    return all(
+        named(key) is not None or _NAMED.fullmatch(key) or _LATER.fullmatch(key)
+        for key in map(str, tree.get_literals())
+    )
+
+
+def _joined(sides: Sequence[ResolvedLicense], operator: str) -> str | None:
+    """Return the sides as one expression, None where one of them is open."""
+    names = list(dict.fromkeys(side.spdx for side in sides if side.spdx))
+    if any(side.spdx is None for side in sides):
+        return None
+    return names[0] if len(names) == 1 else f" {operator} ".join(map(_bracketed, names))
 
 
 def _leaf(symbol: Any) -> ResolvedLicense | None:

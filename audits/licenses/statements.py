@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from audits.licenses.reading import RawSource, Reading, read_license
+from audits.licenses.reading import Reading, read_license
 from audits.licenses.snapshots import NESTED_TOO_DEEPLY, RepoSnapshot, is_license_file
+from audits.licenses.sources import RawSource
 
 
 def conclude(snapshot: RepoSnapshot | None, given: str | None = None, *, wrong: str = "") -> Reading:
