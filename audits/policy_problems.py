@@ -12,12 +12,12 @@ from audits.intent import Intent
 from audits.licenses import resolve
 from audits.measurement_names import near_measurements, unit_of
 from audits.policy import RULE_CODES, LicenseRule, Policy, Rule
+from audits.territories import code_problem
 from audits.waivers import Waiver, waiver_faults
 
 NO_CODE = "(no code)"
 """Stands for a code that a file does not tell, where the rest of the entry is examined."""
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
 # terms of one's own, which no list can know
 _OWN_TERMS = re.compile(r"LicenseRef-[A-Za-z0-9.-]+|other", re.IGNORECASE)
 # the one rule whose open question may be a note, as it is in the analysis
@@ -138,8 +138,9 @@ def _intent_problems(intent: Intent) -> Iterator[str]:
                 "Face Hub, or LicenseRef-… for terms of your own."
             )
     for code in intent.territory:
-        if not _COUNTRY.fullmatch(code):
-            yield f"`Policy.intent.territory` holds {code!r}; allowed are ISO 3166 codes of two capitals, and EU."
+        problem = code_problem(code)
+        if problem is not None:
+            yield f"`Policy.intent.territory`: {problem}."
     for repo, who in intent.accepted.items():
         if not repo.strip() or not who.strip():
             yield f"`Policy.intent.accepted` holds {repo!r} = {who!r}; write the repository = who accepted, and when."

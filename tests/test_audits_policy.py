@@ -244,7 +244,7 @@ RULE = '[[rules]]\ncode = "DUP001"\n'
         (f'name = "x"\n[intent]\ndistribution = "publik"\n{RULE}', r"intent\.distribution.*'hosted' or 'public'"),
         (f'name = "x"\n[intent]\noutgoing_license = "apach-2.0"\n{RULE}', r"outgoing_license.*near: Apache-2\.0"),
         (f'name = "x"\n[intent]\noutgoing_data_license = "cc"\n{RULE}', "outgoing_data_license.*ambiguous"),
-        (f'name = "x"\n[intent]\nterritory = ["Germany"]\n{RULE}', "'Germany'; allowed are ISO 3166"),
+        (f'name = "x"\n[intent]\nterritory = ["Germany"]\n{RULE}', "'Germany' is no place that is known here; near it are DE"),
         (f'name = "x"\n[intent]\naccepted = {{"a/b" = ""}}\n{RULE}', "accepted.*'a/b'"),
         (f'name = " "\n{RULE}', r"`Policy\.name` is empty"),
         (f'name = "x"\nmax_audit_age_days = 0\n{RULE}', r"max_audit_age_days` is 0; it must be from 1"),

@@ -156,6 +156,7 @@ def _head(policy: Policy) -> None:
         ("license of the weights", intent.outgoing_license or "not told"),
         ("license of the rows", intent.outgoing_data_license or "not told"),
         ("territory", ", ".join(intent.territory) or "everywhere"),
+        *((("offer of the database", intent.database_offer),) if intent.database_offer else ()),
         *(("terms accepted", f"{repo}: {who}") for repo, who in intent.accepted.items()),
         ("review is passed by", "a name alone, or an approval" if policy.single_reviewer else "an approval"),
         ("an approval lasts", _days(policy.approval_days)),
