@@ -28,7 +28,7 @@ def test_every_step_of_the_demo(tmp_path):
     assert result.difference["value"] == pytest.approx(result.after["ndcg@10"] - result.before["ndcg@10"])
     assert len(result.largest_embedding_difference) == 3
     assert max(result.largest_embedding_difference.values()) <= 1e-5
-    assert result.blocked_codes == ("LIC001",)
+    assert result.blocked_codes == ("L1", "LIC001")
     assert result.tag == "v1"
     evidence = json.loads((tmp_path / "demo" / "report" / "evidence.json").read_text(encoding="utf-8"))["evidence"]
     trained, audited = evidence["training"]["datasets"], evidence["audit"]["datasets"]
