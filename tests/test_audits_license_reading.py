@@ -288,6 +288,7 @@ def test_a_sentence_of_the_card_makes_it_stricter(body):
         "We follow a benchmark that is for non-commercial use only.",
         "This dataset is not only for research, it can be used commercially.",
         "It does not contain commercially licensed text.",
+        "The dataset has not been used commercially.",
         "| License | MIT | CC BY-NC 4.0 |\n|---|---|---|\n| rows | 1 | 2 |",
     ],
 )

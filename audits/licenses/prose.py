@@ -72,7 +72,7 @@ _NEGATED = re.compile(
 )
 # what sentences say beyond the words that stand beside license texts
 _NO_COMMERCE = re.compile(
-    r"(?:\b(?:not|never|cannot)\b|n['’]t\b)(?!\s+(?:only|just|limited|restricted))(?:(?!\b(?:but|can|if|whether|unless)\b)[^.;!?]){0,80}?"
+    r"(?:\b(?:not|never|cannot)\b|n['’]t\b)(?!\s+(?:only|just|limited|restricted|been|yet))(?:(?!\b(?:but|can|if|whether|unless)\b)[^.;!?]){0,80}?"
     r"\bcommercially\b(?!\s+(?:available|viable|successful|licen[cs]ed|sold|published|produced|sourced|trained)\b)"
     r"|(?:\b(?:not|never|cannot)|n['’]t)\s+(?:\w+\s+){0,2}?(?:permit|allow|authori[sz]e|grant|licen[cs]e|consent\s+to)\b"
     r"[^.;!?]{0,60}?(?<!non-)(?<!non )\bcommercial"
