@@ -23,6 +23,7 @@ def test_it_says_how_to_use_it_serves_and_stops_when_interrupted(tmp_path: Path)
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     command = f"{heard}; from hf_contrastive.cli import main; main()"
     arguments = ["hub", "serve", str(tmp_path / "hub"), "--port", "0", "--user", "ada", "--token", "hf_of_ada"]
+    arguments += ["--read-token", "hf_to_read"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -40,6 +41,9 @@ def test_it_says_how_to_use_it_serves_and_stops_when_interrupted(tmp_path: Path)
         api = HfApi(endpoint=exports["HF_ENDPOINT"], token=exports["HF_TOKEN"])
         assert api.whoami()["name"] == "ada"
         assert api.create_repo("ada/model").repo_id == "ada/model"
+        reader = HfApi(endpoint=exports["HF_ENDPOINT"], token="hf_to_read")
+        assert reader.whoami()["auth"]["accessToken"]["role"] == "read"
+        assert "hf_to_read" in lines[-2]
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:

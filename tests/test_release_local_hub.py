@@ -353,7 +353,7 @@ def test_the_environment_adds_to_the_hosts_that_need_no_proxy(hub: LocalHub, mon
     assert environment["HF_TOKEN"] == hub.token
 
 
-def test_the_package_needs_the_standard_library_only():
+def test_the_package_needs_no_library_of_the_hub():
     code = (
         "import sys, hf_contrastive.release.local_hub\n"
         "top = {name.partition('.')[0] for name in sys.modules}\n"
