@@ -36,7 +36,7 @@ def serve_command(
         say(f"The Hub in {folder} is at [bold]{hub.endpoint}[/]. In the shell that uses it:")
         for name, value in hub_environment(hub).items():
             say(f"  export {name}={value}")
-        say(f"A token that only reads: {escape(hub.read_token)}")
+        say(f"A token that only reads, also to sign in with a browser: {escape(hub.read_token)}")
         example = escape(f"hf-contrastive push ./model {user}/my-model --data data.jsonl")
         say(f"Then e.g. `{example}`. Stop with Ctrl+C.")
         with suppress(KeyboardInterrupt):  # the announced way to stop

@@ -122,7 +122,7 @@ def _items(spool: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes] |
     if spool.stat().st_size == 0:
         return
     with spool.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        start = 0
+        start = released = 0
         while start < len(view):
             end = view.find(b"\n", start)
             end = len(view) if end < 0 else end
@@ -139,6 +139,11 @@ def _items(spool: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes] |
                     key, value, found = *_parsed(view[start:end]), None
                 yield key, value, _decoded(_slices(view, first, last), str(value.get("path"))) if found else None
             start = end + 1
+            done = end - end % mmap.PAGESIZE
+            if done - released > CHUNK_BYTES and hasattr(view, "madvise"):
+                # read pages would count as this process's memory until all is done
+                view.madvise(mmap.MADV_DONTNEED, released, done - released)
+                released = done
 
 
 def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
