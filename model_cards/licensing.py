@@ -175,7 +175,9 @@ def license_copies(evidence: Evidence) -> dict[str, str]:
 def _input_row(item: LicensedInput) -> InputRow:
     declared = [f"{s.text or 'nothing'} ({s.where or s.place})" for s in item.statements if s.place in _DECLARED]
     found = [
-        f"{s.concluded or 'not recognised'} ({s.where or s.place})" for s in item.statements if s.place not in _DECLARED
+        f"{s.concluded or s.note or 'not recognised'} ({s.where or s.place})"
+        for s in item.statements
+        if s.place not in _DECLARED
     ]
     amount = f"{number(item.rows)} rows" if item.rows is not None else item.kind
     where = f" through {' → '.join(item.parents)}" if item.parents else ""
