@@ -6,12 +6,12 @@ import datetime
 import difflib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from audits.dates import utc_today
 from audits.findings import AuditReport, CheckResult, DatasetRef, Measurement
-from audits.splits import is_measured_with
+from audits.splits import measured_with_alone
 from audits.verdicts import Decision, Outcome, Verdict, worst
 from audits.waivers import waive
 
@@ -109,6 +109,7 @@ _PLACE = re.compile(r"(?P<name>.*\S)\s*\((?P<place>[^()]*)\)")
 
 def _apply(rule: Rule, report: AuditReport, policy: Policy, day: datetime.date) -> Iterator[Outcome]:
     results = [result for result in report.results if result.code == rule.code]
+    measured_with = measured_with_alone([ref.split for ref in report.datasets])
     if rule.only_if_commercial and not policy.intent.commercial:
         yield from _set_aside(rule, results)
         return
@@ -120,7 +121,7 @@ def _apply(rule: Rule, report: AuditReport, policy: Policy, day: datetime.date) 
             yield _not_checked(rule, missing, f"{result.status}: {result.reason}")
         measured = list(_measured(rule, result))
         for item in measured:
-            yield _judge_measurement(rule, item, policy, day)
+            yield _judge_measurement(rule, item, measured_with, policy, day)
         if result.status == "ran" and not measured:
             yield from _nothing_found(rule, result)
         for reason in result.not_judged:
@@ -195,10 +196,12 @@ def _not_checked(rule: Rule, decision: Decision, reason: str) -> Outcome:
     )
 
 
-def _judge_measurement(rule: Rule, item: _Measured, policy: Policy, day: datetime.date) -> Outcome:
+def _judge_measurement(
+    rule: Rule, item: _Measured, measured_with: Set[str], policy: Policy, day: datetime.date
+) -> Outcome:
     value, unit = item.measurement.value, item.measurement.unit
     given = rule.decision
-    if rule.measured_with is not None and item.scopes and is_measured_with(item.scopes[0]):
+    if rule.measured_with is not None and item.scopes and item.scopes[0] in measured_with:
         given = rule.measured_with
     decision: Decision = "pass"
     waiver, note = None, None

@@ -244,7 +244,10 @@ RULE = '[[rules]]\ncode = "DUP001"\n'
         (f'name = "x"\n[intent]\ndistribution = "publik"\n{RULE}', r"intent\.distribution.*'hosted' or 'public'"),
         (f'name = "x"\n[intent]\noutgoing_license = "apach-2.0"\n{RULE}', r"outgoing_license.*near: Apache-2\.0"),
         (f'name = "x"\n[intent]\noutgoing_data_license = "cc"\n{RULE}', "outgoing_data_license.*ambiguous"),
-        (f'name = "x"\n[intent]\nterritory = ["Germany"]\n{RULE}', "'Germany' is no place that is known here; near it are DE"),
+        (
+            f'name = "x"\n[intent]\nterritory = ["Germany"]\n{RULE}',
+            "'Germany' is no place that is known here; near it are DE",
+        ),
         (f'name = "x"\n[intent]\naccepted = {{"a/b" = ""}}\n{RULE}', "accepted.*'a/b'"),
         (f'name = " "\n{RULE}', r"`Policy\.name` is empty"),
         (f'name = "x"\nmax_audit_age_days = 0\n{RULE}', r"max_audit_age_days` is 0; it must be from 1"),
@@ -482,7 +485,7 @@ def test_a_number_that_is_none_is_not_allowed():
     from audits.judging import _judge_measurement, _Measured
 
     item = _Measured(measured("m", float("nan")), "train", ("train",))
-    assert _judge_measurement(Rule(code="DUP001", allowed=5), item, policy(), TODAY).decision == "block"
+    assert _judge_measurement(Rule(code="DUP001", allowed=5), item, frozenset(), policy(), TODAY).decision == "block"
 
 
 def test_a_waiver_holds_from_the_day_that_it_was_made(tmp_path):
@@ -629,10 +632,11 @@ def test_what_was_not_judged_is_no_pass(splits, status, decisions):
 
 
 def test_a_rule_may_be_milder_on_splits_that_are_only_measured_with():
-    def judged(split, **changes):
+    def judged(split, others=("train",), **changes):
         measured = Measurement(name="rows", value=3, unit="rows")
         finding = Finding(code="LIC001", title="t", split=split, measurement=measured, total_rows=3)
-        report = AuditReport(datasets=(), results=(CheckResult(code="LIC001", status="ran", findings=(finding,)),))
+        refs = tuple(DatasetRef(split=name, fingerprint="sha256:0", num_rows=3) for name in {split, *others})
+        report = AuditReport(datasets=refs, results=(CheckResult(code="LIC001", status="ran", findings=(finding,)),))
         rule = Rule(code="LIC001", decision="block", **changes)
         return judge(report, Policy(name="p", rules=(rule,))).decision
 
@@ -640,3 +644,4 @@ def test_a_rule_may_be_milder_on_splits_that_are_only_measured_with():
     assert judged("train", measured_with="review") == "block"
     assert judged("testimony", measured_with="review") == "block"
     assert judged("test") == "block"
+    assert judged("test", others=(), measured_with="review") == "block"  # what else would be trained on?

@@ -258,4 +258,4 @@ def test_no_name_of_a_column_at_all(run_cli: Cli, permissive_file: Path, told: s
 def test_push_says_what_it_removes(run_cli: Cli):
     code, out, _ = run_cli("push", "--help")
     assert code == 0
-    assert "files of an earlier layout" in " ".join(out.replace("│", " ").split())
+    assert "files of an earlier version of the model" in " ".join(out.replace("│", " ").split())

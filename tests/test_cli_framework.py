@@ -53,6 +53,9 @@ RICH = replace(
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    # in a worker process the terminal has another width
+    monkeypatch.setattr("hf_contrastive.console.console.width", 200)
+
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["hf-contrastive", "framework", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "200")

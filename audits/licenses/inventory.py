@@ -9,7 +9,7 @@ from dataclasses import replace
 from audits.findings import AuditReport, Table
 from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage, Role
 from audits.licenses.resolution import resolve
-from audits.splits import is_measured_with
+from audits.splits import is_measured_with, measured_with_alone
 
 NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
 """Stands for terms that forbid commercial use and name no license."""
@@ -25,7 +25,8 @@ def row_inputs(
     Args:
         report: of the data, with the check LIC002.
         trained: fingerprints of the splits that were trained on, where a record says so. A split that is not among
-            them counts as only measured with where its name says so; all others count as trained on.
+            them counts as only measured with where its name says so, and another split is there to be trained on; all
+            others count as trained on.
         read: ids of datasets whose own license was read. Where rows state none of their own, theirs says all.
 
     Returns:
@@ -160,7 +161,9 @@ def _role(split: str, report: AuditReport, trained: Set[str] | None) -> Role:
     known = {ref.split: ref.fingerprint for ref in report.datasets}
     if known.get(split) in (trained or ()):
         return "training"
-    return "evaluation" if is_measured_with(split) else "training"
+    if any(fingerprint in (trained or ()) for fingerprint in known.values()):
+        return "evaluation" if is_measured_with(split) else "training"
+    return "evaluation" if split in measured_with_alone(known) else "training"
 
 
 def _groups(tables: Iterable[Table]) -> dict[str, tuple[str, ...]]:
