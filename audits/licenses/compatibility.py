@@ -218,7 +218,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _sentences(resolutions: Sequence[str]) -> str:
-    said = _distinct(text for text in resolutions if text)
+    # rows are named by the license that they stand under
+    said = _distinct(text.replace("the rows of rows: ", "the rows under ") for text in resolutions if text)
     rest = len(said) - _MOST_NAMES
     shown = " ".join(f"{text[0].upper()}{_ended(text[1:])}" for text in said[:_MOST_NAMES])
     return f"{shown} And {rest} more of this kind." if rest > 0 else shown

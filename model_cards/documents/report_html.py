@@ -107,7 +107,10 @@ def render(evidence: Evidence) -> str:
             comparison_chart=comparison_chart,
             comparison_rows=comparison_rows,
             evaluation_words=evaluation_words,
-            finding_titles=_titles(evidence.earlier_audit, evidence.audit),
+            finding_titles={
+                **_titles(evidence.earlier_audit, evidence.audit),
+                **{item.code: item.title for item in (evidence.licenses.results if evidence.licenses else ())},
+            },
         )
     )
     return re.sub(r"\n\s*\n+", "\n", text)
