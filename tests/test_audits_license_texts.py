@@ -1,6 +1,5 @@
 """Which license a text is: real texts of installed packages, altered ones, fragments, riders, bad input."""
 
-import time
 from importlib.metadata import distribution
 from itertools import pairwise
 from pathlib import Path
@@ -278,12 +277,11 @@ def test_pieces_hold_their_words_once_and_in_order(text):
         "derived from ",
     ],
 )
+@pytest.mark.timeout(60)  # a pattern that tries everything takes hours
 def test_huge_texts_are_cut_and_never_plain(unit):
-    start = time.perf_counter()
     match = identify(MIT + unit * (LONGEST_TEXT * 2 // len(unit)))
     assert match.cut
     assert match.spdx is None
-    assert time.perf_counter() - start < 60  # a pattern that tries everything takes hours
 
 
 @pytest.mark.timeout(60)  # a pattern that backtracks without end would take hours
