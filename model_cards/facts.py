@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import Decision, Outcome
+from audits.waivers import Waiver, misplaced, used_waivers
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, TrainingRecord
 from model_cards.licensing import is_license_rule
@@ -143,6 +144,15 @@ def decision_words(evidence: Evidence, outcome: Outcome) -> str:
         return "not checked"
     # a rule that does not apply, e.g. one for commercial use where none is intended
     return "not judged" if outcome.observed == "not judged" else "pass"
+
+
+def excused_words(evidence: Evidence, waiver: Waiver) -> str:
+    """Return what a waiver of the policy excused, or why it excuses nothing."""
+    used = used_waivers(evidence.verdict) if evidence.verdict is not None else ()
+    observed = next((item.observed for item in used if item.waiver == waiver), ())
+    if observed:
+        return "; ".join(observed)
+    return misplaced(waiver, report=evidence.audit, analysis=evidence.licenses) or "nothing here"
 
 
 def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from audits.licenses.analysis import LicenseAnalysis, Obligation, RuleResult
 from audits.licenses.inputs import LicensedInput
-from audits.licenses.obligations import copy_path, copy_place
+from audits.licenses.obligations import card_lines, copy_path, copy_place
 from audits.policy import RULE_CODES
 from model_cards.evidence import Evidence
 from model_cards.typesetting import number, plural
@@ -163,8 +163,7 @@ def obligation_words(obligation: Obligation, texts: Mapping[str, str]) -> str:
 
 def displays(evidence: Evidence) -> tuple[str, ...]:
     """Return the sentences that licenses of the inputs want to be shown, e.g. "Built with Llama"."""
-    obligations = evidence.licenses.obligations if evidence.licenses is not None else ()
-    return tuple(dict.fromkeys(item.text for item in obligations if item.kind == "display" and item.text))
+    return card_lines(evidence.licenses) if evidence.licenses is not None else ()
 
 
 def license_copies(evidence: Evidence) -> dict[str, str]:

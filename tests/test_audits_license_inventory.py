@@ -4,8 +4,9 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from audits import audit
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage
-from audits.licenses.inventory import NON_COMMERCIAL, all_inputs, base_input, read_datasets, row_inputs
+from audits.licenses.inventory import all_inputs, base_input, read_datasets, row_inputs
 from audits.splits import is_measured_with
 
 

@@ -12,8 +12,9 @@ from audits.licenses.addresses import license_at
 from audits.licenses.agreement import leaves
 from audits.licenses.cards import LONGEST_FRONT_MATTER, read_card
 from audits.licenses.claims import RawSource
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.packages import license_files, package_reading
-from audits.licenses.prose import NON_COMMERCIAL, license_sentences, name_in
+from audits.licenses.prose import license_sentences, name_in
 from audits.licenses.reading import Reading, read_license
 from audits.licenses.resolution import CATEGORIES, resolve
 

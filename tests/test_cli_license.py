@@ -232,3 +232,12 @@ def test_show_of_an_id_that_is_not_known(run_cli: Cli, name: str, said: str):
     code, out, err = run_cli("license", "show", name)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_show_with_the_reviews_of_a_companys_counsel(run_cli: Cli, tmp_path: Path):
+    overlay = tmp_path / "company.toml"
+    overlay.write_text('[[counsel_review]]\nlicense = "odbl"\nby = "Ada Counsel"\ndate = 2026-05-01\nnote = "4.5"\n')
+    code, out, err = run_cli("license", "show", "odbl", "--overlay", overlay)
+    assert code == 0, err
+    assert "Ada Counsel" in out
+    assert "Ada Counsel" not in run_cli("license", "show", "odbl")[1]

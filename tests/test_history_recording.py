@@ -38,7 +38,6 @@ from hf_contrastive.history.recording import (
     record_audit,
     record_push,
     record_recheck,
-    record_verdict,
 )
 from hf_contrastive.history.releases import affected, wanted
 from hf_contrastive.release.hub import PushReceipt
@@ -194,12 +193,6 @@ def test_used_waivers_are_kept_and_others_are_not(path: Path):
     (used,) = decided.payload["waivers"]
     assert used["waiver"] == WAIVER.to_dict()
     assert used["observed"]
-
-
-def test_a_verdict_alone_names_its_data(path: Path):
-    seen = report()
-    entry = record_verdict(judge(seen, POLICY), POLICY, datasets=seen.datasets, path=path)
-    assert (entry.kind, entry.payload["datasets"][0]["repo_id"]) == ("verdict", "owner/pairs")
 
 
 def test_an_approval(path: Path):

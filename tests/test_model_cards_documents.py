@@ -932,3 +932,12 @@ def test_the_page_fits_its_width_in_a_browser(evidence, tmp_path, width):
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     widths = [int(number) for number in re.search(r"<title>([\d,]+)</title>", shown)[1].split(",")]
     assert widths == [width, width]
+
+
+def test_a_waiver_whose_scope_is_nowhere_is_told_with_near_ones(evidence):
+    stray = Waiver(code="DUP002", scope="trian", reason="r", owner="Ada", approver="Grace", expires="2027-01-31")
+    policy = replace(evidence.policy, waivers=(*evidence.policy.waivers, stray))
+    given = with_digests(replace(evidence, policy=policy))
+    text = Page(render(given, "report_html")).text
+    assert "has the scope `trian`, which is no split" in text
+    assert "excuses nothing" in text

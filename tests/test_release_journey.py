@@ -42,15 +42,9 @@ def trained(trained_folder: Callable[[Path], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unlicensed(permissive_file: Path, tmp_path: Path) -> Path:
-    """The pairs that were trained on, whose card says nothing: the same rows, so the record still fits."""
-    return permissive_file
-
-
-@pytest.fixture
-def publish(hub: LocalHub, trained: Path, unlicensed: Path) -> Callable[..., PushReceipt]:
+def publish(hub: LocalHub, trained: Path, permissive_file: Path) -> Callable[..., PushReceipt]:
     def run(**options: Any) -> PushReceipt:
-        given = {"endpoint": hub.endpoint, "token": hub.token, "data": str(unlicensed), "policy": STRICTER}
+        given = {"endpoint": hub.endpoint, "token": hub.token, "data": str(permissive_file), "policy": STRICTER}
         return push(trained, REPO, **given | options)
 
     return run
@@ -150,17 +144,32 @@ def test_a_path_in_a_column_of_licenses_is_not_published(
 
 
 def test_a_refusal_is_one_document_too(
-    hub: LocalHub, trained: Path, unlicensed: Path, history: Path, tmp_path: Path, run_cli: Cli, monkeypatch: Any
+    hub: LocalHub, trained: Path, permissive_file: Path, history: Path, tmp_path: Path, run_cli: Cli, monkeypatch: Any
 ):
     from hf_contrastive.release import hub as release_hub
 
     monkeypatch.setattr(release_hub, "HfApi", lambda **told: HfApi(**{**told, "endpoint": hub.endpoint}))
     monkeypatch.setenv("HF_TOKEN", hub.token)
     data = tmp_path / "other.jsonl"
-    data.write_text(unlicensed.read_text().replace('"MIT"', '"CC-BY-NC-4.0"'))
+    data.write_text(permissive_file.read_text().replace('"MIT"', '"CC-BY-NC-4.0"'))
     where = tmp_path / "papers"
     code, out, err = run_cli("push", trained, REPO, "--data", data, "--report-dir", where, "--json")
     told = json.loads(out)
     assert (code, told["decision"], told["report"]) == (1, "block", str(where))
     assert any("LIC001" in line for line in told["problems"])
     assert str(where / "report.html") in "".join(err.split("\n"))
+
+
+def test_a_receipt_that_can_not_be_written_does_not_undo_the_push(
+    publish: Any, trained: Path, history: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    from hf_contrastive.release import publish as module
+
+    def full(files: Any, folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_files", full)
+    receipt = publish(policy=load_policy("standard"))
+    assert receipt.tag == "v1"
+    assert "its receipt could not be written" in caplog.text
+    assert receipt.commit in caplog.text

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from audits.licenses.addresses import license_at
 from audits.licenses.cards import Card, CardValue, read_card
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.generators import generator_sentences
 from audits.licenses.inputs import Place
-from audits.licenses.prose import NON_COMMERCIAL, license_sentences
+from audits.licenses.prose import license_sentences
 from audits.licenses.resolution import ResolvedLicense, named, resolve
 from audits.licenses.riders import quoted
 from audits.licenses.sources import Claim, Weight, digest_of, match_category, says_nothing, statement_of, value_claim

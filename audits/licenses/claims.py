@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from audits.licenses.card_claims import card_claims, prose_claims
-from audits.licenses.facts import Category
-from audits.licenses.prose import NON_COMMERCIAL, license_sentences
+from audits.licenses.facts import NON_COMMERCIAL, Category
+from audits.licenses.prose import license_sentences
 from audits.licenses.resolution import resolve
 from audits.licenses.riders import quoted
 from audits.licenses.sources import Claim, RawSource, Weight, digest_of, match_category, statement_of, value_claim

@@ -22,6 +22,9 @@ Category = Literal[
 ]
 """What a license asks for, from the least to the most strict."""
 
+NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
+"""Stands for words that forbid commercial use and name no license."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from audits.findings import AuditReport, Table
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.inputs import LicensedInput, LicenseStatement, Lineage, Role
 from audits.licenses.resolution import resolve
 from audits.splits import is_measured_with, measured_with_alone
-
-NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
-"""Stands for terms that forbid commercial use and name no license."""
 
 _AT_ONCE = 40  # groups named by one input
 
@@ -147,7 +145,7 @@ def _repeats(item: LicensedInput, stated: Set[str | None]) -> bool:
     if any(statement.place != "card" or not statement.concluded for statement in said):
         return False
     listed = {statement.concluded for statement in said}
-    return None not in stated and (not listed or stated <= listed)
+    return bool(stated) and None not in stated and (not listed or stated <= listed)
 
 
 def _concluded(spdx: str, kind: str) -> str | None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from audits.licenses.agreement import plain
 from audits.licenses.analysis import LicenseAnalysis, Obligation, ObligationKind
 from audits.licenses.expressions import LicenseExpressionError, alternatives
 from audits.licenses.inputs import LicensedInput
@@ -15,12 +16,13 @@ from audits.licenses.terms_table import TermsTable, load_terms
 NOTICE = "NOTICE"
 USE_RESTRICTIONS = "USE_RESTRICTIONS.md"
 
-_SHORTEST_TEXT = 200  # characters of a license; less is a note that one should go here
+SHORTEST_TEXT = 200
+"""Characters of a license; less is a note that one should go here."""
+
 _OTHER_WORDS = {"Built with Qwen": ("Improved using Qwen",)}  # where a license leaves the choice
 _RESTRICTIONS_NAME = re.compile(r"(?:use_?restrictions|use_?policy|acceptable_?use|prohibited_?use)", re.IGNORECASE)
 _LICENSE_NAME = re.compile(r"(?:licen[cs]es?|copying|copyright|agreement|terms)", re.IGNORECASE)
 _LINK_IS_ENOUGH = re.compile(r"\b(?:hyperlink|link|uri)\b", re.IGNORECASE)
-_GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$")
 _ROLES = {
     "training": "training data",
     "base": "base model",
@@ -179,11 +181,11 @@ class _Published:
             named = self._is_named_after(path, wanted)
             if text is None:
                 unread += [path] if named else []
-            elif len(text.strip()) >= _SHORTEST_TEXT:
+            elif len(text.strip()) >= SHORTEST_TEXT:
                 found = self._identified(path, text)
                 # models' terms come in many wordings
                 unknown = named and not found and wanted.startswith("LicenseRef-")
-                if any(_same_text(wanted, license_id) for license_id in found) or unknown:
+                if any(same_text(wanted, license_id) for license_id in found) or unknown:
                     return
         terms = self.table.get(wanted)
         detail = terms.fact("notice").detail if terms else ""
@@ -291,9 +293,9 @@ def is_known_by_text(license_id: str) -> bool:
     )
 
 
-def _same_text(wanted: str, found: str) -> bool:
+def same_text(wanted: str, found: str) -> bool:
     """Whether a text found is that of the license; GNU texts are the same with and without later versions."""
-    return _GNU_SUFFIX.sub("", wanted.casefold()) == _GNU_SUFFIX.sub("", found.casefold())
+    return plain(wanted) == plain(found)
 
 
 def _folded(text: str) -> str:

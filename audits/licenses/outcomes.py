@@ -100,7 +100,8 @@ def _observed(result: RuleResult, analysis: LicenseAnalysis) -> str:
         count = f"{len(analysis.inputs):,} input{'' if len(analysis.inputs) == 1 else 's'}"
         return f"no conflict in {count}" + (f" (license facts of {analysis.facts_date})" if analysis.facts_date else "")
     licenses = {item.name: item.license or "license undetermined" for item in analysis.inputs}
-    named = [f"{name} ({licenses[name]})" if name in licenses else name for name in result.inputs]
+    # rows are named by their license
+    named = [f"{name} ({licenses[name]})" if licenses.get(name, name) not in name else name for name in result.inputs]
     where = f" {'by' if result.result == 'obligation' else 'in'} {_names(named)}" if named else ""
     return f"{result.result}{where}{f': {result.reason}' if result.reason else ''}".rstrip(".")
 

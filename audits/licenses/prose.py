@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.fingerprints import load_fingerprints
 from audits.licenses.resolution import ResolvedLicense, named, resolve
 from audits.licenses.riders import quoted
 from audits.licenses.sentences import Sentence, plain, sentences
-
-NON_COMMERCIAL = "LicenseRef-noncommercial-statement"
-"""Stands for words that forbid commercial use and name no license."""
 
 LONGEST_PROSE = 400_000
 _MOST_WORDS = 12  # of a license's name

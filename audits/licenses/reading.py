@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from audits.licenses.agreement import NAMES_NOTHING, agree, differs, is_settled, leaves, names, plain
 from audits.licenses.claims import NOTICE, claims_of
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.inputs import LicenseStatement
-from audits.licenses.prose import NON_COMMERCIAL
 from audits.licenses.resolution import CATEGORIES, resolve
 from audits.licenses.sources import Claim, RawSource
 from audits.records import Record

@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from audits.licenses.facts import Category, fold
+from audits.licenses.facts import NON_COMMERCIAL, Category, fold
 from audits.licenses.inputs import LicenseStatement, Place
-from audits.licenses.prose import NON_COMMERCIAL
 from audits.licenses.resolution import ResolvedLicense, resolve
 from audits.licenses.riders import quoted
 from audits.licenses.texts import TextMatch, identify

@@ -138,15 +138,23 @@ def check_command(
 
 
 @app.command("show")
-def show_command(license_id: Annotated[str, typer.Argument(metavar="ID", help="SPDX id or id of the Hub.")]) -> None:
+def show_command(
+    license_id: Annotated[str, typer.Argument(metavar="ID", help="SPDX id or id of the Hub.")],
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of a company; its counsel's reviews are shown.")
+    ] = None,
+) -> None:
     """Print what one license permits and asks for, axis by axis, with the clauses."""
     from audits.licenses.display import describe
+    from audits.licenses.overlays import load_overlay
     from audits.licenses.terms_table import load_terms
 
     table = load_terms()
     terms = table.get(license_id)
     if terms is None:
         raise ConfigurationError(_unknown(f"`{_short(license_id)}`", license_id, table))
+    if overlay is not None:
+        terms = load_overlay(overlay, terms=table).reviewed(terms)
     sys.stdout.write(describe(terms).rstrip("\n") + "\n")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from audits.findings import AuditReport, DatasetRef
+from audits.findings import AuditReport
 from audits.policy import Approval, Policy, Verdict
 from hf_contrastive.history.chain import append_all, history_path, read
 from hf_contrastive.history.entries import Draft, HistoryEntry, HistoryError
@@ -53,23 +53,6 @@ def record_audit(
         _draft("verdict", verdict_payload(verdict, policy, report.datasets)),
     )
     return append_all(_place(path, drafts), drafts)
-
-
-def record_verdict(
-    verdict: Verdict, policy: Policy, *, datasets: Iterable[DatasetRef] = (), path: Path | None = None
-) -> HistoryEntry:
-    """Record a verdict alone: of an audit that was recorded when it ran.
-
-    Args:
-        verdict: what was decided.
-        policy: by which rules.
-        datasets: what the report was about.
-        path: the history.
-
-    Raises:
-        HistoryError: nothing could be written.
-    """
-    return _record("verdict", verdict_payload(verdict, policy, datasets), path)
 
 
 def record_approval(approval: Approval, *, repo_id: str = "", path: Path | None = None) -> HistoryEntry:

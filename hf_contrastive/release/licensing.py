@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from audits.licenses.compatibility import analyse
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.inventory import all_inputs, base_input, read_datasets, row_inputs
 from audits.licenses.lineage import Start, WalkedLineage, walk
-from audits.licenses.obligations import is_known_by_text
+from audits.licenses.obligations import SHORTEST_TEXT, is_known_by_text, same_text
 from audits.licenses.snapshots import HubClient
 from audits.licenses.standard_texts import standard_text
 from audits.licenses.texts import identify
@@ -26,8 +25,6 @@ from model_cards.validate import is_hub_id
 
 _MOST_TEXT = 100_000
 _LARGEST_COPY = 2**20
-_SHORTEST_COPY = 200
-_GNU_SUFFIX = re.compile(r"(?:-only|-or-later|\+)$")
 
 
 def trace(
@@ -153,10 +150,8 @@ def own_copies(folder: Path, analysis: LicenseAnalysis) -> dict[str, str]:
 def _is_text_of(license_id: str, text: str) -> bool:
     """Whether ``text`` is that license; of terms whose text nobody knows here, any text of some length is taken."""
     if not is_known_by_text(license_id):
-        return len(text.strip()) >= _SHORTEST_COPY
-    # GNU texts are the same with and without later versions
-    plain = _GNU_SUFFIX.sub("", license_id)
-    return any(_GNU_SUFFIX.sub("", item) == plain for item in identify(text).ids)
+        return len(text.strip()) >= SHORTEST_TEXT
+    return any(same_text(license_id, item) for item in identify(text).ids)
 
 
 def _holders(analysis: LicenseAnalysis, names: Sequence[str]) -> list[str]:

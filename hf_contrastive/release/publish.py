@@ -230,9 +230,19 @@ def publish(
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
     if report_dir is not None:
-        # it anchors the history, and is asked for by `history --verify --receipt`
-        write_files({RECEIPT: (json.dumps(receipt.to_dict(), indent=2) + "\n").encode()}, report_dir)
+        _keep(receipt, report_dir)
     return receipt
+
+
+def _keep(receipt: PushReceipt, folder: Path) -> None:
+    """Write the receipt, which anchors the history; where that fails, tell it, since the push is done."""
+    text = json.dumps(receipt.to_dict(), indent=2) + "\n"
+    try:
+        write_files({RECEIPT: text.encode()}, folder)
+    except OSError as error:
+        _logger.warning(
+            "The push is done, but its receipt could not be written to %s (%s). Keep this:\n%s", folder, error, text
+        )
 
 
 def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:

@@ -9,7 +9,6 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from audits.findings import AuditReport
-from audits.waivers import used_waivers
 from model_cards.charts import comparison_chart, loss_curve
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.errors import DocumentError
@@ -20,6 +19,7 @@ from model_cards.facts import (
     check_rows,
     compute_words,
     decision_words,
+    excused_words,
     finding_words,
     headline,
     license_tables,
@@ -96,7 +96,7 @@ def render(evidence: Evidence) -> str:
             license_rules=rule_rows(evidence),
             licensed_inputs=input_rows(evidence),
             obligation_words=lambda item: obligation_words(item, evidence.license_texts),
-            excused={item.waiver: item.observed for item in used_waivers(evidence.verdict)} if evidence.verdict else {},
+            excused=lambda waiver: excused_words(evidence, waiver),
             affected=affected_rows,
             name_of=name_of,
             place=place,

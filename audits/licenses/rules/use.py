@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audits.licenses.facts import NON_COMMERCIAL
 from audits.licenses.resolution import resolve
 from audits.licenses.rules.case import QWEN, Case, Finding, Rule, is_non_commercial, suggest
 from audits.licenses.terms import UNDETERMINED
@@ -10,7 +11,6 @@ ALL_ROLES = frozenset({"training", "evaluation", "generator", "base"})
 REACH_WEIGHTS = frozenset({"training", "generator", "base"})
 
 _WHAT = {"base": "base model", "generator": "model that wrote rows", "training": "data", "evaluation": "benchmark"}
-NON_COMMERCIAL_STATEMENT = "LicenseRef-noncommercial-statement"
 """Stands for words such as "research only" where no license is named."""
 
 _CONSERVATIVE = "this is a conservative reading: whether such terms reach the weights of a model is unsettled"
@@ -68,7 +68,7 @@ def _rule_of_its_own(case: Case) -> str:
 
 
 def _named(case: Case) -> str:
-    if case.license == NON_COMMERCIAL_STATEMENT:
+    if case.license == NON_COMMERCIAL:
         return "a statement without an exact license"
     return case.license or f"`{_short(case.input.license or '')}`"
 
@@ -222,7 +222,7 @@ def _why_unknown(case: Case) -> str:
         return case.problem or stated.reason or "no license is stated"
     if case.terms is not None:
         return f"the terms of {name} are undetermined on every question that matters here"
-    if name == NON_COMMERCIAL_STATEMENT:
+    if name == NON_COMMERCIAL:
         return "a statement limits the use to research or non-commercial purposes, and the exact license is open"
     family = case.table.families.get(name.casefold())
     if family:
