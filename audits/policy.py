@@ -29,6 +29,7 @@ __all__ = [
     "Rule",
     "UsedWaiver",
     "Verdict",
+    "VersionPolicy",
     "Waiver",
     "age_problem",
     "judge",
@@ -94,6 +95,19 @@ class LicensePolicy(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPolicy(Record):
+    """How a new version is judged against the one that is published.
+
+    ``regression`` is the decision where the primary metric is worse by more than ``margin`` with its whole interval;
+    ``unchecked`` where a version is published and nothing was compared.
+    """
+
+    regression: Decision = "review"
+    unchecked: Decision = "pass"
+    margin: float = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Record):
     """Rules by check and by license rule, the exceptions from them, and who may say yes.
 
@@ -107,6 +121,7 @@ class Policy(Record):
     intent: Intent = field(default_factory=Intent)
     rules: tuple[Rule, ...] = ()
     licenses: LicensePolicy = field(default_factory=LicensePolicy)
+    versions: VersionPolicy = field(default_factory=VersionPolicy)
     waivers: tuple[Waiver, ...] = ()
     cannot_waive: tuple[str, ...] = ()
     single_reviewer: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from audits.findings import AuditReport, DatasetRef, Measurement, RemedyRecord
 from audits.licenses.analysis import LicenseAnalysis
@@ -80,7 +80,8 @@ class TrainingRecord(Record):
 
     ``flops`` is an estimate whose method stands in ``flops_method``; ``energy_kwh`` is None when it
     was not measured. ``losses`` are (step, loss) as logged. ``datasets`` are those of every run that led to
-    these weights, ``weights_sha256`` is over them, adapter included.
+    these weights, ``weights_sha256`` is over them, adapter included. ``arguments`` are the training arguments that
+    differ from their defaults, without tokens, paths and names of machines.
     """
 
     base: BaseModel
@@ -110,6 +111,7 @@ class TrainingRecord(Record):
     emissions_kg: float | None = None
     energy_method: str = ""
     seconds: float = volatile(default=0.0)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     losses: tuple[tuple[int, float], ...] = ()
     metrics: tuple[Measurement, ...] = ()
     datasets: tuple[DatasetRef, ...] = ()
@@ -147,6 +149,53 @@ class EvaluationReport(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionComparison(Record):
+    """The new model against one that is published, measured on the same queries and documents.
+
+    In ``metrics``, "before" is the published version and "after" the new one. ``wins``, ``losses`` and ``ties`` count
+    queries by the primary metric. ``neighbour_overlap`` is the mean share of the 10 nearest documents that both
+    versions agree on; ``negative_flips`` the share of queries that the published version answered right at rank 1 and
+    the new one does not (Yan et al., CVPR 2021). ``compatibility`` says whether stored vectors of the published version
+    can be searched with the new model. ``cost`` is latency and size, which differ from run to run. ``regression`` is
+    whether the interval of the primary metric's difference lies below ``-margin`` as a whole.
+    """
+
+    repo_id: str
+    tag: str = ""
+    commit: str = ""
+    published_weights_sha256: str = ""
+    weights_sha256: str = ""
+    dataset: DatasetRef
+    queries: int
+    documents: int
+    max_length: int
+    seed: int
+    primary_metric: str = "ndcg@10"
+    metrics: tuple[MetricComparison, ...] = ()
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    neighbour_overlap: Measurement | None = None
+    negative_flips: Measurement | None = None
+    compatibility: tuple[Measurement, ...] = ()
+    margin: float = 0.0
+    regression: bool = False
+    note: str = ""
+    cost: tuple[MetricComparison, ...] = volatile(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey(Record):
+    """Which key signs what is published; ``fingerprint`` is ``sha256:<hex>`` of the DER SubjectPublicKeyInfo.
+
+    A signature says that nothing changed since this key signed; who holds the key has to be known from elsewhere.
+    """
+
+    algorithm: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence(Record):
     """Everything that any document may say.
 
@@ -155,7 +204,8 @@ class Evidence(Record):
     An Evidence without ``training`` is an audit alone, or a model whose training was not seen here (then
     every training statement is unanswered). ``lineage`` says where data and base model came from, ``licenses`` what
     the license rules say on all of it, ``license_texts`` holds texts that must go along, by SPDX id.
-    ``statements`` hold what people answered, or what was copied.
+    ``comparison`` is with the version that is published, where there is one and it was compared; ``signing_key``
+    names the key whose signature goes along. ``statements`` hold what people answered, or what was copied.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -176,6 +226,8 @@ class Evidence(Record):
     policy: Policy | None = None
     verdict: Verdict | None = None
     approvals: tuple[Approval, ...] = ()
+    comparison: VersionComparison | None = None
+    signing_key: SigningKey | None = None
     statements: tuple[Statement, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     created_at: str = volatile(default="")

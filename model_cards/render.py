@@ -18,11 +18,13 @@ from model_cards.facts import check_chain
 class Document(Protocol):
     """One module of :mod:`model_cards.documents`; its docstring says what the document is.
 
-    ``name`` is how a caller asks for it, ``filename`` where it is written.
+    ``name`` is how a caller asks for it, ``filename`` where it is written. ``published`` is whether it goes along
+    with the model; the others are written to the folder of the reports alone.
     """
 
     name: str
     filename: str
+    published: bool
 
     def applies(self, evidence: Evidence) -> bool:
         """Whether this evidence holds what the document is about."""

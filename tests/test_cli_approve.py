@@ -18,7 +18,8 @@ from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import read_approval
 from hf_contrastive.release.gate import check
 from hf_contrastive.release.plan import contents
-from hf_contrastive.release.publish import prepare, write_files
+from hf_contrastive.release.preparing import prepare
+from hf_contrastive.release.report_folder import write_files
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 

@@ -25,7 +25,7 @@ from hf_contrastive.release.approvals import (
 )
 from hf_contrastive.release.gate import approve, awaits_review, check
 from hf_contrastive.release.plan import contents
-from hf_contrastive.release.publish import prepare
+from hf_contrastive.release.preparing import prepare
 from model_cards.evidence import Evidence, Statement
 
 TODAY = date(2026, 6, 1)

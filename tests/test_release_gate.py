@@ -22,7 +22,8 @@ from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.gate import approve, awaits_review, check, decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PlannedFile, PushPlan, contents, payload_digest, planned
-from hf_contrastive.release.publish import prepare, render_all
+from hf_contrastive.release.preparing import prepare
+from hf_contrastive.release.report_folder import render_all
 from model_cards.evidence import BaseModel, Evidence, TrainingRecord
 
 TODAY = datetime.now(UTC).date()

@@ -23,7 +23,7 @@ from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.release.gate import check, decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import contents
-from hf_contrastive.release.publish import prepare
+from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.training_run import audit_training_data, collect_evidence
 from hf_contrastive.training.plans import plan_datasets
 from model_cards.evidence import BaseModel, Evidence, Statement

@@ -163,7 +163,7 @@ def test_a_refusal_is_one_document_too(
 def test_a_receipt_that_can_not_be_written_does_not_undo_the_push(
     publish: Any, trained: Path, history: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    from hf_contrastive.release import publish as module
+    from hf_contrastive.release import report_folder as module
 
     def full(files: Any, folder: Path) -> None:
         raise OSError(28, "No space left on device")

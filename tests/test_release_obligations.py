@@ -25,7 +25,8 @@ from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import check
 from hf_contrastive.release.licensing import intent_of, trace
 from hf_contrastive.release.plan import contents
-from hf_contrastive.release.publish import prepare, publish
+from hf_contrastive.release.preparing import prepare
+from hf_contrastive.release.publish import publish
 from model_cards.evidence import BaseModel, Evidence, TrainingRecord
 
 STANDARD, STRICT = load_policy("standard"), load_policy("strict")

@@ -29,7 +29,8 @@ from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import EmptyFolderError, contents
-from hf_contrastive.release.publish import prepare, publish
+from hf_contrastive.release.preparing import prepare
+from hf_contrastive.release.publish import publish
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.documents.evidence_json import read_evidence

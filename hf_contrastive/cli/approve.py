@@ -33,7 +33,7 @@ def command(
     """
     from hf_contrastive.history.recording import or_warn, record_approval
     from hf_contrastive.release.approvals import APPROVAL_FILE, ApprovalError, approve_evidence
-    from hf_contrastive.release.publish import WITH_EXCERPTS
+    from hf_contrastive.release.report_folder import WITH_EXCERPTS
     from hf_contrastive.writing import all_or_none
     from model_cards.documents import evidence_json
 

@@ -48,7 +48,7 @@ def command(
     from hf_contrastive.auditing import audit
     from hf_contrastive.errors import ConfigurationError
     from hf_contrastive.history.recording import or_warn, record_audit
-    from hf_contrastive.release.publish import write_audit
+    from hf_contrastive.release.report_folder import write_audit
     from hf_contrastive.writing import user_cache
 
     if out is not None and out.exists() and not out.is_dir():

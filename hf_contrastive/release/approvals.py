@@ -25,9 +25,10 @@ class ApprovalError(ContrastiveError, ValueError):
 def subject_digest(evidence: Evidence) -> str:
     """Return the digest that an approval is bound to: all of the evidence but the approvals and run times.
 
-    It covers repository, license, model files, audit, evaluations and statements.
+    It covers repository, license, model files, audit, evaluations, the comparison with the published version and
+    statements; not the key that signs, which says nothing about the model.
     """
-    return replace(evidence, approvals=()).content_digest
+    return replace(evidence, approvals=(), signing_key=None).content_digest
 
 
 def approve(

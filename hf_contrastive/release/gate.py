@@ -91,7 +91,7 @@ def _documents(plan: PushPlan, evidence: Evidence) -> list[str]:
     listed = {item.path: item for item in plan.files}
     found = []
     for name, document in documents().items():
-        if not document.applies(evidence):
+        if not (document.published and document.applies(evidence)):
             continue
         try:
             content = render(evidence, name).encode("utf-8")

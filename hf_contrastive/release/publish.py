@@ -2,122 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from audits.errors import SourceError
-from audits.findings import AuditReport
-from audits.formats import markdown
 from audits.licenses.hub_clients import OnlineHub
-from audits.licenses.lineage import WalkedLineage, write_license_files
 from audits.licenses.snapshots import HubClient
-from audits.policy import Approval, Policy, Verdict
-from audits.report_files import FINDINGS, write_findings, write_report
-from hf_contrastive.errors import ConfigurationError, PushBlocked
+from audits.policy import Approval, Policy
+from hf_contrastive.errors import PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.approvals import ApprovalError
-from hf_contrastive.release.gate import approve, awaits_review, check, decide, subject_digest
+from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
-from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand, trace
-from hf_contrastive.release.plan import (
-    LICENSE_COPIES,
-    NO_MODEL_FILE,
-    WRITTEN_ANEW,
-    PushPlan,
-    contents,
-    payload,
-    payload_digest,
-    planned,
-)
-from hf_contrastive.release.redaction import without_excerpts
-from hf_contrastive.writing import all_or_none
+from hf_contrastive.release.licensing import trace
+from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, contents
+from hf_contrastive.release.preparing import Yes, judged, prepare
+from hf_contrastive.release.report_folder import keep_receipt, write_publication
 from model_cards.evidence import Evidence
-from model_cards.licensing import license_copies
-from model_cards.render import documents, render
 
 _logger = logging.getLogger(__name__)
-
-RECEIPT = "receipt.json"
-WITH_EXCERPTS = "with_excerpts"
-"""Folder, in that of the reports, of the same documents with excerpts of rows; it stays on this machine."""
-
-
-def prepare(
-    folder: Path,
-    evidence: Evidence,
-    policy: Policy,
-    *,
-    walked: WalkedLineage | None = None,
-    license_texts: Mapping[str, str] | None = None,
-    approval: Approval | None = None,
-    reviewed_by: str | None = None,
-    reason: str = "",
-    publish_excerpts: bool = False,
-) -> tuple[PushPlan, Evidence, dict[str, bytes]]:
-    """Apply the license rules, judge, record the approval, render the documents and list what would be published.
-
-    Args:
-        folder: holds the model's files.
-        evidence: without verdict and approvals, which are added here; ``repo_id`` must be set.
-        policy: what the audit is judged by.
-        walked: where data and base model came from, of :func:`hf_contrastive.release.licensing.trace`.
-        license_texts: texts of licenses that must go along, by SPDX id.
-        approval: of a person, for a verdict of review.
-        reviewed_by: name of the person who says yes to a verdict of review.
-        reason: why.
-        publish_excerpts: see :func:`publish`.
-
-    Returns:
-        The plan, the completed evidence, and the documents by file name.
-    """
-    files, kept_out = payload(folder)
-    if not publish_excerpts:
-        # before the verdict, which names the digest of the report that it is about
-        evidence = without_excerpts(evidence)
-    if walked is not None:
-        evidence = replace(evidence, lineage=walked.lineage)
-    licenses = license_analysis(evidence, policy)
-    own = own_copies(folder / LICENSE_COPIES, licenses)
-    texts = texts_at_hand(licenses, walked, {**evidence.license_texts, **own, **(license_texts or {})})
-    evidence = replace(evidence, licenses=licenses, license_texts=texts)
-    evidence = _judged(evidence, policy, payload_digest(files), _Yes(approval, reviewed_by, reason))
-    rendered = render_all(evidence)
-    plan = PushPlan(
-        repo_id=evidence.repo_id or "",
-        files=(*files, *(planned(name, content) for name, content in rendered.items())),
-        kept_out=kept_out,
-        card_digest="sha256:" + planned("README.md", rendered["README.md"]).sha256,
-        evidence_digest=evidence.digest,
-        content_digest=evidence.content_digest,
-        verdict=evidence.verdict,
-    )
-    return plan, evidence, rendered
-
-
-class _Yes(NamedTuple):
-    """What was said to a verdict of review, if anything."""
-
-    approval: Approval | None
-    reviewed_by: str | None
-    reason: str
-
-
-def _judged(evidence: Evidence, policy: Policy, payload: str, yes: _Yes) -> Evidence:
-    audit = evidence.audit
-    verdict = decide(audit, policy, evidence.training, licenses=evidence.licenses) if audit is not None else None
-    evidence = replace(evidence, policy=policy, verdict=verdict, payload_digest=payload)
-    if verdict is None or verdict.decision != "review":
-        return evidence
-    given = [yes.approval] if yes.approval is not None else []
-    if yes.reviewed_by:
-        given.append(approve(verdict, subject_digest(evidence), by=yes.reviewed_by, reason=yes.reason))
-    return replace(evidence, approvals=(*evidence.approvals, *given))
 
 
 def publish(
@@ -198,13 +105,8 @@ def publish(
         traced = replace(
             given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
         )
-        full = _judged(traced, policy, evidence.payload_digest, _Yes(**yes))
-        with all_or_none(report_dir) as new:
-            _write(rendered, new)
-            _write(render_all(full), new / WITH_EXCERPTS)
-            write_license_files(walked, new)
-            if given.audit is not None and all(finding.rows is not None for finding in given.audit.findings):
-                write_findings(given.audit, new / FINDINGS)
+        full = judged(traced, policy, evidence.payload_digest, Yes(**yes))
+        write_publication(report_dir, evidence, full, walked, rendered)
     sources = contents(folder, rendered, plan)
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, history)
@@ -230,19 +132,8 @@ def publish(
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
     if report_dir is not None:
-        _keep(receipt, report_dir)
+        keep_receipt(receipt, report_dir)
     return receipt
-
-
-def _keep(receipt: PushReceipt, folder: Path) -> None:
-    """Write the receipt, which anchors the history; where that fails, tell it, since the push is done."""
-    text = json.dumps(receipt.to_dict(), indent=2) + "\n"
-    try:
-        write_files({RECEIPT: text.encode()}, folder)
-    except OSError as error:
-        _logger.warning(
-            "The push is done, but its receipt could not be written to %s (%s). Keep this:\n%s", folder, error, text
-        )
 
 
 def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:
@@ -256,55 +147,3 @@ def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) ->
             entry = or_warn(record_approval, approval, repo_id=evidence.repo_id or "", path=path)
             entries.extend([entry] if entry is not None else [])
     return str(entries[-1].head) if entries else ""
-
-
-def render_all(evidence: Evidence) -> dict[str, bytes]:
-    """Render every document that this evidence allows, and the license texts that go along, by path."""
-    rendered = {}
-    for name, document in documents().items():
-        if not document.applies(evidence):
-            continue
-        rendered[document.filename] = render(evidence, name).encode("utf-8")
-    rendered.update((path, text.encode("utf-8")) for path, text in license_copies(evidence).items())
-    return rendered
-
-
-def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write ``files`` into ``folder``, all or none; it is made if missing, and other files in it stay.
-
-    Raises:
-        OSError: the folder can not be written; what stood there is as it was.
-    """
-    with all_or_none(folder) as new:
-        _write(files, new)
-
-
-def _write(files: Mapping[str, bytes], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(content)
-
-
-def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> None:
-    """Write an audit alone: report.json, report.md, ``findings/*.parquet``, report.html, evidence.json, all or none.
-
-    Args:
-        report: with the rows of its findings.
-        policy: what it was judged by.
-        verdict: of ``report``.
-        folder: made if missing; other files in it stay.
-
-    Raises:
-        ConfigurationError: the folder can not be written; what stood there is as it was.
-    """
-    rendered = render_all(Evidence(audit=report, policy=policy, verdict=verdict, versions=report.versions))
-    try:
-        with all_or_none(folder) as new:
-            write_report(report, verdict, new)
-            _write({**rendered, "report.md": markdown.render(report, verdict).encode()}, new)
-    except (OSError, SourceError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__ or error
-        reason = getattr(cause, "strerror", None) or cause
-        msg = f"The report can not be written to `{folder}` ({reason}); nothing was changed there. Name another folder."
-        raise ConfigurationError(msg) from error

@@ -13,7 +13,8 @@ from audits.source import join_sources, open_source
 from hf_contrastive.auditing import audit
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import payload, payload_digest
-from hf_contrastive.release.publish import publish, write_files
+from hf_contrastive.release.publish import publish
+from hf_contrastive.release.report_folder import write_files
 from hf_contrastive.training.plans import named_splits
 from hf_contrastive.training.record import versions
 from model_cards.evidence import EvaluationReport, Evidence, Statement

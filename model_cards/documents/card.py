@@ -34,6 +34,7 @@ from model_cards.validate import hub_values, is_hub_id, require_valid_card
 
 name = "card"
 filename = "README.md"
+published = True
 
 _HUB_TASKS = {"retrieval": "information-retrieval", "similarity": "semantic-similarity"}
 _POOLING = frozenset({"mean", "cls", "lasttoken"})

@@ -18,6 +18,7 @@ from model_cards.evidence import Evidence
 
 name = "evidence_json"
 filename = "evidence.json"
+published = True
 
 _KEYS = {"digest", "content_digest", "digests", "evidence"}
 

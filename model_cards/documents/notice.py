@@ -9,6 +9,7 @@ from model_cards.typesetting import redact
 
 name = "notice"
 filename = "NOTICE"
+published = True
 
 
 def applies(evidence: Evidence) -> bool:

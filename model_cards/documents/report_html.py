@@ -48,6 +48,7 @@ from model_cards.typesetting import html_environment
 
 name = "report_html"
 filename = "report.html"
+published = True
 
 _LOADING = frozenset({"script", "link", "img", "iframe", "object", "embed", "base", "form", "video", "audio", "source"})
 _ADDRESSES = frozenset({"src", "srcset", "href", "action", "data", "poster", "background", "xlink:href"})

@@ -9,6 +9,7 @@ from model_cards.evidence import Evidence
 
 name = "report_json"
 filename = "report.json"
+published = True
 
 _KEYS = ("decision", "results", "report_digest")
 

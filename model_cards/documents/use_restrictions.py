@@ -9,6 +9,7 @@ from model_cards.typesetting import redact
 
 name = "use_restrictions"
 filename = "USE_RESTRICTIONS.md"
+published = True
 
 
 def applies(evidence: Evidence) -> bool:
