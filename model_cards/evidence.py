@@ -157,7 +157,8 @@ class VersionComparison(Record):
     versions agree on; ``negative_flips`` the share of queries that the published version answered right at rank 1 and
     the new one does not (Yan et al., CVPR 2021). ``compatibility`` says whether stored vectors of the published version
     can be searched with the new model. ``cost`` is latency and size, which differ from run to run. ``regression`` is
-    whether the interval of the primary metric's difference lies below ``-margin`` as a whole.
+    whether the interval of the primary metric's difference lies below ``-margin`` as a whole. A comparison without
+    queries says that a version is published and was not compared: ``note`` says why, ``dataset`` is None.
     """
 
     repo_id: str
@@ -165,11 +166,11 @@ class VersionComparison(Record):
     commit: str = ""
     published_weights_sha256: str = ""
     weights_sha256: str = ""
-    dataset: DatasetRef
-    queries: int
-    documents: int
-    max_length: int
-    seed: int
+    dataset: DatasetRef | None = None
+    queries: int = 0
+    documents: int = 0
+    max_length: int = 0
+    seed: int = 0
     primary_metric: str = "ndcg@10"
     metrics: tuple[MetricComparison, ...] = ()
     wins: int = 0
@@ -182,6 +183,21 @@ class VersionComparison(Record):
     regression: bool = False
     note: str = ""
     cost: tuple[MetricComparison, ...] = volatile(default=())
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything was measured."""
+        return self.queries > 0
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether both versions have the same weights."""
+        return bool(self.weights_sha256) and self.weights_sha256 == self.published_weights_sha256
+
+    @property
+    def primary(self) -> MetricComparison | None:
+        """The metric that decides, None where nothing was measured."""
+        return next((item for item in self.metrics if item.after.name == self.primary_metric), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
