@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from audits.checks import CheckContext, Observation
 from audits.checks._label_calibration import calibrate
 from audits.checks._label_quality import NEIGHBOURS, Quality, class_fit, label_quality
-from audits.checks._probe import FOLDS
+from audits.checks._probe import FOLDS, Floats
 from audits.checks._reporting import place, report, share, wilson
+from audits.checks._tables import histogram, reliability
 from audits.encoders import Encoder, TfidfEncoder
 from audits.findings import FindingRow, Measurement, NotJudged, RowEvidence, Table
 from audits.nearest import nearest, vectors_of
 from audits.source import AuditSource
-from audits.text.cells import joined_texts, labels_of, row_text
+from audits.text.cells import chunks, joined_texts, labels_of, row_text
 from audits.text.excerpts import excerpt
 
 _MAX_CLASSES = 1000  # the probabilities are a dense matrix of rows by classes
@@ -27,6 +28,7 @@ _MAX_CHARACTERS = 1000  # enough to tell the class; keeps one huge text from fil
 _DIM = 128
 _PRECISION = 0.7
 _BINS = 10
+_BLOCK = 4096
 
 Integers = npt.NDArray[np.int64]
 
@@ -128,6 +130,7 @@ class LabelNoise:
             "labels listed without a planted error", cut.listed, len(judged), f"{planted}; real errors are among them"
         )
         yield _histogram(quality)
+        yield from _probabilities(fit, labels)
         wrong = _listed(names, labels, quality, cut.listed)
         for split in _labelled(source):
             here = {judged[i].row: issue for i, issue in wrong.items() if judged[i].split == split}
@@ -189,6 +192,22 @@ def _histogram(quality: Quality) -> Table:
         (f"{low:.1f}-{high:.1f}", int(count)) for low, high, count in zip(edges, edges[1:], counts, strict=False)
     )
     return Table(name="rows by how well the label fits", columns=("score", "rows"), rows=rows)
+
+
+def _probabilities(fit: Floats, labels: Integers) -> Iterator[Table]:
+    """Yield how probable the given labels are to the check, and how often its most probable one is given.
+
+    Both are out of sample: no row's own label has a part in its probabilities.
+    """
+    given, most = np.empty(len(labels)), np.empty(len(labels))
+    right = np.empty(len(labels), np.bool_)
+    for part in chunks(len(labels), _BLOCK):
+        probability = np.exp(fit[part].astype(np.float64))
+        given[part] = probability[np.arange(len(probability)), labels[part]]
+        most[part] = probability.max(axis=1)
+        right[part] = given[part] >= most[part]
+    yield histogram("label quality", given, low=0.0, counted="rows")
+    yield reliability("reliability of the label probe", most, right)
 
 
 def _evidence(row: FindingRow, column: str | None, issues: dict[int, _Judged], source: AuditSource) -> RowEvidence:

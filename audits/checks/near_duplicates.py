@@ -7,6 +7,7 @@ from functools import partial
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
+from audits.checks._tables import histogram
 from audits.checks.exact_duplicates import duplicate_evidence, duplicates_of
 from audits.findings import FindingRow
 from audits.source import AuditSource
@@ -49,3 +50,6 @@ class NearDuplicates:
                 remedy=_REMEDY,
                 evidence=partial(duplicate_evidence, source=source),
             )
+            if rows:
+                name = f"similarity of near-duplicate pairs {place(split)}"
+                yield histogram(name, found.score, low=THRESHOLD, counted="pairs")

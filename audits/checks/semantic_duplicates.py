@@ -9,6 +9,7 @@ import numpy as np
 
 from audits.checks import CheckContext, Observation
 from audits.checks._reporting import place, report, share
+from audits.checks._tables import histogram
 from audits.checks.exact_duplicates import duplicate_evidence, duplicates_of
 from audits.findings import FindingRow
 from audits.nearest import MOST_EXACT, similar_groups, vectors_of
@@ -64,3 +65,6 @@ class SemanticDuplicates:
                 remedy=_REMEDY,
                 evidence=partial(duplicate_evidence, source=source),
             )
+            if rows and threshold < 1:
+                name = f"similarity of semantic-duplicate pairs {place(split)}"
+                yield histogram(name, [row.score or 0.0 for row in rows], low=threshold, counted="pairs")

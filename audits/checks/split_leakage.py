@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from audits.checks import CheckContext, Observation
 from audits.checks._leakage import RULES, earlier_and_later, exact_leaks, near_leaks, report_leaks, semantic_leaks
+from audits.checks._reporting import place
+from audits.checks._tables import histogram
 from audits.source import AuditSource
 from audits.text.duplicates import THRESHOLD
 
@@ -43,6 +45,11 @@ class NearLeakage:
         for split, later in earlier_and_later(source):
             leaks = near_leaks(source, context, split, later)
             yield from report_leaks(self, source, split, later, leaks, method)
+            if leaks.best:
+                # a text of each column of a row, with the best match in each later split
+                scores = [target.score for target in leaks.best.values()]
+                name = f"similarity of the best matches in later splits {place(split)}"
+                yield histogram(name, scores, low=THRESHOLD, counted="matches")
 
 
 class SemanticLeakage:
