@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from audits.findings import DatasetRef, Measurement
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.bootstrap import paired_bootstrap
@@ -15,6 +18,9 @@ from model_cards.evidence import EvaluationReport, MetricComparison
 
 PRIMARY = "ndcg@10"
 RESAMPLES = 2000
+
+Scores = npt.NDArray[np.float64]
+"""One a query, ``[queries]``."""
 
 
 def evaluate(
@@ -53,7 +59,7 @@ def evaluate(
     """
     from hf_contrastive.encoder import TextEncoder
 
-    rows, reference = _read(dataset, split, anchor_column, positive_column)
+    rows, reference = read_pairs(dataset, split, anchor_column, positive_column)
     task = RetrievalTask.from_pairs(rows[anchor_column], rows[positive_column], limit=limit, seed=seed)
     encoder = TextEncoder.load(model)
     started = time.perf_counter()
@@ -101,7 +107,10 @@ def evaluation_report(
         documents=len(task.documents),
         max_length=max_length,
         seed=seed,
-        metrics=tuple(_compare(name, before, after, seed) for name in after.means()),
+        metrics=tuple(
+            metric_comparison(name, before.per_query()[name] if before is not None else None, values, seed)
+            for name, values in after.per_query().items()
+        ),
         primary_metric=PRIMARY,
         note="each anchor is a query, its positive the relevant document; equal texts are one",
         seconds=seconds,
@@ -115,33 +124,58 @@ def improves(report: EvaluationReport) -> bool:
     return difference is not None and difference.interval is not None and difference.interval[0] > 0
 
 
-def _compare(name: str, before: RetrievalScores | None, after: RetrievalScores, seed: int) -> MetricComparison:
-    method = f"95 % percentile bootstrap over queries, {RESAMPLES} resamples"
-    values = after.per_query()[name]
-    zeros = values * 0
+def metric_comparison(name: str, before: Scores | None, after: Scores, seed: int) -> MetricComparison:
+    """Return the means of one metric with their intervals, and of the difference where there is a ``before``.
 
-    def measured(label: str, scores: Any, against: Any, how: str) -> Measurement:
-        value, low, high = paired_bootstrap(against, scores, resamples=RESAMPLES, seed=seed)
-        return Measurement(
-            name=label,
-            value=value,
-            unit="score",
-            sample_size=len(scores),
-            interval=(low, high),
-            method=how,
-        )
-
+    Args:
+        name: of the metric.
+        before: a score per query of the other model, ``[queries]``, or None.
+        after: a score per query of the model, ``[queries]``.
+        seed: of the bootstrap.
+    """
+    mean = bootstrapped_mean(name, after, seed=seed)
     if before is None:
-        return MetricComparison(after=measured(name, values, zeros, method))
-    base = before.per_query()[name]
+        return MetricComparison(after=mean)
     return MetricComparison(
-        before=measured(name, base, zeros, method),
-        after=measured(name, values, zeros, method),
-        difference=measured(f"{name} difference", values, base, f"{method}, paired"),
+        before=bootstrapped_mean(name, before, seed=seed),
+        after=mean,
+        difference=bootstrapped_mean(f"{name} difference", after, against=before, seed=seed),
     )
 
 
-def _read(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
+def bootstrapped_mean(
+    name: str, values: Scores, *, seed: int, against: Scores | None = None, unit: str = "score", of: str = "queries"
+) -> Measurement:
+    """Return a mean, or the mean of paired differences, with a 95 % bootstrap interval.
+
+    Args:
+        name: of the measurement.
+        values: one each, ``[n]``.
+        seed: of the bootstrap.
+        against: what is subtracted, ``[n]``.
+        unit: of the measurement.
+        of: what is drawn, for the method in words.
+    """
+    mean, low, high = paired_bootstrap(
+        values * 0 if against is None else against, values, resamples=RESAMPLES, seed=seed
+    )
+    method = f"95 % percentile bootstrap over {of}, {RESAMPLES} resamples{'' if against is None else ', paired'}"
+    return Measurement(name=name, value=mean, unit=unit, sample_size=len(values), interval=(low, high), method=method)
+
+
+def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
+    """Return the two columns of one split, and what identifies it.
+
+    Args:
+        dataset: a Dataset, Hub id or path.
+        split: where there are several; default: test.
+        anchor: column of the queries.
+        positive: column of the documents.
+
+    Raises:
+        EvaluationError: the split or the columns are missing.
+        SourceError: the data can not be read.
+    """
     from audits.source import dataset_of, references
 
     # a bare Dataset is one split; its name is the caller's

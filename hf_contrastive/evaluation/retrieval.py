@@ -70,6 +70,25 @@ def rank_metrics(
             a zero vector under cosine, a query without a relevant document or with an index that
             names none, or a setting out of its range.
     """
+    top = top_documents(query_embeddings, document_embeddings, k=k, block_size=block_size, similarity=similarity)
+    return scores_of(top, relevant, k=k, documents=len(np.asarray(document_embeddings)))
+
+
+def top_documents(
+    query_embeddings: npt.ArrayLike,
+    document_embeddings: npt.ArrayLike,
+    *,
+    k: int = 10,
+    block_size: int = 1024,
+    similarity: Similarity = "cosine",
+) -> npt.NDArray[np.int64]:
+    """Return the indices of the documents of the highest similarity, best first, ``[queries, min(k, documents)]``.
+
+    See :func:`rank_metrics` for the arguments and how documents are ranked.
+
+    Raises:
+        EvaluationError: see there.
+    """
     if k < 1 or block_size < 1:
         msg = f"`k` and `block_size` must be at least 1, got {k} and {block_size}; usual are 10 and 1024."
         raise EvaluationError(msg)
@@ -84,16 +103,30 @@ def rank_metrics(
             "from one model (and one truncation of its dimensions): encode them again."
         )
         raise EvaluationError(msg)
-    pairs, counts = _relevance(relevant, len(queries), len(documents))
     cutoff = min(k, len(documents))
-    hits = np.zeros((len(queries), cutoff), dtype=bool)
+    found = np.empty((len(queries), cutoff), dtype=np.int64)
     for start in range(0, len(queries), block_size):
         stop = min(start + block_size, len(queries))
-        _, top = nearest(queries[start:stop], documents, cutoff, block=block_size * DOCUMENT_BLOCKS)
-        # one integer names a (query, document) pair
-        keys = np.arange(start, stop, dtype=np.int64)[:, None] * len(documents) + top
-        hits[start:stop] = np.isin(keys, pairs) & (top >= 0)
-    return _scores(hits, counts, k, len(documents))
+        _, found[start:stop] = nearest(queries[start:stop], documents, cutoff, block=block_size * DOCUMENT_BLOCKS)
+    return found
+
+
+def scores_of(top: npt.NDArray[np.int64], relevant: Relevant, *, k: int, documents: int) -> RetrievalScores:
+    """Score rankings.
+
+    Args:
+        top: of :func:`top_documents`.
+        relevant: see :func:`rank_metrics`.
+        k: cut-off.
+        documents: how many there are.
+
+    Raises:
+        EvaluationError: a query without a relevant document, or with an index that names none.
+    """
+    pairs, counts = _relevance(relevant, len(top), documents)
+    # one integer names a (query, document) pair
+    keys = np.arange(len(top), dtype=np.int64)[:, None] * documents + top
+    return _scores(np.isin(keys, pairs) & (top >= 0), counts, k, documents)
 
 
 def _scores(hits: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64], k: int, documents: int) -> RetrievalScores:
