@@ -29,13 +29,14 @@ _VERSION = re.compile(r"v(\d+)")
 _REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
 _SHOWN = 12
 # huggingface_hub's errors derive from those of its HTTP client, whose module name differs between versions
-_FAILURES: tuple[type[Exception], ...] = (
+FAILURES: tuple[type[Exception], ...] = (
     *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, Exception) and kind.__name__ == "HTTPError"),
     HfHubHTTPError,
     HFValidationError,
     LocalTokenNotFoundError,
     OSError,
 )
+"""What a Hub that refuses, or can not be reached, raises."""
 
 
 class NotPublishedError(ContrastiveError, ValueError):
@@ -91,8 +92,8 @@ def read_published(repo_id: str, revision: str | None = None, *, api: Any = None
             "was, or a folder of reports."
         )
         raise NotPublishedError(msg) from error
-    except _FAILURES as error:
-        raise _explained(error, repo_id, api) from error
+    except FAILURES as error:
+        raise explained(error, repo_id, api) from error
     tag = next((name for name, target in reversed(tags) if target == commit), "")
     if revision is not None and (revision, commit) in tags:
         tag = revision
@@ -172,7 +173,7 @@ def _names(repo_id: str, api: Any) -> tuple[str, ...]:
     try:
         refs = api.list_repo_refs(repo_id)
         versions = [name for name, _ in reversed(version_tags(repo_id, api=api))]
-    except _FAILURES:
+    except FAILURES:
         return ()
     others = [item.name for item in (*refs.tags, *refs.branches) if item.name not in versions]
     return (*versions, *others)
@@ -184,7 +185,8 @@ def _listed(names: Iterable[str]) -> str:
     return (", ".join(known[:_SHOWN]) + more) or "none that can be listed"
 
 
-def _explained(error: Exception, repo_id: str, api: Any) -> ContrastiveError:
+def explained(error: Exception, repo_id: str, api: Any) -> ContrastiveError:
+    """Return what a user is told of one of :data:`FAILURES` that reading ``repo_id`` has met."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
     if isinstance(error, GatedRepoError) or status == 403:
@@ -209,6 +211,6 @@ def _explained(error: Exception, repo_id: str, api: Any) -> ContrastiveError:
             f"The Hub at {api.endpoint} did not give {repo_id} (status {status}: {first}). Try again later."
         )
     return HubError(
-        f"The Hub at {api.endpoint} can not be reached ({first}), so that the published evidence of {repo_id} is not "
-        "known. Check the network or HF_ENDPOINT, or name a folder of reports instead."
+        f"The Hub at {api.endpoint} can not be reached ({first}), so that what is published as {repo_id} is not "
+        "known. Check the network or HF_ENDPOINT, or name a folder instead."
     )

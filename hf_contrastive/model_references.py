@@ -1,0 +1,117 @@
+"""What a person names as a model: a folder, a Hub id, or a Hub id at a tag, branch or commit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audits.records import near_names
+from hf_contrastive.errors import ModelError
+
+if TYPE_CHECKING:
+    from hf_contrastive.encoder import TextEncoder
+
+_REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReference:
+    """A model and where it is.
+
+    Attributes:
+        name: as people call it; never an absolute path.
+        given: what is loaded: a folder, or the model itself.
+        repo_id: on the Hub, "" elsewhere.
+        commit: of the Hub.
+        tag: the version tag of that commit, "" where it has none.
+    """
+
+    name: str
+    given: Any
+    repo_id: str = ""
+    commit: str = ""
+    tag: str = ""
+
+    def load(self) -> TextEncoder:
+        """Load it.
+
+        Raises:
+            ModelError: it can not be read.
+            MissingExtraError: torch is not installed.
+        """
+        from hf_contrastive.errors import require
+
+        require("train", "torch", "transformers", "peft")
+        from hf_contrastive.encoder import TextEncoder
+
+        return TextEncoder.load(self.given)
+
+
+def find_model(told: Any, *, api: Any = None) -> ModelReference:
+    """Find a model and bring its files here.
+
+    Args:
+        told: a folder, ``user/name`` or ``user/name@REVISION``, or a model that is loaded already. A folder goes before
+            a repository of that name.
+        api: an HfApi; default: the Hub that HF_ENDPOINT names, as who is logged in.
+
+    Raises:
+        ModelError: it is none of these, or the repository has no such revision (those there are stand in the message).
+        HubError: the Hub refused or could not be reached.
+    """
+    if not isinstance(told, str | Path):
+        return ModelReference(name=str(getattr(told, "name", "") or type(told).__name__), given=told)
+    name = str(told)
+    path = Path(told).expanduser()
+    if path.exists():
+        return ModelReference(name=path.absolute().name, given=str(path))
+    if not _REPO.fullmatch(name):
+        msg = f"`{name}` is no folder and no model of the Hub; name a folder, or a model as in `user/model@v1`."
+        raise ModelError(msg)
+    repo_id, _, revision = name.partition("@")
+    return download_model(repo_id, revision or None, api=api)
+
+
+def download_model(repo_id: str, revision: str | None = None, *, api: Any = None) -> ModelReference:
+    """Bring the files of an encoder from the Hub, into its cache, and nothing else of the repository.
+
+    Args:
+        repo_id: ``user/name``.
+        revision: tag, branch or commit; default: main.
+        api: see :func:`find_model`.
+
+    Raises:
+        ModelError: there is no such model or revision.
+        HubError: the Hub refused or could not be reached.
+    """
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    from hf_contrastive.release.hub import hub_api
+    from hf_contrastive.release.plan import MODEL_FILES, OLD_WEIGHTS
+    from hf_contrastive.release.published import FAILURES, explained, version_tags
+
+    api = api or hub_api()
+    try:
+        commit = str(api.model_info(repo_id, revision=revision).sha)
+        tags = version_tags(repo_id, api=api)
+        patterns = [*MODEL_FILES, "README.md"]
+        folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=patterns))
+        if not any(folder.glob("*.safetensors")):
+            # older models have their weights in pickles, which torch reads as weights alone
+            folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*patterns, *OLD_WEIGHTS]))
+    except RevisionNotFoundError as error:
+        known = [name for name, _ in reversed(version_tags(repo_id, api=api))]
+        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+        there = f"its versions are {', '.join(known[:_SHOWN])}{more}" if known else "it has no version tags"
+        msg = f"{repo_id} has no revision `{revision}`{near_names([str(revision)], known)}; {there}. Name one of these."
+        raise ModelError(msg) from error
+    except FAILURES as error:
+        raise explained(error, repo_id, api) from error
+    named = (revision, commit) in tags
+    tag = revision if named else next((name for name, target in reversed(tags) if target == commit), "")
+    return ModelReference(
+        name=f"{repo_id}@{revision or commit[:8]}", given=str(folder), repo_id=repo_id, commit=commit, tag=tag or ""
+    )
