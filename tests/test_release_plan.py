@@ -58,8 +58,8 @@ def test_every_file_is_listed_with_its_digest_and_nothing_else(tmp_path: Path):
         first = next(part for part in (name, *map(str, Path(name).parents)) if part in reasons)
         assert reason in reasons[first]
     # what others may have written is not dropped in silence
-    assert set(reasons) - set(STAYS) >= {"NOTICE", "USE_RESTRICTIONS.md"}
-    assert len(kept) == len(STAYS) + 2
+    assert set(reasons) - set(STAYS) >= {"NOTICE", "USE_RESTRICTIONS.md", "model.sig"}
+    assert len(kept) == len(STAYS) + 3
 
 
 def test_what_is_kept_out_is_kept_out_at_any_depth(tmp_path: Path):

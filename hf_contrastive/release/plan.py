@@ -23,7 +23,10 @@ from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.files import must_be_refused
 
-DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json", "NOTICE", "USE_RESTRICTIONS.md")
+SIGNATURE = "model.sig"
+"""Detached signature over everything else that is published."""
+
+DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json", "NOTICE", "USE_RESTRICTIONS.md", SIGNATURE)
 LICENSE_COPIES = "LICENSES/"
 """Folder of the copies of licenses that must go along; what lies there in a model's folder is a text to copy from."""
 
@@ -168,6 +171,8 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
         elif path.is_dir() and f"{name}/" != LICENSE_COPIES:
             _collect(root, path, files, kept)
         elif is_document(name):
+            if name == SIGNATURE:
+                kept.append((name, f"{WRITTEN_ANEW} where a key is given to sign with; one that was here fits no more"))
             if name in _HELD_BY_OTHERS:
                 kept.append((name, f"{WRITTEN_ANEW}; what you have to say goes into {Path(name).stem}.txt"))
         elif _matches(name, (*MODEL_FILES, *LEGAL_FILES)) or must_be_refused(name, path):
@@ -179,6 +184,11 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
 def is_legal(path: str) -> bool:
     """Whether ``path`` is a license, a notice or a use policy."""
     return _matches(path, LEGAL_FILES)
+
+
+def is_model_file(path: str) -> bool:
+    """Whether ``path`` is what an encoder consists of."""
+    return _matches(path, MODEL_FILES)
 
 
 def is_replaced(path: str) -> bool:
