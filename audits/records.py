@@ -77,7 +77,7 @@ def shape_problems(kind: Any, value: Any, where: str) -> Iterator[str]:
         for i, item in enumerate(value):
             yield from shape_problems(arguments[0], item, f"{where}[{i}]")
     elif isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         yield from _key_problems(kind, value, where)
         for name in _written(kind):
             if name in value:
@@ -184,6 +184,16 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     raise SchemaError(problems[0])
 
 
+_known_hints: dict[Any, dict[str, Any]] = {}
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a record's fields; resolving them for every record took most of the time of reading."""
+    if kind not in _known_hints:
+        _known_hints[kind] = typing.get_type_hints(kind)
+    return _known_hints[kind]
+
+
 def _written(kind: Any) -> dict[str, Any]:
     return {item.name: item for item in fields(kind) if not item.metadata.get("transient")}
 
@@ -192,7 +202,7 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, Mapping), where, value, "an object")
     for problem in _key_problems(kind, value, where):
         raise SchemaError(problem)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
 
 

@@ -169,6 +169,14 @@ def _save_tiny_encoder(folder: Path, architecture: str, dropout: float) -> None:
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# A random encoder\n", encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def model_evidence() -> Any:
+    """One realistic evidence of a trained model, its audits, licenses and verdict."""
+    from tests.evidence_samples import evidence_of
+
+    return evidence_of()
+
+
 # ---- release and command line -------------------------------------------------------------------------
 
 

@@ -3,11 +3,14 @@
 The file is one object: ``digest`` and ``content_digest`` of the whole, ``digests`` of each field of
 :class:`~model_cards.evidence.Evidence`, and ``evidence``. The digests find changes; they do not say
 who changed it: whoever can rewrite the file can rewrite them too, unless the digest is kept elsewhere.
+
+Its JSON Schema is part of this package, for readers in other languages: see :mod:`model_cards.schemas`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from audits.errors import SchemaError
 from audits.records import digest_of
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
+from model_cards.schemas import EVIDENCE_SCHEMA, schema_problems
 
 name = "evidence_json"
 filename = "evidence.json"
@@ -42,12 +46,20 @@ def render(evidence: Evidence) -> str:
 
 
 def validate(text: str) -> None:
-    """Check that ``text`` reads back and that its digests hold.
+    """Check ``text`` against the schema of this version, that it reads back, and that its digests hold.
 
     Raises:
-        EvidenceError: they do not.
+        EvidenceError: it is of another shape, with the addresses of the first problems, or it was changed.
     """
-    parse(text, filename)
+    data = _object(text, filename)
+    problems = schema_problems(data)
+    if problems:
+        msg = (
+            f"{filename} does not follow {EVIDENCE_SCHEMA}: {'; '.join(problems)}. Write it again from the evidence, "
+            "or read it with the version that wrote it."
+        )
+        raise EvidenceError(msg)
+    _read(data, filename)
 
 
 def read_evidence(path: str | Path, *, expected_digest: str | None = None) -> Evidence:
@@ -64,10 +76,12 @@ def read_evidence(path: str | Path, *, expected_digest: str | None = None) -> Ev
     except (OSError, UnicodeDecodeError) as error:
         msg = f"The evidence {path} can not be read ({error}); name the evidence.json beside the model card."
         raise EvidenceError(msg) from error
-    evidence = parse(text, str(path))
-    if expected_digest is not None and evidence.digest != expected_digest:
+    data = _object(text, str(path))
+    evidence = _read(data, str(path))
+    # as written, not of what was read: in a file of an older version the fields that came later are missing
+    if expected_digest is not None and data["digest"] != expected_digest:
         msg = (
-            f"The evidence {path} is another one: its digest is {evidence.digest}, expected is {expected_digest}; "
+            f"The evidence {path} is another one: its digest is {data['digest']}, expected is {expected_digest}; "
             "fetch the evidence that belongs to that digest."
         )
         raise EvidenceError(msg)
@@ -80,7 +94,10 @@ def parse(text: str, where: str) -> Evidence:
     Raises:
         EvidenceError: see :func:`read_evidence`.
     """
-    data = _object(text, where)
+    return _read(_object(text, where), where)
+
+
+def _read(data: Mapping[str, Any], where: str) -> Evidence:
     stored: dict[str, Any] = data["evidence"]
     told = data["digests"]
     differing = sorted(
