@@ -17,7 +17,8 @@ from hf_contrastive.release.approvals import approve, binding_problem, subject_d
 from hf_contrastive.release.chain import broken_links
 from hf_contrastive.release.decision import RANK, decide
 from hf_contrastive.release.files import folder_problems, problems
-from hf_contrastive.release.plan import PushPlan, planned
+from hf_contrastive.release.plan import SIGNATURE, PushPlan, planned
+from hf_contrastive.release.signatures import signature_problems
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
@@ -53,6 +54,7 @@ def check(
             found.extend(problems(item.path, source))
     found.extend(folder_problems(item.path for item in plan.files))
     found.extend(_foreign_base(evidence, sources))
+    found.extend(_signature(plan, evidence, sources))
     found.extend(_obligations(plan, evidence, sources))
     verdict = evidence.verdict
     found.extend(_decision(verdict, evidence, today))
@@ -107,6 +109,14 @@ def _documents(plan: PushPlan, evidence: Evidence) -> list[str]:
     if card is not None and plan.card_digest != f"sha256:{card.sha256}":
         found.append("The plan names another model card than it holds (digest mismatch). Plan again.")
     return found
+
+
+def _signature(plan: PushPlan, evidence: Evidence, sources: Mapping[str, Path | bytes]) -> tuple[str, ...]:
+    listed = {item.path for item in plan.files}
+    source = sources.get(SIGNATURE) if SIGNATURE in listed else None
+    if isinstance(source, Path):
+        source = source.read_bytes() if source.is_file() else b""
+    return signature_problems(source, plan.files, evidence.signing_key)
 
 
 def _obligations(plan: PushPlan, evidence: Evidence, sources: Mapping[str, Path | bytes]) -> list[str]:

@@ -12,9 +12,10 @@ from audits.policy import Approval, Policy
 from hf_contrastive.release.approvals import approve, subject_digest
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand
-from hf_contrastive.release.plan import LICENSE_COPIES, PushPlan, payload, payload_digest, planned
+from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE, PushPlan, payload, payload_digest, planned
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.release.report_folder import render_all
+from hf_contrastive.release.signing import Signer
 from model_cards.evidence import Evidence
 
 
@@ -37,6 +38,7 @@ def prepare(
     reviewed_by: str | None = None,
     reason: str = "",
     publish_excerpts: bool = False,
+    signer: Signer | None = None,
 ) -> tuple[PushPlan, Evidence, dict[str, bytes]]:
     """Apply the license rules, judge, record the approval, render the documents and list what would be published.
 
@@ -50,9 +52,10 @@ def prepare(
         reviewed_by: name of the person who says yes to a verdict of review.
         reason: why.
         publish_excerpts: see :func:`publish`.
+        signer: signs all of it; the documents name its key.
 
     Returns:
-        The plan, the completed evidence, and the documents by file name.
+        The plan, the completed evidence, and the documents and the signature by file name.
     """
     files, kept_out = payload(folder)
     if not publish_excerpts:
@@ -65,10 +68,15 @@ def prepare(
     texts = texts_at_hand(licenses, walked, {**evidence.license_texts, **own, **(license_texts or {})})
     evidence = replace(evidence, licenses=licenses, license_texts=texts)
     evidence = judged(evidence, policy, payload_digest(files), Yes(approval, reviewed_by, reason))
+    evidence = replace(evidence, signing_key=signer.key if signer is not None else None)
     rendered = render_all(evidence, published=True)
+    listed = (*files, *(planned(name, content) for name, content in rendered.items()))
+    if signer is not None:
+        rendered[SIGNATURE] = signer.sign(listed, evidence.repo_id or evidence.model_name)
+        listed = (*listed, planned(SIGNATURE, rendered[SIGNATURE]))
     plan = PushPlan(
         repo_id=evidence.repo_id or "",
-        files=(*files, *(planned(name, content) for name, content in rendered.items())),
+        files=listed,
         kept_out=kept_out,
         card_digest="sha256:" + planned("README.md", rendered["README.md"]).sha256,
         evidence_digest=evidence.digest,
