@@ -24,6 +24,9 @@ class Question(NamedTuple):
 QUESTIONS: tuple[Question, ...] = (
     Question("description", "Description", "project organizer", "What is this model, in a few sentences?"),
     Question("developed_by", "Developed by", "project organizer", "Who developed it?"),
+    Question(
+        "legal_entity", "Legal entity", "project organizer", "Which legal entity publishes it and answers for it?"
+    ),
     Question("contact", "Contact", "project organizer", "Who answers questions about this model?"),
     Question("license", "License", "project organizer", "Under which license is the model published?"),
     Question("direct_use", "Direct use", "project organizer", "What is it for, and who are its users?"),
