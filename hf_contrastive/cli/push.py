@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -39,38 +39,52 @@ def command(
     ] = None,
     license_id: Annotated[str | None, typer.Option("--license", help="Hub license id to publish under.")] = None,
     private: Annotated[bool | None, typer.Option(help="Make a new repository private.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the receipt on stdout.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be published and what the gate says; send nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the receipt, or with --dry-run the plan, on stdout.")
+    ] = False,
 ) -> None:
     """Audit the data, trace its licenses, write card and reports, and publish in one commit, if the gate allows it.
 
     The same commit removes files of an earlier version of the model that are not part of this push; all other files
-    of the repository stay.
+    of the repository stay. With --dry-run, exit code and reasons are those of the gate (0 pass, 1 block, 4 review), and
+    the reports are written, so that they can be read and approved.
     """
     from audits.licenses.repo_folders import FolderHub
+    from hf_contrastive.cli.exit_codes import OF_DECISION
+    from hf_contrastive.cli.plan_tables import show_plan, show_preview
     from hf_contrastive.errors import PushBlocked
-    from hf_contrastive.release.approvals import APPROVAL_FILE, read_approval
+    from hf_contrastive.release.approvals import read_approval
     from hf_contrastive.release.gate import awaits_review
-    from hf_contrastive.release.push import push
+    from hf_contrastive.release.push import preview, push
     from model_cards.answers import read_answers
 
     yes = read_approval(approval) if approval is not None else None
     report = report_dir if report_dir is not None else folder.parent / "report"
+    options: dict[str, Any] = {
+        "data": data,
+        "policy": policy,
+        "reviewed_by": reviewed_by,
+        "reason": reason,
+        "approval": yes,
+        "hub": FolderHub(upstream) if upstream is not None else None,
+        "answers": read_answers(answers) if answers is not None else (),
+        "report_dir": report,
+        "license": license_id,
+    }
+    if dry_run:
+        found = preview(folder, repo, **options)
+        show_preview(found)
+        say(f"The report is in {escape(str(report / 'report.html'))}")
+        if found.decision == "review":
+            say(_how_to_approve(report))
+        if as_json:
+            print_json(found.to_dict())
+        raise typer.Exit(OF_DECISION[found.decision])
     try:
-        receipt = push(
-            folder,
-            repo,
-            data=data,
-            policy=policy,
-            reviewed_by=reviewed_by,
-            reason=reason,
-            approval=yes,
-            hub=FolderHub(upstream) if upstream is not None else None,
-            history=history,
-            answers=read_answers(answers) if answers is not None else (),
-            report_dir=report,
-            license=license_id,
-            private=private,
-        )
+        receipt = push(folder, repo, history=history, private=private, on_plan=show_plan, **options)
     except PushBlocked as blocked:
         review = awaits_review(blocked)
         if as_json:
@@ -78,11 +92,17 @@ def command(
             print_json({"decision": decision, "problems": list(blocked.problems), "report": str(report)})
         say(f"The report is in {escape(str(report / 'report.html'))}")
         if review:
-            say(
-                f"To approve it: `hf-contrastive approve --verdict {escape(str(report))} --by NAME --role ROLE "
-                f"--reason TEXT`, then push again with `--approval {escape(str(report / APPROVAL_FILE))}`."
-            )
+            say(_how_to_approve(report))
         raise
     say(f"Published {receipt.repo_id} as {receipt.tag or '(not tagged yet)'}, commit {receipt.commit}: {receipt.url}")
     if as_json:
         print_json(receipt.to_dict())
+
+
+def _how_to_approve(report: Path) -> str:
+    from hf_contrastive.release.approvals import APPROVAL_FILE
+
+    return (
+        f"To approve it: `hf-contrastive approve --verdict {escape(str(report))} --by NAME --role ROLE "
+        f"--reason TEXT`, then push again with `--approval {escape(str(report / APPROVAL_FILE))}`."
+    )

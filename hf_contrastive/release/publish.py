@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audits.licenses.hub_clients import OnlineHub
+from audits.licenses.lineage import WalkedLineage
 from audits.licenses.snapshots import HubClient
 from audits.policy import Approval, Policy
-from hf_contrastive.errors import PushBlocked
+from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.approvals import ApprovalError
@@ -19,12 +20,25 @@ from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
 from hf_contrastive.release.licensing import trace
-from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, contents
+from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents
 from hf_contrastive.release.preparing import Yes, judged, prepare
+from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt, write_publication
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LaidOut:
+    """Everything that the gate looks at, and the Hub that it would go to."""
+
+    plan: PushPlan
+    evidence: Evidence
+    sources: Mapping[str, Path | bytes]
+    folder: Path
+    walked: WalkedLineage
+    api: Any
 
 
 def publish(
@@ -45,6 +59,7 @@ def publish(
     private: bool | None = None,
     publish_excerpts: bool = False,
     history: Path | None = None,
+    on_plan: Callable[[PushPlan], None] | None = None,
     api: Any = None,
 ) -> PushReceipt:
     """Publish ``folder`` with its documents, if the gate lets it through.
@@ -75,6 +90,7 @@ def publish(
         publish_excerpts: publish short, masked excerpts of rows too, of those also that were removed.
         history: where the decision and the push are recorded; default: the user's own history. One that can not be
             written stops nothing: a warning says what to add later.
+        on_plan: called with the plan that has passed the gate, before anything is sent; an exception stops the push.
         api: a ready HfApi instead of token and endpoint.
 
     Raises:
@@ -82,47 +98,35 @@ def publish(
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
-    if reviewed_by and not policy.single_reviewer:
-        msg = (
-            f"The policy {policy.name} takes no name alone as a yes, got `reviewed_by={reviewed_by}`. Record an "
-            "approval with `hf-contrastive approve`, and push with `--approval FILE`."
-        )
-        raise ApprovalError(msg)
-    api = api or hub_api(token=token, endpoint=endpoint)
-    evidence = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
-    given = evidence
-    walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
-    options: dict[str, Any] = {"walked": walked, "license_texts": license_texts}
-    yes: dict[str, Any] = {"approval": approval, "reviewed_by": reviewed_by, "reason": reason}
-    plan, evidence, rendered = prepare(folder, given, policy, publish_excerpts=publish_excerpts, **options, **yes)
-    stray = [name for name, why in plan.kept_out if why == NO_MODEL_FILE]
-    if stray:
-        _logger.warning("Not published, since no file of a model: %s in %s.", ", ".join(stray), folder.name)
-    for name, why in plan.kept_out:
-        if why.startswith(WRITTEN_ANEW):
-            _logger.warning("%s of %s is not published: it is %s.", name, folder.name, why)
-    if report_dir is not None:
-        traced = replace(
-            given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
-        )
-        full = judged(traced, policy, evidence.payload_digest, Yes(**yes))
-        write_publication(report_dir, evidence, full, walked, rendered)
-    sources = contents(folder, rendered, plan)
+    laid = _lay_out(
+        folder,
+        evidence,
+        policy,
+        yes=Yes(approval, reviewed_by, reason),
+        hub=hub,
+        license_texts=license_texts,
+        report_dir=report_dir,
+        publish_excerpts=publish_excerpts,
+        api=api or hub_api(token=token, endpoint=endpoint),
+    )
+    plan, evidence = laid.plan, laid.evidence
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, history)
     try:
-        check(plan, evidence, sources)
+        check(plan, evidence, laid.sources)
     except PushBlocked as blocked:
-        unread = [item for item in walked.lineage.inputs if item.unread]
+        unread = [item for item in laid.walked.lineage.inputs if item.unread]
         if hub is None and unread and awaits_review(blocked):
             # where the Hub can not be asked at all, that is what to repair first
-            require_hub(api, evidence.repo_id or "")
+            require_hub(laid.api, evidence.repo_id or "")
         raise
+    if on_plan is not None:
+        on_plan(plan)
     with allow(plan):
         receipt = push_plan(
             plan,
-            sources,
-            api=api,
+            laid.sources,
+            api=laid.api,
             commit_message=commit_message,
             revision=revision,
             private=private,
@@ -134,6 +138,131 @@ def publish(
     if report_dir is not None:
         keep_receipt(receipt, report_dir)
     return receipt
+
+
+def preview(
+    folder: Path,
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    approval: Approval | None = None,
+    reviewed_by: str | None = None,
+    reason: str = "",
+    hub: HubClient | None = None,
+    license_texts: Mapping[str, str] | None = None,
+    report_dir: Path | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    revision: str | None = None,
+    publish_excerpts: bool = False,
+    api: Any = None,
+    **of_a_push: Any,
+) -> Preview:
+    """Do everything that :func:`publish` does before it sends, and tell what it would send and why not.
+
+    Nothing leaves the machine, no repository is made, and the history gets no line: a rehearsal decides nothing, the
+    push that follows records its verdict itself. The Hub is only read. The documents are written to ``report_dir`` as
+    by a push, so that ``hf-contrastive approve`` can be given them.
+
+    Args:
+        folder: as for :func:`publish`, as are all that follow.
+        evidence: what is known.
+        policy: what the audit is judged by.
+        approval: a person's yes.
+        reviewed_by: name of the person who says yes.
+        reason: why.
+        hub: where cards are read.
+        license_texts: by SPDX id.
+        report_dir: where the documents are written.
+        token: Hub token.
+        endpoint: of the Hub.
+        revision: branch.
+        publish_excerpts: publish excerpts of rows.
+        api: a ready HfApi.
+        **of_a_push: options that matter to a push alone (``commit_message``, ``private``, ``history``, ``on_plan``),
+            so that the same call can be tried first.
+
+    Raises:
+        ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
+        TypeError: a push has no such option.
+    """
+    if unknown := sorted(set(of_a_push) - _OF_A_PUSH):
+        msg = f"preview() got what no push takes: {', '.join(unknown)}."
+        raise TypeError(msg)
+    laid = _lay_out(
+        folder,
+        evidence,
+        policy,
+        yes=Yes(approval, reviewed_by, reason),
+        hub=hub,
+        license_texts=license_texts,
+        report_dir=report_dir,
+        publish_excerpts=publish_excerpts,
+        api=api or hub_api(token=token, endpoint=endpoint),
+    )
+    blocked = None
+    try:
+        check(laid.plan, laid.evidence, laid.sources)
+    except PushBlocked as refused:
+        blocked = refused
+    try:
+        state = repository_state(laid.api, laid.plan, revision)
+    except HubError as error:
+        state = RepositoryState(unknown=str(error))
+    return preview_of(laid.plan, blocked, state)
+
+
+_OF_A_PUSH = frozenset({"commit_message", "private", "history", "on_plan"})
+
+
+def _lay_out(
+    folder: Path,
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    yes: Yes,
+    hub: HubClient | None,
+    license_texts: Mapping[str, str] | None,
+    report_dir: Path | None,
+    publish_excerpts: bool,
+    api: Any,
+) -> _LaidOut:
+    """Trace, judge, render, plan and write the reports: all that precedes the gate."""
+    if yes.reviewed_by and not policy.single_reviewer:
+        msg = (
+            f"The policy {policy.name} takes no name alone as a yes, got `reviewed_by={yes.reviewed_by}`. Record an "
+            "approval with `hf-contrastive approve`, and push with `--approval FILE`."
+        )
+        raise ApprovalError(msg)
+    given = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
+    walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
+    plan, evidence, rendered = prepare(
+        folder,
+        given,
+        policy,
+        walked=walked,
+        license_texts=license_texts,
+        publish_excerpts=publish_excerpts,
+        **yes._asdict(),
+    )
+    _tell_kept_out(plan, folder)
+    if report_dir is not None:
+        traced = replace(
+            given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
+        )
+        full = judged(traced, policy, evidence.payload_digest, yes)
+        write_publication(report_dir, evidence, full, walked, rendered)
+    sources = contents(folder, rendered, plan)
+    return _LaidOut(plan=plan, evidence=evidence, sources=sources, folder=folder, walked=walked, api=api)
+
+
+def _tell_kept_out(plan: PushPlan, folder: Path) -> None:
+    stray = [name for name, why in plan.kept_out if why == NO_MODEL_FILE]
+    if stray:
+        _logger.warning("Not published, since no file of a model: %s in %s.", ", ".join(stray), folder.name)
+    for name, why in plan.kept_out:
+        if why.startswith(WRITTEN_ANEW):
+            _logger.warning("%s of %s is not published: it is %s.", name, folder.name, why)
 
 
 def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audits.findings import AuditReport
 from audits.licenses import resolve
@@ -15,6 +15,8 @@ from hf_contrastive.auditing import audit
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
+from hf_contrastive.release.previews import Preview
+from hf_contrastive.release.publish import preview as rehearse
 from hf_contrastive.release.publish import publish
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.answers import with_answers
@@ -63,6 +65,70 @@ def push(
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
+    asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
+    return publish(
+        asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
+    )
+
+
+def preview(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    data: Any,
+    policy: Policy | str | Path = "standard",
+    reviewed_by: str | None = None,
+    license: str | None = None,  # noqa: A002  (the Hub's own term)
+    answers: Sequence[Statement] = (),
+    report_dir: str | Path | None = None,
+    **options: Any,
+) -> Preview:
+    """Do what :func:`push` does up to the moment before something is sent, and tell what it would send.
+
+    It takes what :func:`push` takes. Nothing leaves the machine, no repository is made and the history gets no line;
+    the reports are written, so that a person can read them and approve. A closed gate is told in ``decision`` and
+    ``problems`` instead of raised.
+
+    Args:
+        folder: the model's files; read only.
+        repo_id: ``user/name`` on the Hub.
+        data: what the model was trained on.
+        policy: what the audit is judged by.
+        reviewed_by: name of the person who says yes to a verdict of review.
+        license: Hub license id.
+        answers: what people answered.
+        report_dir: where the documents are written.
+        **options: of :func:`hf_contrastive.release.publish.publish`.
+
+    Raises:
+        EmptyFolderError: there is nothing to publish.
+        ConfigurationError: ``license`` names none.
+        ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
+    """
+    asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
+    return rehearse(
+        asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
+    )
+
+
+class _Asked(NamedTuple):
+    folder: Path
+    evidence: Evidence
+    policy: Policy
+    report_dir: Path
+
+
+def _asked(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    data: Any,
+    policy: Policy | str | Path,
+    license: str | None,  # noqa: A002
+    answers: Sequence[Statement],
+    report_dir: str | Path | None,
+) -> _Asked:
+    """Check what was asked for, cheapest first, and gather what is known."""
     folder = Path(folder)
     if not folder.is_dir():
         msg = f"The folder {folder} does not exist; name the one that holds config.json and *.safetensors."
@@ -91,15 +157,8 @@ def push(
         versions=report.versions,
         created_at=_now(),
     )
-    evidence = with_answers(given, answers)
-    return publish(
-        folder,
-        evidence,
-        policy,
-        reviewed_by=reviewed_by,
-        report_dir=Path(report_dir) if report_dir is not None else folder.parent / "report",
-        **options,
-    )
+    folder_of_reports = Path(report_dir) if report_dir is not None else folder.parent / "report"
+    return _Asked(folder, with_answers(given, answers), policy, folder_of_reports)
 
 
 def _check_license(told: str | None) -> None:

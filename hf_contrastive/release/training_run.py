@@ -13,7 +13,8 @@ from audits.source import join_sources, open_source
 from hf_contrastive.auditing import audit
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import payload, payload_digest
-from hf_contrastive.release.publish import publish
+from hf_contrastive.release.previews import Preview
+from hf_contrastive.release.publish import preview, publish
 from hf_contrastive.release.report_folder import write_files
 from hf_contrastive.training.plans import named_splits
 from hf_contrastive.training.record import versions
@@ -96,14 +97,30 @@ def push_training_run(
         PushBlocked: the gate is closed.
         HubError: the Hub refused or could not be reached.
     """
+    folder, evidence, judged_by, report_dir = _saved(trainer, policy)
+    return publish(folder, evidence, judged_by, commit_message=commit_message, report_dir=report_dir, **options)
+
+
+def preview_training_run(trainer: ContrastiveTrainer, *, policy: Policy | str | None = None, **options: Any) -> Preview:
+    """Save the model, collect its evidence and tell what a push would publish; nothing is sent.
+
+    Args:
+        trainer: after training.
+        policy: overrides ``args.policy``.
+        **options: of :func:`hf_contrastive.release.publish.preview`.
+    """
+    folder, evidence, judged_by, report_dir = _saved(trainer, policy)
+    return preview(folder, evidence, judged_by, report_dir=report_dir, **options)
+
+
+def _saved(trainer: ContrastiveTrainer, policy: Policy | str | None) -> tuple[Path, Evidence, Policy, Path]:
+    """Write the model; return its folder, its evidence, what it is judged by, and the folder of the reports."""
     policy = policy if isinstance(policy, Policy) else load_policy(policy or trainer.args.policy)
     repo_id = trainer.args.hub_model_id or trainer.output_folder.absolute().name
     evidence = collect_evidence(trainer, repo_id=repo_id)
     folder = trainer.output_folder / "model"
     trainer.write_model(folder)
-    return publish(
-        folder, evidence, policy, commit_message=commit_message, report_dir=trainer.output_folder / "report", **options
-    )
+    return folder, evidence, policy, trainer.output_folder / "report"
 
 
 def _statements(trainer: ContrastiveTrainer) -> tuple[Statement, ...]:

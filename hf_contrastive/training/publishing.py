@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
     from hf_contrastive.release.hub import PushReceipt
+    from hf_contrastive.release.previews import Preview
     from hf_contrastive.trainer import ContrastiveTrainer
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,26 @@ class PublishingTrainer(DataLoadingTrainer):
             **kwargs,
         )
         return self.push_receipt.commit_info()
+
+    def preview_push(self, token: str | None = None, revision: str | None = None, **kwargs: Any) -> Preview:
+        """Do what :meth:`push_to_hub` does before it sends, and tell what it would publish and what speaks against it.
+
+        Nothing leaves the machine and no repository is made; the model and the reports are written to
+        ``args.output_dir``.
+
+        Args:
+            token: Hub token, to read what the repository holds.
+            revision: branch; default: main.
+            **kwargs: of :meth:`push_to_hub`.
+        """
+        from hf_contrastive.release.training_run import preview_training_run
+
+        return preview_training_run(
+            cast("ContrastiveTrainer", self),
+            token=token or self.args.hub_token,
+            revision=revision or self.args.hub_revision,
+            **kwargs,
+        )
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
