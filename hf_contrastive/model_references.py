@@ -109,9 +109,28 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
         msg = f"{repo_id} has no revision `{revision}`{near_names([str(revision)], known)}; {there}. Name one of these."
         raise ModelError(msg) from error
     except FAILURES as error:
-        raise explained(error, repo_id, api) from error
+        cached = _cached(repo_id, revision) if getattr(error, "response", None) is None else None
+        if cached is None:
+            raise explained(error, repo_id, api) from error
+        return cached
     named = (revision, commit) in tags
     tag = revision if named else next((name for name, target in reversed(tags) if target == commit), "")
     return ModelReference(
         name=f"{repo_id}@{revision or commit[:8]}", given=str(folder), repo_id=repo_id, commit=commit, tag=tag or ""
+    )
+
+
+def _cached(repo_id: str, revision: str | None) -> ModelReference | None:
+    """Return what an earlier answer of the Hub has left in the cache, where there is no connection."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        return None
+    return ModelReference(
+        name=f"{repo_id}@{revision or folder.name[:8]}", given=str(folder), repo_id=repo_id, commit=folder.name
     )

@@ -116,16 +116,16 @@ def version_rows(comparison: VersionComparison) -> tuple[VersionRow, ...]:
         told = f"{comparison.wins:,} better, {comparison.losses:,} worse, {comparison.ties:,} alike"
         rows.append(VersionRow(f"queries by {comparison.primary_metric}", "–", told, "–"))
     shares = (comparison.neighbour_overlap, comparison.negative_flips, comparison.positive_flips)
-    for item in (*shares, *comparison.compatibility):
-        if item is not None:
-            rows.append(VersionRow(item.name, "–", measured(item), "–"))
+    single = [item for item in (*shares, *comparison.compatibility) if item is not None]
+    rows.extend(VersionRow(item.name, "–", measured(item), "–") for item in single)
     rows.extend(_row(item) for item in comparison.cost)
     return tuple(rows)
 
 
 def _row(item: MetricComparison) -> VersionRow:
-    ratio = item.difference is not None and item.difference.unit == "ratio"
-    difference = f"× {item.difference.value:.3g}" if ratio and item.difference else measured(item.difference, signed=True)
+    change = item.difference
+    ratio = change is not None and change.unit == "ratio"
+    difference = f"× {change.value:.3g}" if change is not None and ratio else measured(change, signed=True)
     return VersionRow(item.after.name, measured(item.before), measured(item.after), difference)
 
 

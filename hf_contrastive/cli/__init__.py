@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import typer
 
 from audits.errors import AuditError
-from hf_contrastive.cli import approve, audit, demo, evaluate, framework, history, hub, policy, push, train
+from hf_contrastive.cli import approve, audit, compare, demo, evaluate, framework, history, hub, policy, push, train
 from hf_contrastive.cli import license as license_
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
 from hf_contrastive.console import say
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("audit")(audit.command)
 app.command("train", add_help_option=False, context_settings=train.CONTEXT_SETTINGS)(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
 app.command("push")(push.command)
 app.command("approve")(approve.command)
 app.command("demo")(demo.command)
