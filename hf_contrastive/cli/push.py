@@ -39,6 +39,13 @@ def command(
     ] = None,
     license_id: Annotated[str | None, typer.Option("--license", help="Hub license id to publish under.")] = None,
     private: Annotated[bool | None, typer.Option(help="Make a new repository private.")] = None,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of an EC key that signs all that is published (model.sig); a passphrase stands in "
+            "HF_CONTRASTIVE_SIGN_PASSPHRASE."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be published and what the gate says; send nothing.")
     ] = False,
@@ -73,6 +80,7 @@ def command(
         "answers": read_answers(answers) if answers is not None else (),
         "report_dir": report,
         "license": license_id,
+        "sign_key": sign_key,
     }
     if dry_run:
         found = preview(folder, repo, **options)

@@ -44,7 +44,18 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
         found.append("The plan carries another verdict than the evidence. Plan again.")
     if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:
         found.append(f"The evidence is for {evidence.repo_id}, the plan for {plan.repo_id}. Plan again.")
-    found.extend(_foreign_claims(evidence, report))
+    found.extend(foreign_data(evidence, report))
+    return found
+
+
+def foreign_data(evidence: Evidence, report: AuditReport) -> list[str]:
+    """Return every claim that is about other data or weights than those that were audited and trained.
+
+    Args:
+        evidence: what is claimed.
+        report: the audit in it.
+    """
+    found = _foreign_claims(evidence, report)
     if evidence.training is not None:
         unread = [name for name in evidence.training.text_columns if name not in report.columns.texts]
         if unread:

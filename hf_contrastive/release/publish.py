@@ -24,6 +24,7 @@ from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, c
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt, write_publication
+from hf_contrastive.release.signing import Signer, load_signer
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def publish(
     revision: str | None = None,
     private: bool | None = None,
     publish_excerpts: bool = False,
+    sign_key: Signer | str | Path | None = None,
     history: Path | None = None,
     on_plan: Callable[[PushPlan], None] | None = None,
     api: Any = None,
@@ -88,6 +90,8 @@ def publish(
         revision: branch; default: main.
         private: make a new repository private.
         publish_excerpts: publish short, masked excerpts of rows too, of those also that were removed.
+        sign_key: PEM file of an EC key that signs everything that is published (``model.sig``); the passphrase of an
+            encrypted one stands in the environment variable ``HF_CONTRASTIVE_SIGN_PASSPHRASE``.
         history: where the decision and the push are recorded; default: the user's own history. One that can not be
             written stops nothing: a warning says what to add later.
         on_plan: called with the plan that has passed the gate, before anything is sent; an exception stops the push.
@@ -95,6 +99,7 @@ def publish(
 
     Raises:
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
+        SigningKeyError: the key can not be used.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
@@ -107,6 +112,7 @@ def publish(
         license_texts=license_texts,
         report_dir=report_dir,
         publish_excerpts=publish_excerpts,
+        signer=load_signer(sign_key) if sign_key is not None else None,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
     plan, evidence = laid.plan, laid.evidence
@@ -155,6 +161,7 @@ def preview(
     endpoint: str | None = None,
     revision: str | None = None,
     publish_excerpts: bool = False,
+    sign_key: Signer | str | Path | None = None,
     api: Any = None,
     **of_a_push: Any,
 ) -> Preview:
@@ -178,6 +185,7 @@ def preview(
         endpoint: of the Hub.
         revision: branch.
         publish_excerpts: publish excerpts of rows.
+        sign_key: that signs.
         api: a ready HfApi.
         **of_a_push: options that matter to a push alone (``commit_message``, ``private``, ``history``, ``on_plan``),
             so that the same call can be tried first.
@@ -198,6 +206,7 @@ def preview(
         license_texts=license_texts,
         report_dir=report_dir,
         publish_excerpts=publish_excerpts,
+        signer=load_signer(sign_key) if sign_key is not None else None,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
     blocked = None
@@ -225,6 +234,7 @@ def _lay_out(
     license_texts: Mapping[str, str] | None,
     report_dir: Path | None,
     publish_excerpts: bool,
+    signer: Signer | None,
     api: Any,
 ) -> _LaidOut:
     """Trace, judge, render, plan and write the reports: all that precedes the gate."""
@@ -243,6 +253,7 @@ def _lay_out(
         walked=walked,
         license_texts=license_texts,
         publish_excerpts=publish_excerpts,
+        signer=signer,
         **yes._asdict(),
     )
     _tell_kept_out(plan, folder)
@@ -250,6 +261,7 @@ def _lay_out(
         traced = replace(
             given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
         )
+        traced = replace(traced, signing_key=evidence.signing_key)
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
     sources = contents(folder, rendered, plan)

@@ -18,6 +18,7 @@ from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, pay
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview as rehearse
 from hf_contrastive.release.publish import publish
+from hf_contrastive.release.signing import Signer, load_signer
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.answers import with_answers
 from model_cards.documents.evidence_json import read_evidence
@@ -56,15 +57,17 @@ def push(
             (they are not published); default: ``report`` beside ``folder``.
         **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``approval``, ``hub``,
             ``license_texts``, ``commit_message``, ``token``, ``endpoint``, ``private``, ``revision``,
-            ``publish_excerpts``, ``history``, ``api``).
+            ``publish_excerpts``, ``sign_key``, ``history``, ``api``).
 
     Raises:
         EmptyFolderError: there is nothing to publish.
         ConfigurationError: ``license`` names none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
+        SigningKeyError: the key can not be used.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
+    options["sign_key"] = _signer(options.get("sign_key"))
     asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
     return publish(
         asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
@@ -104,11 +107,18 @@ def preview(
         EmptyFolderError: there is nothing to publish.
         ConfigurationError: ``license`` names none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
+        SigningKeyError: the key can not be used.
     """
+    options["sign_key"] = _signer(options.get("sign_key"))
     asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
     return rehearse(
         asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
     )
+
+
+def _signer(told: Signer | str | Path | None) -> Signer | None:
+    """Read the key before the audit, which may take long."""
+    return load_signer(told) if told is not None else None
 
 
 class _Asked(NamedTuple):

@@ -15,6 +15,7 @@ from audits.policy import Policy, Verdict
 from audits.report_files import FINDINGS, write_findings, write_report
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE
 from hf_contrastive.writing import all_or_none
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
@@ -47,6 +48,8 @@ def write_publication(
 ) -> None:
     """Write what a push says, all or none; other files in ``folder`` stay.
 
+    Documents of an earlier push that this one does not write are removed: they are about another evidence.
+
     Args:
         folder: made if missing.
         evidence: as it is published.
@@ -54,7 +57,8 @@ def write_publication(
         walked: with the texts that were read on the way.
         rendered: what is published, byte by byte.
     """
-    with all_or_none(folder) as new:
+    ours = {document.filename for document in documents().values()} | {SIGNATURE, LICENSE_COPIES.rstrip("/")}
+    with all_or_none(folder, stale=lambda names: ours - names) as new:
         _write({**render_all(evidence), **rendered}, new)
         _write(render_all(full), new / WITH_EXCERPTS)
         write_license_files(walked, new)
