@@ -14,11 +14,12 @@ from audits.licenses.outcomes import license_outcomes
 from audits.licenses.overlays import RULE_CODES, Overlay
 from audits.records import Record
 from audits.verdicts import Approval, Decision, Outcome, Verdict
-from audits.waivers import UsedWaiver, Waiver, unused_waivers, used_waivers, waiver_problem
+from audits.waivers import VERSION_CODE, UsedWaiver, Waiver, unused_waivers, used_waivers, waiver_problem
 
 __all__ = [
     "LEVELS",
     "RULE_CODES",
+    "VERSION_CODE",
     "Approval",
     "Decision",
     "Intent",
@@ -99,7 +100,8 @@ class VersionPolicy(Record):
     """How a new version is judged against the one that is published.
 
     ``regression`` is the decision where the primary metric is worse by more than ``margin`` with its whole interval;
-    ``unchecked`` where a version is published and nothing was compared.
+    ``unchecked`` where a version is published and nothing was compared. Both have the code :data:`VERSION_CODE`, which
+    waivers name; where no version is published, neither counts.
     """
 
     regression: Decision = "review"
@@ -133,8 +135,8 @@ def load_policy(name_or_path: str | Path = "standard", *, today: datetime.date |
     """Return the shipped policy of that name (:data:`LEVELS`) or the one in a TOML file.
 
     The file holds the fields of :class:`Policy`: ``name``, ``[intent]``, ``[[rules]]``, ``[licenses]`` with
-    ``[[licenses.rules]]`` and the path of an ``overlay`` beside the file, ``[[waivers]]`` and the rest. ``today``
-    (UTC by default) decides what is expired.
+    ``[[licenses.rules]]`` and the path of an ``overlay`` beside the file, ``[versions]``, ``[[waivers]]`` and the
+    rest. ``today`` (UTC by default) decides what is expired.
 
     Raises:
         PolicyError: no such policy, no valid TOML, an unknown key or code, a value of another type or out of

@@ -16,7 +16,7 @@ from typing import Any
 from audits.dates import day_text
 from audits.errors import PolicyError
 from audits.licenses.overlays import Overlay, read_overlay
-from audits.policy import LEVELS, RULE_CODES, Policy
+from audits.policy import LEVELS, RULE_CODES, VERSION_CODE, Policy
 from audits.policy_problems import NO_CODE, policy_problems
 from audits.records import Record, shape_problems
 
@@ -74,8 +74,8 @@ def examine_policy(name_or_path: str | Path, day: datetime.date) -> tuple[Policy
 
 
 def known_codes() -> frozenset[str]:
-    """Return the codes of every installed check, of the shipped policies, and of the license rules."""
-    return check_codes() | frozenset(RULE_CODES)
+    """Return the codes of every installed check, of the shipped policies, of the license rules, and of versions."""
+    return check_codes() | frozenset((*RULE_CODES, VERSION_CODE))
 
 
 def check_codes() -> frozenset[str]:
@@ -164,4 +164,9 @@ def _misplaced(data: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"`Policy.rules[{i}]` is about the license rule {rule['code']}; write [[licenses.rules]] with code, "
                 'conflict and undetermined, each "pass", "review" or "block".'
+            )
+        if rule.get("code") == VERSION_CODE:
+            yield (
+                f"`Policy.rules[{i}]` is about the comparison with the published version; write [versions] with "
+                "regression, unchecked and margin."
             )

@@ -11,7 +11,7 @@ from typing import Any
 from audits.intent import Intent
 from audits.licenses import resolve
 from audits.measurement_names import near_measurements, unit_of
-from audits.policy import RULE_CODES, LicenseRule, Policy, Rule
+from audits.policy import RULE_CODES, VERSION_CODE, LicenseRule, Policy, Rule, VersionPolicy
 from audits.territories import code_problem
 from audits.waivers import Waiver, waiver_faults
 
@@ -42,9 +42,10 @@ def policy_problems(
         if days is not None and not 1 <= days <= 36_500:
             yield f"`Policy.{name}` is {days}; it must be from 1 to 36500, or left out for no limit."
     yield from _intent_problems(policy.intent)
-    codes = checks | frozenset(RULE_CODES)
-    # license rules among those of checks are told already
-    rules = [rule.code for rule in policy.rules if rule.code not in RULE_CODES]
+    yield from _version_problems(policy.versions)
+    codes = checks | frozenset((*RULE_CODES, VERSION_CODE))
+    # others' rules among those of checks are told already
+    rules = [rule.code for rule in policy.rules if rule.code not in (*RULE_CODES, VERSION_CODE)]
     named = (
         ("rule", rules, checks),
         ("license rule", [rule.code for rule in policy.licenses.rules], frozenset(RULE_CODES)),
@@ -121,9 +122,24 @@ def _waiver_problems(waiver: Waiver, policy: Policy, day: datetime.date) -> Iter
     for problem in waiver_faults(waiver, day):
         yield f"{problem}. Renew or remove it."
     if not waiver.scope.strip():
-        yield f'the waiver for {waiver.code} has an empty scope; name a split, split/column, an input, or "*" for all.'
+        places = "a repository" if waiver.code == VERSION_CODE else "a split, split/column, an input"
+        yield f'the waiver for {waiver.code} has an empty scope; name {places}, or "*" for all.'
     if waiver.code in policy.cannot_waive:
         yield f"it waives {waiver.code}, which stands in its own `cannot_waive`; remove one of the two."
+
+
+def _version_problems(versions: VersionPolicy) -> Iterator[str]:
+    if not 0 <= versions.margin <= 1:
+        yield (
+            f"`Policy.versions.margin` is {versions.margin:g}; it must be from 0 to 1, as scores are: 0.01 accepts a "
+            "loss of one point in a hundred."
+        )
+    if versions.regression == "pass":
+        yield (
+            '[versions] lets a regression pass (regression = "pass"), and nobody is named for it: that is a waiver. '
+            f'Say "review" or "block" there, and write [[waivers]] with code = "{VERSION_CODE}", scope (the repository, '
+            'or "*"), reason, owner, approver and expires.'
+        )
 
 
 def _intent_problems(intent: Intent) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Outcome(Record):
     @property
     def checked(self) -> bool:
         """Whether it is a statement on the data; a decision of "pass" is none where nothing was determined."""
-        return not self.observed.startswith(("not checked", "not judged", "undetermined"))
+        return not self.observed.startswith(("not checked", "not compared", "not judged", "undetermined"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from audits.policy import Policy
     from audits.verdicts import Verdict
 
+VERSION_CODE = "VERSION"
+"""Code of the outcome that compares a new version of a model with the one that is published."""
+
 _SHOWN = 10  # places that a waiver could have named
 
 
@@ -23,8 +26,9 @@ _SHOWN = 10  # places that a waiver could have named
 class Waiver(Record):
     """A named, owned and expiring exception from the rules on one code.
 
-    ``scope`` is ``*``, a split or ``split/column``; for a license rule ``*`` or the name of an input. ``expires`` is
-    the last day on which it holds, ``created`` the first, where that is told.
+    ``scope`` is ``*``, a split or ``split/column``; for a license rule ``*`` or the name of an input; for
+    :data:`VERSION_CODE` ``*`` or the repository. ``expires`` is the last day on which it holds, ``created`` the
+    first, where that is told.
     """
 
     code: str
@@ -139,7 +143,7 @@ def misplaced(
     """
     from audits.licenses.overlays import RULE_CODES  # which needs the records here
 
-    if waiver.scope == "*":
+    if waiver.scope == "*" or waiver.code == VERSION_CODE:
         return None
     if waiver.code in RULE_CODES:
         known, kind = _inputs(analysis), "no input of the license analysis"

@@ -30,7 +30,7 @@ name = {name}
 """
 _EXAMPLES = """
 # An exception: named, owned, approved by another person, and with an end. `scope` is "*", a split or split/column;
-# for a license rule "*" or the name of an input.
+# for a license rule "*" or the name of an input; for VERSION "*" or the repository.
 # [[waivers]]
 # code = "DUP001"
 # scope = "train"
@@ -87,11 +87,13 @@ def init_command(
 @app.command("explain")
 def explain_command(
     policy: Annotated[str, typer.Argument(metavar="NAME|FILE", help="permissive, standard, strict or a TOML file.")],
-    code: Annotated[str | None, typer.Argument(help="One check or license rule, e.g. DUP001 or L3.")] = None,
+    code: Annotated[
+        str | None, typer.Argument(help="One check or license rule, e.g. DUP001 or L3, or VERSION.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the policy on stdout.")] = False,
 ) -> None:
     """Say what a policy allows, asks and excuses."""
-    from audits.policy import RULE_CODES, load_policy
+    from audits.policy import RULE_CODES, VERSION_CODE, load_policy
 
     rules = load_policy(policy)
     if code is not None:
@@ -101,10 +103,12 @@ def explain_command(
         return
     if code is None:
         _head(rules)
-    if code not in RULE_CODES:
+    if code not in (*RULE_CODES, VERSION_CODE):
         _checks(rules, code)
     if code is None or code in RULE_CODES:
         _license_rules(rules, code)
+    if code in (None, VERSION_CODE):
+        _versions(rules)
     _waivers(rules, code)
 
 
@@ -138,7 +142,7 @@ def _known(code: str) -> str:
     if code.casefold() not in known:
         near = difflib.get_close_matches(code.upper(), sorted(known.values()), n=3, cutoff=0.5)
         hint = f"; near it are {', '.join(near)}" if near else ""
-        msg = f"`{code}` is the code of no check and of no license rule{hint}. `policy explain NAME` lists all."
+        msg = f"`{code}` is the code of no check and of no rule{hint}. `policy explain NAME` lists all."
         raise ConfigurationError(msg)
     return known[code.casefold()]
 
@@ -214,6 +218,15 @@ def _license_rules(policy: Policy, code: str | None) -> None:
     for position in overlay.positions if overlay is not None else ():
         if code is None or not position.rules or code in position.rules:
             say(escape(f"Position on {position.words}"))
+
+
+def _versions(policy: Policy) -> None:
+    told = policy.versions
+    rows = [
+        ("worse by more than", f"{told.margin:g} of the primary metric, with its whole interval", told.regression),
+        ("not compared", "a version is published, and nothing was measured beside it", told.unchecked),
+    ]
+    show_table("A new version (VERSION) against the one that is published", ("what", "when", "means"), rows)
 
 
 def _waivers(policy: Policy, code: str | None) -> None:
