@@ -9,22 +9,18 @@ it anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model_cards.evidence import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import ValidationError
+from model_cards.schemas.checking import compile_schema
 
 EVIDENCE_SCHEMA = f"evidence-{SCHEMA_VERSION}.schema.json"
 """Name of the file in this package."""
 
 _SHOWN = 5
-_LONGEST = 160
 
 
 @cache
@@ -35,55 +31,16 @@ def load_schema(filename: str = EVIDENCE_SCHEMA) -> Mapping[str, Any]:
 
 
 def schema_problems(data: Any, filename: str = EVIDENCE_SCHEMA, *, limit: int = _SHOWN) -> tuple[str, ...]:
-    """Return what the schema has against ``data``, each with its address, at most ``limit``.
+    """Return what a schema has against ``data``, each problem with its address, at most ``limit``.
 
     Args:
         data: as read from JSON.
         filename: of a schema of this package.
         limit: how many problems are told; a broken document may have thousands.
     """
-    found: list[str] = []
-    for error in _validator(filename).iter_errors(data):
-        found.append(_words(error))
-        if len(found) == limit:
-            break
-    return tuple(found)
+    return tuple(_check(filename)(data)[:limit])
 
 
 @cache
-def _validator(filename: str) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator  # which reading evidence does not need
-
-    return Draft202012Validator(load_schema(filename))
-
-
-def _words(error: ValidationError) -> str:
-    from jsonschema.exceptions import best_match
-
-    # of a value that may be several things, what is wrong with the nearest of them
-    error = best_match([error]) or error
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
-    observed, allowed = error.instance, error.validator_value
-    if error.validator == "type":
-        kinds = [allowed] if isinstance(allowed, str) else allowed
-        words = f"got {_short(observed)}; allowed is {' or '.join(kinds)}"
-    elif error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        words = f"got the keys {_listed(set(observed) - set(known))}; allowed are only {_listed(known)}"
-    elif error.validator == "required":
-        words = f"lacks the keys {_listed(set(allowed) - set(observed))}"
-    elif error.validator in ("enum", "const"):
-        options = allowed if error.validator == "enum" else [allowed]
-        words = f"got {_short(observed)}; allowed is {' or '.join(map(repr, options))}"
-    else:
-        words = _short(error.message, quoted=False)
-    return f"`{where or 'the document'}`: {words}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(map(str, names)))
-
-
-def _short(value: Any, *, quoted: bool = True) -> str:
-    text = repr(value) if quoted else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _check(filename: str) -> Callable[[Any], list[str]]:
+    return compile_schema(load_schema(filename))
