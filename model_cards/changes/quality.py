@@ -1,0 +1,122 @@
+"""What differs in what was measured on the model, and whether the two can be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audits.findings import DatasetRef, Measurement
+from model_cards.changes.pairing import Words, changed, details, in_words, paired, same
+from model_cards.changes.records import Change, Kind
+from model_cards.evidence import EvaluationReport, VersionComparison
+from model_cards.facts import name_of
+from model_cards.typesetting import measured, number
+
+NOT_THE_SAME_DATA = "not the same data, so no comparison"
+_OVERLAP = "the intervals overlap: no difference is shown"
+_HOW = ("queries", "documents", "max_length", "seed")
+
+
+def evaluation_changes(before: tuple[EvaluationReport, ...], after: tuple[EvaluationReport, ...]) -> Iterator[Change]:
+    """Yield each metric by task, dataset and name.
+
+    It is better or worse only where both were measured on the same rows in the same way, and the intervals of the two
+    do not overlap; higher is better for every metric that is measured here.
+    """
+    for key, one, other in paired(before, after, _key):
+        shown = other or one
+        place = _place(shown) if shown is not None else key
+        if one is None or other is None:
+            weight = 76 if other is None else 34
+            words = Words("evaluation", f"evaluation {key}", f"Evaluation of {place}", weight)
+            yield changed(words, *in_words(one, other, _scores))
+            continue
+        note = _not_comparable(one, other)
+        found = list(_metrics(key, place, one, other, note))
+        if not found:
+            found = [details(Words("evaluation", f"evaluation {key}", f"Evaluation of {place}", 12), one, other)]
+        yield from found
+
+
+def comparison_changes(before: VersionComparison | None, after: VersionComparison | None) -> Iterator[Change]:
+    """Yield what the comparison with the published version says, which pairs the queries of both."""
+    if same(before, after):
+        return
+    regressed = after is not None and after.regression
+    words = Words("evaluation", "comparison", "Compared with the published version", 96 if regressed else 37)
+    yield changed(words, *in_words(before, after, _compared))
+
+
+def _metrics(key: str, place: str, one: EvaluationReport, other: EvaluationReport, note: str) -> Iterator[Change]:
+    for name, left, right in paired(
+        [item.after for item in one.metrics], [item.after for item in other.metrics], lambda item: item.name
+    ):
+        primary = name == other.primary_metric
+        kind, said = _judged(left, right, note)
+        lower = left is not None and right is not None and right.value < left.value
+        weight = 43 if primary else 36
+        if kind == "worse":
+            weight = 77 if primary else 69
+        elif kind == "changed" and (lower or note):
+            weight = 61 if primary else 44
+        words = Words("evaluation", f"metric {key} {name}", f"{name} on {place}", weight)
+        yield changed(words, *in_words(left, right, measured), kind, said)
+
+
+def _judged(left: Measurement | None, right: Measurement | None, note: str) -> tuple[Kind, str]:
+    if left is None or right is None:
+        return "changed", ""
+    if note:
+        return "changed", note
+    if left.unit != right.unit:
+        return "changed", "not measured in the same unit"
+    if left.interval is None or right.interval is None:
+        return "changed", "no interval of both, so nothing shows which is better"
+    if right.interval[1] < left.interval[0]:
+        return "worse", ""
+    if right.interval[0] > left.interval[1]:
+        return "better", ""
+    return "changed", _OVERLAP
+
+
+def _not_comparable(one: EvaluationReport, other: EvaluationReport) -> str:
+    """Return why two evaluations of the same name can not be compared, or ""."""
+    if one.dataset.fingerprint != other.dataset.fingerprint:
+        return NOT_THE_SAME_DATA
+    differing = [name for name in _HOW if getattr(one, name) != getattr(other, name)]
+    if not differing:
+        return ""
+    # of one sentence for both directions of reading
+    pairs = (sorted((getattr(one, name), getattr(other, name))) for name in differing)
+    said = (f"{name.replace('_', ' ')} {number(a)} and {number(b)}"
+            for name, (a, b) in zip(differing, pairs, strict=True))  # fmt: skip
+    return f"not measured in the same way, so no comparison: {', '.join(said)}"
+
+
+def _key(evaluation: EvaluationReport) -> str:
+    ref = evaluation.dataset
+    return " ".join(filter(None, (evaluation.task, ref.repo_id, ref.config, ref.split)))
+
+
+def _place(evaluation: EvaluationReport) -> str:
+    return f"{evaluation.task}, {_name(evaluation.dataset)}"
+
+
+def _name(ref: DatasetRef) -> str:
+    return f"{name_of(ref)} {ref.split}" if ref.repo_id else ref.split
+
+
+def _scores(evaluation: EvaluationReport) -> str:
+    return "; ".join(f"{item.after.name} {measured(item.after)}" for item in evaluation.metrics) or "no metric"
+
+
+def _compared(comparison: VersionComparison) -> str:
+    published = comparison.tag or comparison.commit[:8] or comparison.repo_id
+    if not comparison.compared:
+        return f"{published} was not compared{f': {comparison.note}' if comparison.note else ''}"
+    name, item = comparison.primary_metric, comparison.primary
+    difference = f"{name} {measured(item.difference, signed=True)}" if item is not None and item.difference else name
+    verdict = "a regression" if comparison.regression else "no regression"
+    return (
+        f"{verdict} against {published} at a margin of {number(comparison.margin)}: difference in {difference}; of "
+        f"{number(comparison.queries)} queries {number(comparison.wins)} won, {number(comparison.losses)} lost"
+    )
