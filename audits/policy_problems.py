@@ -136,9 +136,9 @@ def _version_problems(versions: VersionPolicy) -> Iterator[str]:
         )
     if versions.regression == "pass":
         yield (
-            '[versions] lets a regression pass (regression = "pass"), and nobody is named for it: that is a waiver. '
-            f'Say "review" or "block" there, and write [[waivers]] with code = "{VERSION_CODE}", scope (the repository, '
-            'or "*"), reason, owner, approver and expires.'
+            '[versions] lets a regression pass (regression = "pass"), and names nobody for it: that is a waiver. Say '
+            f'"review" or "block" there, and write [[waivers]] with code = "{VERSION_CODE}", scope (a repository, or '
+            '"*"), reason, owner, approver and expires.'
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
-from audits.policy import Decision, Outcome
+from audits.policy import VERSION_CODE, Decision, Outcome
 from audits.waivers import Waiver, misplaced, used_waivers
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, TrainingRecord
@@ -140,6 +140,8 @@ def decision_words(evidence: Evidence, outcome: Outcome) -> str:
     if is_license_rule(outcome.code):
         told = evidence.licenses.result(outcome.code) if evidence.licenses is not None else None
         return "pass" if told is not None and told.result != "undetermined" else "not judged"
+    if outcome.code == VERSION_CODE:
+        return "pass" if outcome.checked else "not checked"
     if result is None or result.status != "ran" or outcome.observed.startswith("not checked"):
         return "not checked"
     # a rule that does not apply, e.g. one for commercial use where none is intended
@@ -164,7 +166,8 @@ def check_rows(evidence: Evidence) -> tuple[CheckRow, ...]:
     known = {result.code for result in audit.results}
     named = {outcome.code for outcome in (evidence.verdict.outcomes if evidence.verdict else ())}
     named |= {rule.code for rule in (evidence.policy.rules if evidence.policy else ())}
-    others = {"*", "TRAINING"}  # outcomes on the policy, the unread rows and the training: no check makes them
+    # outcomes on the policy, the unread rows, the training and the published version: no check makes them
+    others = {"*", "TRAINING", VERSION_CODE}
     for code in sorted(code for code in named - known - others if not is_license_rule(code)):
         missing = CheckResult(code=code, status="skipped", reason="The policy names it, but it was never run.")
         rows.append(_check_row(evidence, missing)._replace(status="never run"))

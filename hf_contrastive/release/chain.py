@@ -7,11 +7,12 @@ from datetime import date
 from itertools import pairwise
 
 from audits.findings import AuditReport, DatasetRef
-from audits.policy import age_problem
+from audits.policy import Policy, age_problem
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PushPlan, payload_digest
 from model_cards.evidence import Evidence
+from model_cards.version_comparison import regressed
 
 
 def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
@@ -35,7 +36,10 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
         found.append(
             "The analysis of the licenses does not follow from this evidence and today's license facts. Plan again."
         )
-    if verdict != decide(report, policy, evidence.training, licenses=evidence.licenses, today=today):
+    again = decide(
+        report, policy, evidence.training, licenses=evidence.licenses, comparison=evidence.comparison, today=today
+    )
+    if verdict != again:
         found.append("The verdict does not follow from this audit and this policy. Judge again.")
     stale = age_problem(report.audited_at, policy, today)
     if stale is not None:
@@ -45,6 +49,33 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:
         found.append(f"The evidence is for {evidence.repo_id}, the plan for {plan.repo_id}. Plan again.")
     found.extend(foreign_data(evidence, report))
+    found.extend(foreign_comparison(evidence, policy))
+    return found
+
+
+def foreign_comparison(evidence: Evidence, policy: Policy) -> list[str]:
+    """Return what is wrong with the comparison with the published version.
+
+    That the version is still the one that is published is seen when the commit is made.
+
+    Args:
+        evidence: what is claimed.
+        policy: whose margin counts.
+    """
+    told = evidence.comparison
+    if told is None:
+        return []
+    found = []
+    trained = evidence.training.weights_sha256 if evidence.training is not None else ""
+    if trained and told.weights_sha256 != trained and (told.compared or told.weights_sha256):
+        found.append("The published version was compared with other weights than those to be published. Compare again.")
+    if evidence.repo_id is not None and told.repo_id != evidence.repo_id:
+        found.append(f"The comparison is with a version of {told.repo_id}, not of {evidence.repo_id}. Compare again.")
+    if told.compared and (told.margin != policy.versions.margin or told.regression != regressed(told)):
+        found.append(
+            f"The comparison says regression: {told.regression} with a margin of {told.margin:g}; that does not follow "
+            f"from its interval and the margin {policy.versions.margin:g} of this policy. Compare again."
+        )
     return found
 
 

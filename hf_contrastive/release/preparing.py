@@ -89,7 +89,9 @@ def prepare(
 def judged(evidence: Evidence, policy: Policy, payload: str, yes: Yes) -> Evidence:
     """Add policy, verdict, digest of the files and, to a verdict of review, what was said."""
     audit = evidence.audit
-    verdict = decide(audit, policy, evidence.training, licenses=evidence.licenses) if audit is not None else None
+    verdict = None
+    if audit is not None:
+        verdict = decide(audit, policy, evidence.training, licenses=evidence.licenses, comparison=evidence.comparison)
     evidence = replace(evidence, policy=policy, verdict=verdict, payload_digest=payload)
     if verdict is None or verdict.decision != "review":
         return evidence
