@@ -35,7 +35,11 @@ def test_document_equals_its_golden_file(evidence, golden, name):
 def test_every_document_is_documented_and_deterministic(evidence, name):
     member = documents()[name]
     assert (member.__doc__ or "").startswith(member.filename)
-    assert render(evidence, name) == render(evidence_of(), name)
+    first, second = (
+        item if member.applies(item) else replace(item, training=replace(item.training, arguments={"seed": 7}))
+        for item in (evidence, evidence_of())
+    )
+    assert render(first, name) == render(second, name)
 
 
 def test_numbers_agree_between_card_page_and_json(evidence):
@@ -364,7 +368,7 @@ def test_a_failed_write_leaves_no_half_document(evidence, tmp_path):
 
 def test_unknown_document_names_the_known(evidence):
     with pytest.raises(
-        DocumentError, match="known are card, evidence_json, notice, report_html, report_json, use_restrictions"
+        DocumentError, match=r"known are card, .*evidence_json, .*notice, .*training_args, use_restrictions"
     ):
         render(evidence, "datasheet")
 

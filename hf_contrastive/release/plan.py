@@ -22,11 +22,14 @@ from audits.policy import Verdict
 from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.files import must_be_refused
+from model_cards.render import documents
 
 SIGNATURE = "model.sig"
 """Detached signature over everything else that is published."""
 
-DOCUMENTS = ("README.md", "report.html", "report.json", "evidence.json", "NOTICE", "USE_RESTRICTIONS.md", SIGNATURE)
+DOCUMENTS = (*sorted(item.filename for item in documents().values() if item.published), SIGNATURE)
+"""Files that are rendered from the evidence, or made over all others."""
+
 LICENSE_COPIES = "LICENSES/"
 """Folder of the copies of licenses that must go along; what lies there in a model's folder is a text to copy from."""
 
@@ -34,7 +37,7 @@ KEPT_OUT = {
     "checkpoint-*": "a checkpoint, not the model",
     "runs": "training logs name the machine",
     "*tfevents*": "training logs name the machine",
-    "training_args.bin": "a pickle that may hold the Hub token",
+    "training_args.bin": "a pickle that may hold the Hub token; training_args.json says what may be told",
     "emissions.csv": "holds coordinates",
     "optimizer.pt": "state of the optimizer",
     "scheduler.pt": "state of the scheduler",

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from audits.findings import Measurement
+from hf_contrastive.training.arguments import recorded_arguments
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.history import History
 from hf_contrastive.training.lora import adapter_record
@@ -127,6 +128,7 @@ def training_record(
         flops=flops(model, totals.padded_tokens),
         flops_method=FLOPS_METHOD,
         seconds=totals.seconds,
+        arguments=recorded_arguments(args),
         losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry),
         metrics=tuple(
             Measurement(name=name, value=float(value), unit="score", method=f"evaluation data, step {step}")
