@@ -54,6 +54,8 @@ def _metrics(key: str, place: str, one: EvaluationReport, other: EvaluationRepor
         kind, said = _judged(left, right, note)
         lower = left is not None and right is not None and right.value < left.value
         weight = 43 if primary else 36
+        if right is None:
+            weight = 66 if primary else 54
         if kind == "worse":
             weight = 77 if primary else 69
         elif kind == "changed" and (lower or note):

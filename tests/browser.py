@@ -1,0 +1,104 @@
+"""A headless Chromium for tests of pages: what it renders, how it looks, and what axe-core finds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from websockets.sync.client import connect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+GRAVE = ("serious", "critical")
+
+
+class Browser:
+    """One tab, driven over the DevTools protocol."""
+
+    def __init__(self, profile: Path) -> None:
+        command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+        command += [f"--user-data-dir={profile}", "--hide-scrollbars", "about:blank"]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert self._process.stderr is not None
+        line = next(line for line in self._process.stderr if "DevTools listening" in line)
+        origin = re.search(r"ws://([^/]+)/", line)
+        assert origin is not None
+        with urlopen(f"http://{origin[1]}/json/list", timeout=30) as answer:
+            page = next(item for item in json.load(answer) if item["type"] == "page")
+        self._socket = connect(page["webSocketDebuggerUrl"], max_size=None, open_timeout=30)
+        self._count = 0
+        self.console: list[str] = []
+        for name in ("Page.enable", "Runtime.enable", "Log.enable"):
+            self._ask(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._socket.close()
+        self._process.terminate()
+        self._process.wait(timeout=30)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def open(self, address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Load a page in a window of that size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._ask("Emulation.setEmulatedMedia", features=[scheme])
+        self._ask("Page.navigate", until="Page.loadEventFired", url=address)
+        assert self.run("document.readyState") == "complete", urlsplit(address).path
+
+    def run(self, script: str) -> Any:
+        """Return what a script gives, awaited; the page's policy does not hold for it."""
+        answer = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def screenshot(self, path: Path) -> None:
+        """Write the whole page as PNG."""
+        taken = self._ask("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(taken["data"]))
+
+    def violations(self) -> list[str]:
+        """Return what axe-core finds on the page that is serious or critical: rule, element, why."""
+        self.run(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8") + "; 0")
+        found = self.run("axe.run().then(result => result.violations)")
+        return [
+            f"{item['id']} ({item['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
+            for item in found
+            if item["impact"] in GRAVE
+            for node in item["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
+        return int(self.run("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def _ask(self, method: str, *, until: str | None = None, **parameters: Any) -> dict[str, Any]:
+        self._count += 1
+        self._socket.send(json.dumps({"id": self._count, "method": method, "params": parameters}))
+        answer: dict[str, Any] | None = None
+        while answer is None or until is not None:
+            message = json.loads(self._socket.recv(timeout=60))
+            if message.get("method") == "Log.entryAdded":
+                self.console.append(message["params"]["entry"]["text"])
+            if message.get("method") == until:
+                until = None
+            if message.get("id") == self._count:
+                assert "error" not in message, message
+                answer = message["result"]
+        return answer
