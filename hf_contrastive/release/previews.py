@@ -12,9 +12,11 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError, PushBlocked
+from hf_contrastive.release.committing import Target, held_by, replaced_files
+from hf_contrastive.release.faults import FAULTS, explain, status
 from hf_contrastive.release.gate import awaits_review
-from hf_contrastive.release.hub import _REFUSALS, _explain, _held_by, _next_tag, _status
-from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal, is_replaced
+from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal
+from hf_contrastive.release.tagging import next_tag
 
 FileKind = Literal["model", "legal", "document", "license copy"]
 
@@ -127,25 +129,25 @@ def repository_state(api: HfApi, plan: PushPlan, revision: str | None = None) ->
     Raises:
         HubError: the Hub does not answer, or refuses; whether the repository exists is then not known.
     """
+    target = Target(api=api, repo_id=plan.repo_id, revision=revision)
     try:
         validate_repo_id(plan.repo_id)
         try:
-            head = api.model_info(plan.repo_id, revision=revision)
+            head = target.info(revision, first=True)
         except RepositoryNotFoundError as error:
-            if _status(error) == 401:
+            if status(error) == 401:
                 raise
             # a private repository that this token can not read looks the same, and is told by the push
             return RepositoryState(exists=False, deletions=(), next_tag="v1", already_published=False)
-        held = _held_by(api, plan.repo_id, plan, revision)
-        present = {item.rfilename for item in head.siblings or []} - {item.path for item in plan.files}
-        tags = api.list_repo_refs(plan.repo_id).tags
-    except _REFUSALS as error:
-        raise HubError(_explain(error, plan.repo_id, api)) from error
-    mine = [tag.name for tag in tags if held is not None and tag.target_commit == held.commit_id]
+        held = held_by(target, plan, head)
+        refs = target.refs()
+    except FAULTS as error:
+        raise HubError(explain(error, plan.repo_id, api)) from error
+    mine = [tag.name for tag in refs.tags if held is not None and tag.target_commit == held.commit]
     return RepositoryState(
         exists=True,
-        deletions=() if held is not None else tuple(sorted(path for path in present if is_replaced(path))),
-        next_tag=mine[-1] if mine else _next_tag([tag.name for tag in tags]),
+        deletions=() if held is not None else replaced_files(plan, head),
+        next_tag=mine[-1] if mine else next_tag(refs),
         already_published=held is not None,
     )
 

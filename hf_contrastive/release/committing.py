@@ -1,0 +1,249 @@
+"""One commit of a plan, made at most once: after a fault the Hub is asked before anything is sent again.
+
+Repeating a commit blindly would be wrong, since one whose answer was lost may be there. Repeating it after having
+looked is safe even if the lost one still arrives: both name the same parent, and the Hub takes only one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_session
+from huggingface_hub.hf_api import GitRefs
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import hf_raise_for_status
+
+from hf_contrastive.errors import HubError
+from hf_contrastive.release.arrival import same_files
+from hf_contrastive.release.faults import (
+    FAULTS,
+    SILENCE_SECONDS,
+    Outcome,
+    Patience,
+    UnreadableAnswerError,
+    asked,
+    bounded_silence,
+    explain,
+    is_refused,
+    may_be_commit,
+)
+from hf_contrastive.release.plan import PushPlan, is_replaced
+
+LOOK_BACK = 50
+"""How many commits below the head are searched for one of the same content."""
+
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+VERSION_TAG = re.compile(r"v(\d+)")
+
+
+class CommitError(HubError):
+    """The commit was not made, as far as is known: ``outcome`` says how far."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A commit of a plan that is on the Hub; ``found`` if it was there already, perhaps with other times."""
+
+    commit: str
+    title: str
+    evidence_digest: str
+    plan_digest: str
+    found: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a plan goes.
+
+    Attributes:
+        api: with endpoint and token.
+        repo_id: ``user/name``.
+        revision: branch; None for main.
+        fresh: the repository was made for this push, so that it may not be found everywhere yet.
+    """
+
+    api: HfApi
+    repo_id: str
+    revision: str | None = None
+    fresh: bool = False
+
+    @property
+    def branch(self) -> str:
+        """The name of the branch."""
+        return self.revision or "main"
+
+    def info(self, revision: str | None, *, fresh: bool = False, first: bool = False) -> ModelInfo:
+        """Ask for a revision, and the sizes and ids of its files; ``fresh`` and ``first`` as for :func:`asked`."""
+
+        def ask() -> ModelInfo:
+            info = self.api.model_info(self.repo_id, revision=revision, files_metadata=True, timeout=SILENCE_SECONDS)
+            # a commit on a head that is not known would overwrite what others did meanwhile
+            if not COMMIT_ID.fullmatch(str(info.sha)) or info.siblings is None:
+                msg = "it describes a revision without commit and files"
+                raise UnreadableAnswerError(msg)
+            return info
+
+        return asked(ask, fresh=fresh or self.fresh, first=first)
+
+    def refs(self) -> GitRefs:
+        """Ask for branches and tags."""
+        return asked(lambda: self.api.list_repo_refs(self.repo_id), fresh=self.fresh)
+
+    def commits(self) -> list[Mapping[str, Any]]:
+        """Ask for the last commits of the branch, the newest first; one page, however long the history is."""
+
+        def ask() -> list[Mapping[str, Any]]:
+            api = self.api
+            headers = build_hf_headers(
+                token=api.token, library_name=api.library_name, user_agent=api.user_agent, headers=api.headers
+            )
+            revision = quote(self.branch, safe="")
+            answer = get_session().get(f"{api.endpoint}/api/models/{self.repo_id}/commits/{revision}", headers=headers)
+            hf_raise_for_status(answer)
+            listed = answer.json()
+            # an answer of another form shows here
+            return [
+                {name: str(item[name]) for name in ("id", "title", "message")} for item in islice(listed, LOOK_BACK)
+            ]
+
+        return asked(ask, fresh=self.fresh)
+
+
+def description(plan: PushPlan) -> str:
+    """Return the lines of a commit's message by which it is recognised."""
+    lines = [f"evidence {plan.evidence_digest}", f"plan {plan.digest}"]
+    return "\n".join([*lines, f"content {plan.content_digest}"] if plan.content_digest else lines)
+
+
+def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None:
+    """Return the commit of this very content that the branch stands on.
+
+    That is its head; or, after a push that ended before its tag, an untagged commit below, where nobody has changed
+    its files since: what others added on top is theirs.
+    """
+    commits = target.commits()
+    at = next((number for number, commit in enumerate(commits) if _holds(commit, plan)), None)
+    if at is None:
+        return None
+    if at > 0:
+        tags = target.refs().tags
+        below = commits[at]["id"]
+        finished = any(tag.target_commit == below and VERSION_TAG.fullmatch(tag.name) for tag in tags)
+        if finished or not same_files(plan, head, target.info(below)):
+            return None
+    return _published(commits[at])
+
+
+def replaced_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
+    """Return what a commit of the plan on ``head`` deletes: files of an earlier version that the plan has not."""
+    present = {item.rfilename for item in head.siblings or []} - {item.path for item in plan.files}
+    return tuple(sorted(path for path in present if is_replaced(path)))
+
+
+def commit_plan(
+    target: Target,
+    plan: PushPlan,
+    additions: Sequence[CommitOperationAdd],
+    *,
+    head: ModelInfo,
+    message: str,
+) -> Published:
+    """Commit the plan on ``head``, and delete there what it replaces.
+
+    Args:
+        target: where to.
+        plan: what is committed.
+        additions: its files.
+        head: the branch as it is.
+        message: the commit's title.
+
+    Raises:
+        CommitError: the Hub refused, did not answer, or somebody else committed; the message says what is known of
+            the commit.
+    """
+    stale = [CommitOperationDelete(path) for path in replaced_files(plan, head)]
+    patience, sent = Patience(), False
+    while True:
+        try:
+            with bounded_silence():
+                info = target.api.create_commit(
+                    target.repo_id,
+                    operations=[*additions, *stale],
+                    commit_message=message,
+                    commit_description=description(plan),
+                    parent_commit=head.sha,
+                    revision=target.revision,
+                )
+            if COMMIT_ID.fullmatch(str(info.oid)):
+                break
+            msg = f"it named {str(info.oid)[:60]!r} as the commit"
+            raise UnreadableAnswerError(msg)
+        except FAULTS as error:
+            lost = may_be_commit(error)
+            found = _after(target, plan, head, error, sent=sent) if lost or sent else None
+            sent = sent or (lost and not is_refused(error))
+            if found is not None:
+                return found
+            if not patience.allows(error, fresh=target.fresh):
+                raise _failed(error, target, "not seen" if sent else "absent") from error
+    if info.oid == head.sha:
+        # nothing differed, so none was made: it is below, or somebody uploaded the same files
+        below = next((commit for commit in target.commits() if _holds(commit, plan)), None)
+        if below is not None:
+            return _published(below)
+    return Published(commit=info.oid, title=message, evidence_digest=plan.evidence_digest, plan_digest=plan.digest)
+
+
+def _after(target: Target, plan: PushPlan, head: ModelInfo, error: Exception, *, sent: bool) -> Published | None:
+    """Look for the commit that ``error`` is about; None if the branch still is ``head``.
+
+    Raises:
+        CommitError: the Hub does not tell, or somebody else committed.
+    """
+    try:
+        since = list(_since(target.commits(), head.sha))
+    except FAULTS as silent:
+        outcome: Outcome = "absent" if is_refused(error) and not sent else "unknown"
+        raise _failed(error, target, outcome) from silent
+    found = next((commit for commit in since if _holds(commit, plan)), None)
+    if found is not None:
+        return _published(found)
+    if since:
+        msg = f"Somebody committed to {target.repo_id} meanwhile; nothing was changed. Push again."
+        raise CommitError(msg, "not seen") from error
+    return None
+
+
+def _failed(error: Exception, target: Target, outcome: Outcome) -> CommitError:
+    return CommitError(explain(error, target.repo_id, target.api, outcome=outcome), outcome)
+
+
+def _since(commits: Sequence[Mapping[str, Any]], head: str | None) -> Sequence[Mapping[str, Any]]:
+    known = next((number for number, commit in enumerate(commits) if commit["id"] == head), len(commits))
+    return commits[:known]
+
+
+def _holds(commit: Mapping[str, Any], plan: PushPlan) -> bool:
+    wanted = {f"evidence {plan.evidence_digest}"} if plan.evidence_digest else set()
+    wanted |= {f"content {plan.content_digest}"} if plan.content_digest else set()
+    return bool(wanted.intersection(str(commit["message"]).splitlines()))
+
+
+def _published(commit: Mapping[str, Any]) -> Published:
+    told = dict(line.split(" ", 1) for line in str(commit["message"]).splitlines() if " " in line)
+    return Published(
+        commit=commit["id"],
+        title=commit["title"],
+        evidence_digest=told.get("evidence", ""),
+        plan_digest=told.get("plan", ""),
+        found=True,
+    )

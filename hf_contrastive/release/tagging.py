@@ -1,0 +1,127 @@
+"""From a commit that the Hub says it took to a tag on it; before that, what is there is compared with the plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from huggingface_hub.hf_api import GitRefs
+
+from hf_contrastive.errors import HubError
+from hf_contrastive.release.arrival import differences
+from hf_contrastive.release.committing import VERSION_TAG, Published, Target
+from hf_contrastive.release.faults import (
+    FAULTS,
+    Patience,
+    UnreadableAnswerError,
+    bounded_silence,
+    explain,
+    first_line,
+    status,
+)
+from hf_contrastive.release.plan import PushPlan
+
+_TAKEN_TRIES = 5
+_SHOWN = 5
+_logger = logging.getLogger(__name__)
+
+
+def tag(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], published: Published, message: str) -> str:
+    """Compare the commit with the plan, and tag it with the next free version unless it has one.
+
+    The commit is published whether or not the Hub can be asked again and takes the tag: where it does not, a warning
+    says how to add it, and "" is returned.
+
+    Args:
+        target: where it was published.
+        plan: what was to be published.
+        sources: content of each planned file.
+        published: the commit.
+        message: of the tag.
+
+    Raises:
+        HubError: the Hub lists other files than were planned, or no such commit on the branch.
+    """
+    commit, seen = published.commit, False
+    try:
+        _require_arrival(target, plan, sources, published)
+        seen = True
+        return _tagged(target, commit, message)
+    except HubError:
+        raise
+    except FAULTS as error:
+        known = (
+            "is on %s, complete" if seen else "is on %s, as the Hub answered; it could not be compared with the plan"
+        )
+        _logger.warning(
+            f"The commit %s {known}, but it could not be tagged: %s. Push the same again to tag it, or run "
+            "`hf repos tag create %s vN --revision %s`.",
+            commit,
+            target.repo_id,
+            first_line(error),
+            target.repo_id,
+            commit,
+        )
+        return ""
+
+
+def _require_arrival(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], published: Published) -> None:
+    """Raise unless the commit is on the branch and holds what was planned."""
+    commit = published.commit
+    msg = f"it said that it took the commit {commit}, and does not list it on {target.branch}"
+    unlisted = UnreadableAnswerError(msg)
+    try:
+        # what reads may lag behind what was written just now
+        info = target.info(commit, fresh=True)
+        listed = published.found or _is_on_branch(target, commit)
+    except FAULTS as error:
+        if status(error) != 404:
+            raise
+        raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown")) from error
+    if not listed:
+        raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown"))
+    found = differences(plan, sources, info, documents=published.plan_digest == plan.digest)
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        msg = (
+            f"The commit {commit} is on {target.repo_id}, but it is not what was planned: "
+            f"{', '.join(found[:_SHOWN])}{more}. It is not tagged. A .gitignore of the repository may leave files out, "
+            "or a file changed on the way: repair that and push again, or go back to the last tag."
+        )
+        raise HubError(msg)
+
+
+def _is_on_branch(target: Target, commit: str) -> bool:
+    heads = {branch.name: branch.target_commit for branch in target.refs().branches}
+    return heads.get(target.branch) == commit or any(item["id"] == commit for item in target.commits())
+
+
+def _tagged(target: Target, commit: str, message: str) -> str:
+    """Tag until the Hub lists the tag: the answer to a request may be lost, or be somebody else's."""
+    patience, taken, took = Patience(), 0, False
+    unlisted = UnreadableAnswerError("it said that it took the tag, and does not list it")
+    while True:
+        refs = target.refs()
+        mine = [item.name for item in refs.tags if item.target_commit == commit and VERSION_TAG.fullmatch(item.name)]
+        if mine:
+            return mine[-1]
+        if took and not patience.allows(unlisted):
+            raise unlisted
+        try:
+            with bounded_silence():
+                target.api.create_tag(target.repo_id, tag=next_tag(refs), revision=commit, tag_message=message)
+            took = True
+        except FAULTS as error:
+            took = False
+            if status(error) == 409 and taken < _TAKEN_TRIES:
+                # another push took the number first
+                taken += 1
+            elif not patience.allows(error, fresh=True):
+                raise
+
+
+def next_tag(refs: GitRefs) -> str:
+    """Return the version after the highest that is there."""
+    numbers = [int(match.group(1)) for item in refs.tags if (match := VERSION_TAG.fullmatch(item.name))]
+    return f"v{max(numbers, default=0) + 1}"
