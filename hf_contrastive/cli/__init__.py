@@ -13,7 +13,21 @@ from collections.abc import Iterator
 import typer
 
 from audits.errors import AuditError
-from hf_contrastive.cli import approve, audit, compare, demo, evaluate, framework, history, hub, policy, push, train
+from hf_contrastive.cli import (
+    approve,
+    audit,
+    compare,
+    demo,
+    evaluate,
+    framework,
+    history,
+    hub,
+    policy,
+    push,
+    report,
+    train,
+    verify,
+)
 from hf_contrastive.cli import license as license_
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
 from hf_contrastive.console import say
@@ -32,9 +46,11 @@ app.command("train", add_help_option=False, context_settings=train.CONTEXT_SETTI
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("push")(push.command)
+app.command("verify")(verify.command)
 app.command("approve")(approve.command)
 app.command("demo")(demo.command)
 app.command("framework")(framework.command)
+app.command("report")(report.command)
 app.command("history")(history.command)
 app.command("affected")(history.affected_command)
 app.add_typer(policy.app, name="policy")

@@ -1,0 +1,74 @@
+"""``hf-contrastive verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from hf_contrastive.cli.exit_codes import BLOCK, PASS
+from hf_contrastive.console import print_json, progress, say, show_table
+
+if TYPE_CHECKING:
+    from hf_contrastive.release.verification import VerificationReport
+
+_STYLES = {"holds": "green", "broken": "bold red", "not checked": "yellow"}
+
+
+def command(
+    target: Annotated[
+        str, typer.Argument(help="Folder of a published model or of reports, or user/name[@REVISION] on the Hub.")
+    ],
+    public_key: Annotated[
+        Path | None, typer.Option(help="PEM file with the public key of who should have signed.")
+    ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="receipt.json of the push, from where the publication can not be changed.")
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Load the model too and compare its tensors with those that were trained.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything on stdout as one document.")] = False,
+) -> None:
+    """Compute anew every digest and signature of a publication, and name what was changed since.
+
+    Exit code 0: all that was checked holds, 1: something is broken, 2: there is nothing to verify, 3: the Hub can not
+    be reached. What could not be checked is named as such.
+    """
+    from hf_contrastive.release.verification import verify
+
+    with progress("Reading files (MiB)") as update:
+        report = verify(
+            target,
+            public_key=public_key,
+            receipt=receipt,
+            weights=weights,
+            on_progress=lambda done, total: update(done >> 20, max(total >> 20, 1)),
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _show(report)
+    _conclude(report)
+    raise typer.Exit(BLOCK if report.broken else PASS)
+
+
+def _show(report: VerificationReport) -> None:
+    at = f" at {report.tag or report.commit[:12]}" if report.commit else ""
+    rows = [
+        (f"[{_STYLES[item.status]}]{item.status}[/]", escape(item.title), escape(item.words)) for item in report.items
+    ]
+    show_table(f"{escape(report.target)}{escape(at)}", ("", "what", "found"), rows)
+
+
+def _conclude(report: VerificationReport) -> None:
+    held, unchecked = len(report.of("holds")), len(report.of("not checked"))
+    rest = f"{held} hold, {unchecked} were not checked"
+    if report.broken:
+        files = sorted({name for item in report.broken for name in item.files})
+        where = f": {', '.join(files)}" if files else ""
+        say(f"[bold red]Broken[/] in {len(report.broken)} of {len(report.items)} items{escape(where)} ({rest}).")
+    else:
+        say(f"Nothing that was checked is broken ({rest}).")

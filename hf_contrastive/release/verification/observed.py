@@ -1,0 +1,127 @@
+"""The files that are there, each read once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from hf_contrastive.release.plan import PlannedFile, is_document, is_model_file
+
+KNOWN = (".git", ".gitattributes", ".gitignore", ".cache/huggingface")
+"""What git, the Hub and a download keep for themselves; no loader reads it."""
+
+_KEPT_IN_MEMORY = 64_000_000
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedFile:
+    """One file; ``content`` is at hand where it is a document, ``git_sha1`` is what git names it by."""
+
+    path: str
+    source: Path
+    sha256: str
+    git_sha1: str
+    size: int
+    content: bytes | None = field(default=None, repr=False)
+
+    @property
+    def planned(self) -> PlannedFile:
+        """The same as a plan lists it."""
+        return PlannedFile(path=self.path, sha256=self.sha256, size=self.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All files by path, and what is there and is no file that can be read, with the reason."""
+
+    files: Mapping[str, ObservedFile]
+    strange: Mapping[str, str]
+
+    @property
+    def has_model(self) -> bool:
+        """Whether any file of a model is here."""
+        return any(map(is_model_file, self.files))
+
+    def content(self, path: str) -> bytes | None:
+        """Return what the document ``path`` holds, None where it is missing."""
+        found = self.files.get(path)
+        return found.content if found is not None else None
+
+
+def is_known(path: str) -> bool:
+    """Whether ``path`` is none of the publication's and harmless."""
+    return any(PurePosixPath(path).is_relative_to(item) for item in KNOWN)
+
+
+def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return every file below ``folder`` by its path, and what is no file with the reason; links to files are files."""
+    files: dict[str, Path] = {}
+    strange: dict[str, str] = {}
+    for root, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            path = Path(root, name)
+            relative = path.relative_to(folder).as_posix()
+            if is_known(relative):
+                if name in folders:
+                    folders.remove(name)
+            elif path.is_file():
+                files[relative] = path
+            elif path.is_symlink():
+                strange[relative] = "a link to a folder, or to nothing"
+            elif not path.is_dir():
+                strange[relative] = "no regular file"
+    return files, strange
+
+
+def read_files(
+    files: Mapping[str, Path],
+    strange: Mapping[str, str],
+    *,
+    documents: Iterable[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Observed:
+    """Read every file once.
+
+    Args:
+        files: by path.
+        strange: what is no file, with the reason.
+        documents: paths whose content is needed, besides those that a push writes.
+        on_progress: called with (bytes done, bytes in all).
+    """
+    wanted = set(documents)
+    sizes = {path: source.stat().st_size for path, source in files.items()}
+    done, total = 0, sum(sizes.values())
+    found: dict[str, ObservedFile] = {}
+    odd = dict(strange)
+    for path, source in sorted(files.items()):
+        keep = (path in wanted or is_document(path)) and sizes[path] <= _KEPT_IN_MEMORY
+        try:
+            found[path] = _read(path, source, keep, sizes[path])
+        except OSError as error:
+            odd[path] = f"can not be read ({error.strerror})"
+        done += sizes[path]
+        if on_progress is not None:
+            on_progress(done, total)
+    return Observed(files=found, strange=odd)
+
+
+def _read(path: str, source: Path, keep: bool, expected: int) -> ObservedFile:
+    sha256 = hashlib.sha256()
+    # a file that grows meanwhile gets another digest, which is as it should be
+    sha1 = hashlib.sha1(b"blob %d\0" % expected, usedforsecurity=False)
+    size, kept = 0, []
+    with source.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            sha256.update(chunk)
+            sha1.update(chunk)
+            size += len(chunk)
+            if keep:
+                kept.append(chunk)
+    content = b"".join(kept) if keep else None
+    return ObservedFile(
+        path=path, source=source, sha256=sha256.hexdigest(), git_sha1=sha1.hexdigest(), size=size, content=content
+    )

@@ -1,0 +1,207 @@
+"""evidence.json: is it as it was written, and does what it says follow from itself?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from audits.dates import parse_day
+from audits.errors import SchemaError
+from audits.findings import AuditReport
+from audits.policy import Policy, Verdict, judge
+from audits.versions import installed_versions
+from hf_contrastive.release.approvals import binding_problem
+from hf_contrastive.release.chain import foreign_data
+from hf_contrastive.release.decision import decide
+from hf_contrastive.release.licensing import license_analysis
+from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
+from model_cards.documents import evidence_json
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence
+
+FILENAME = evidence_json.filename
+_PACKAGE = "hf-contrastive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEvidence:
+    """The evidence, if it holds, and what is known of the file in any case.
+
+    Attributes:
+        item: whether the file is as it was written.
+        evidence: None where it does not hold or can not be read.
+        digest: as it stands in the file, "" where none does.
+        written_by: version of this package that wrote it, "" where it is not told.
+        comparable: whether this version would write the same: it is the one that wrote it.
+    """
+
+    item: Item
+    evidence: Evidence | None = None
+    digest: str = ""
+    written_by: str = ""
+    comparable: bool = False
+
+    @property
+    def elsewhere(self) -> str:
+        """Why nothing can be compared."""
+        return f"written by version {self.written_by or 'unknown'}, not comparable by {own_version()}"
+
+
+def own_version() -> str:
+    """Return the version of this package, "" where it runs from a folder without being installed."""
+    return installed_versions().get(_PACKAGE, "")
+
+
+def read_evidence(content: bytes | None) -> ReadEvidence:
+    """Read evidence.json and recompute its digests.
+
+    Args:
+        content: of the file, None where there is none.
+    """
+    if content is None:
+        return ReadEvidence(item=broken("evidence", f"{FILENAME} is missing", [FILENAME]))
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return ReadEvidence(item=broken("evidence", f"{FILENAME} is no UTF-8 ({error.reason})", [FILENAME]))
+    stored, digest, written_by = _glance(text)
+    try:
+        evidence = evidence_json.parse(text, FILENAME)
+    except EvidenceError as error:
+        unknown_shape = isinstance(error.__cause__, SchemaError) and written_by not in ("", own_version())
+        make = not_checked if unknown_shape else broken
+        return ReadEvidence(item=make("evidence", str(error), [FILENAME]), digest=digest, written_by=written_by)
+    same_shape = evidence.to_dict() == stored
+    fields = len(stored) if isinstance(stored, dict) else 0
+    words = f"the digests of {fields} fields and of the whole are those that stand in it: {digest}"
+    return ReadEvidence(
+        item=holds("evidence", words, [FILENAME]),
+        evidence=evidence,
+        digest=digest,
+        written_by=written_by,
+        comparable=same_shape and written_by == own_version(),
+    )
+
+
+def _glance(text: str) -> tuple[object, str, str]:
+    """Return the evidence as it stands there, its digest and the version that wrote it, whatever the state."""
+    try:
+        data = json.loads(text)
+        stored = data["evidence"]
+        return stored, str(data["digest"]), str(stored.get("versions", {}).get(_PACKAGE, ""))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, "", ""
+
+
+def statement_items(read: ReadEvidence, *, published: bool) -> Iterator[Item]:
+    """Yield whether verdict, license analysis, approvals and data belong together.
+
+    Args:
+        read: of the file.
+        published: whether the model lies beside it, so that somebody published or is about to.
+    """
+    keys = ("evidence.verdict", "evidence.licenses", "evidence.approvals", "evidence.data")
+    evidence = read.evidence
+    if evidence is None:
+        yield from (not_checked(key, f"{FILENAME} does not hold or can not be read") for key in keys)
+        return
+    audit, policy, verdict = evidence.audit, evidence.policy, evidence.verdict
+    if audit is None or policy is None or verdict is None:
+        lacking = "audit" if audit is None else "policy" if policy is None else "verdict"
+        yield from (not_checked(key, f"the evidence holds no {lacking}") for key in keys)
+        return
+    yield _verdict(read, evidence, audit, policy, verdict)
+    yield _licenses(read, evidence, policy)
+    yield _approvals(read, evidence, verdict, published=published)
+    yield _data(evidence, audit)
+
+
+def _days(evidence: Evidence) -> tuple[date, ...]:
+    """Return the days on which it may have been judged: a push may begin before midnight and end after."""
+    day = parse_day(evidence.created_at[:10])
+    if day is None and evidence.audit is not None:
+        day = parse_day(evidence.audit.audited_at[:10])
+    return (day, day + timedelta(days=1)) if day is not None else ()
+
+
+def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy: Policy, verdict: Verdict) -> Item:
+    key = "evidence.verdict"
+    if verdict.report_digest not in (audit.digest, audit.content_digest):
+        return broken(key, "the verdict is of another audit than the one beside it", [FILENAME])
+    if verdict.policy_digest != policy.digest:
+        return broken(key, "the verdict is under another policy than the one beside it", [FILENAME])
+    days = _days(evidence)
+    again = [_judged(evidence, audit, policy, day) for day in days]
+    if verdict in again:
+        return holds(key, f"judged again on the day of the evidence, it is {verdict.decision} with the same outcomes")
+    if not read.comparable:
+        return not_checked(key, f"{read.elsewhere}; judged again, it is not the same", [FILENAME])
+    if not again:
+        return not_checked(key, "the evidence names no day on which it was judged", [FILENAME])
+    differing = sorted({item.code for item in {*again[0].outcomes} ^ {*verdict.outcomes}})
+    told = f" (outcomes that differ: {', '.join(differing)})" if differing else ""
+    words = f"it says {verdict.decision}, but this audit under this policy gives {again[0].decision}{told}"
+    return broken(key, words, [FILENAME])
+
+
+def _judged(evidence: Evidence, audit: AuditReport, policy: Policy, day: date) -> Verdict:
+    if not evidence.payload_digest and evidence.training is None and evidence.licenses is None:
+        return judge(audit, policy, today=day)  # an audit alone
+    return decide(audit, policy, evidence.training, licenses=evidence.licenses, today=day)
+
+
+def _licenses(read: ReadEvidence, evidence: Evidence, policy: Policy) -> Item:
+    key = "evidence.licenses"
+    told = evidence.licenses
+    if told is None:
+        return not_checked(key, "the evidence holds no analysis of licenses")
+    again = license_analysis(evidence, policy)
+    if told == again:
+        return holds(key, f"{len(told.results)} rules on {len(told.inputs)} inputs say the same again")
+    if told.facts_digest != again.facts_digest:
+        words = (
+            f"it can not be recomputed with today's license facts: it was made with those of "
+            f"{told.facts_date or 'an unknown date'}, these are of {again.facts_date or 'an unknown date'}"
+        )
+        return not_checked(key, words, [FILENAME])
+    if not read.comparable:
+        return not_checked(key, f"{read.elsewhere}; analysed again, it is not the same", [FILENAME])
+    differing = sorted(item.code for item in again.results if told.result(item.code) != item)
+    rules = f" (rules that differ: {', '.join(differing)})" if differing else ""
+    return broken(key, f"it does not follow from the inputs under the same license facts{rules}", [FILENAME])
+
+
+def _approvals(read: ReadEvidence, evidence: Evidence, verdict: Verdict, *, published: bool) -> Item:
+    key = "evidence.approvals"
+    refuse = broken if published else not_checked
+    if verdict.decision == "block":
+        return refuse(key, "the verdict is block, which no approval lifts: this was not let through", [FILENAME])
+    days = _days(evidence)
+    day = days[0] if days else date.min
+    given = [(approval, binding_problem(approval, evidence, verdict, day)) for approval in evidence.approvals]
+    if verdict.decision == "pass" and not given:
+        return holds(key, "the verdict is pass, which needs none")
+    for approval, problem in given:
+        if problem is None:
+            role = f" ({approval.role})" if approval.role else ""
+            until = f", until {approval.expires}" if approval.expires else ""
+            return holds(key, f"{approval.by}{role} said yes to this verdict on these files{until}")
+    if given and not read.comparable:
+        return not_checked(key, read.elsewhere, [FILENAME])
+    if not given:
+        return refuse(key, "the verdict is review, and nobody's yes stands in the evidence", [FILENAME])
+    told = "; ".join(f"that of {approval.by}: {problem}" for approval, problem in given)
+    return broken(key, f"no approval is for this verdict and these files: {told}", [FILENAME])
+
+
+def _data(evidence: Evidence, audit: AuditReport) -> Item:
+    key = "evidence.data"
+    problems = foreign_data(evidence, audit)
+    if problems:
+        return broken(key, " ".join(problems), [FILENAME])
+    if evidence.training is None:
+        return not_checked(key, "no training was recorded: that the model saw the audited data alone is stated")
+    prints = ", ".join(f"{item.split} {item.fingerprint[:19]}…" for item in evidence.training.datasets)
+    return holds(key, f"the fingerprints of what was trained on are in the audit ({prints})")
