@@ -37,7 +37,8 @@ class Browser:
         self._socket = connect(page["webSocketDebuggerUrl"], max_size=None, open_timeout=30)
         self._count = 0
         self.console: list[str] = []
-        for name in ("Page.enable", "Runtime.enable", "Log.enable"):
+        self.requests: list[str] = []
+        for name in ("Page.enable", "Runtime.enable", "Log.enable", "Network.enable"):
             self._ask(name)
 
     def __enter__(self) -> Self:
@@ -84,6 +85,39 @@ class Browser:
             for node in item["nodes"]
         ]
 
+    def show(self, *, medium: str = "", **features: str) -> None:
+        """Show the page as in another medium, e.g. print, or with other features, e.g. forced_colors."""
+        told = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self._ask("Emulation.setEmulatedMedia", media=medium, features=told)
+
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """Press a key as a person would: Tab, Enter, Space."""
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[key]
+        told: dict[str, Any] = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        text = {"Enter": "\r", "Space": " "}.get(key)
+        if text is not None:
+            told["text"] = text
+        for kind in ("keyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, modifiers=8 if shift else 0, **told)
+
+    def write(self, text: str) -> None:
+        """Put text where the caret is."""
+        self._ask("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """Click in the middle of the first element that fits."""
+        x, y = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
+            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def paper(self) -> bytes:
+        """Return the page as PDF, of the size that its style sheet asks for."""
+        printed = self._ask("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        return base64.b64decode(printed["data"])
+
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""
         return int(self.run("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
@@ -94,8 +128,13 @@ class Browser:
         answer: dict[str, Any] | None = None
         while answer is None or until is not None:
             message = json.loads(self._socket.recv(timeout=60))
-            if message.get("method") == "Log.entryAdded":
-                self.console.append(message["params"]["entry"]["text"])
+            match message.get("method"):
+                case "Log.entryAdded":
+                    self.console.append(message["params"]["entry"]["text"])
+                case "Runtime.exceptionThrown":
+                    self.console.append(str(message["params"]["exceptionDetails"]))
+                case "Network.requestWillBeSent":
+                    self.requests.append(message["params"]["request"]["url"])
             if message.get("method") == until:
                 until = None
             if message.get("id") == self._count:
