@@ -46,6 +46,13 @@ def command(
             "HF_CONTRASTIVE_SIGN_PASSPHRASE."
         ),
     ] = None,
+    compare_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Pairs on which it is compared with the published version: Hub id, saved dataset, csv, jsonl, parquet; "
+            "default: the test split of DATA, else its validation split."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be published and what the gate says; send nothing.")
     ] = False,
@@ -81,6 +88,7 @@ def command(
         "report_dir": report,
         "license": license_id,
         "sign_key": sign_key,
+        "compare_data": compare_data,
     }
     if dry_run:
         found = preview(folder, repo, **options)

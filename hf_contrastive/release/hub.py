@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelInfo
 from huggingface_hub.utils._validators import validate_repo_id
 
 from audits.policy import Decision
@@ -58,6 +58,7 @@ def push_plan(
     private: bool | None = None,
     decision: Decision = "pass",
     history_head: str = "",
+    on_head: Callable[[ModelInfo], None] | None = None,
 ) -> PushReceipt:
     """Publish the plan in one commit on the current head, then tag it v1, v2, ….
 
@@ -76,6 +77,8 @@ def push_plan(
         decision: recorded in the receipt.
         history_head: the last line of the history before this push, for the message of the tag: an anchor outside of
             the history against its being cut or written anew.
+        on_head: called with the revision that the commit goes onto, where one is to be made; an exception stops the
+            push.
 
     Pushing the same again makes no second commit: when the branch stands on one that says that it holds this evidence
     (apart from its times), only a missing tag is added. A fault in between is waited for, within bounds, and the Hub
@@ -107,6 +110,8 @@ def push_plan(
     except FAULTS as error:
         raise HubError(explain(error, plan.repo_id, api) + repository.left()) from error
     if published is None:
+        if on_head is not None:
+            on_head(head)
         try:
             published = commit_plan(target, plan, additions, head=head, message=commit_message)
         except CommitError as error:

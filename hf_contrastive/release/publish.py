@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from audits.policy import Approval, Policy
 from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
+from hf_contrastive.release.against_published import (
+    Comparing,
+    Seen,
+    beside_published,
+    published_version,
+    require_seen,
+)
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
@@ -39,6 +47,7 @@ class _LaidOut:
     sources: Mapping[str, Path | bytes]
     folder: Path
     walked: WalkedLineage
+    published: Seen | None
     api: Any
 
 
@@ -60,6 +69,7 @@ def publish(
     private: bool | None = None,
     publish_excerpts: bool = False,
     sign_key: Signer | str | Path | None = None,
+    comparing: Comparing | None = None,
     history: Path | None = None,
     on_plan: Callable[[PushPlan], None] | None = None,
     api: Any = None,
@@ -92,6 +102,8 @@ def publish(
         publish_excerpts: publish short, masked excerpts of rows too, of those also that were removed.
         sign_key: PEM file of an EC key that signs everything that is published (``model.sig``); the passphrase of an
             encrypted one stands in the environment variable ``HF_CONTRASTIVE_SIGN_PASSPHRASE``.
+        comparing: on what the model is compared with the version that the branch holds, where it holds one; the
+            policy's ``[versions]`` says what follows from it, or from its absence.
         history: where the decision and the push are recorded; default: the user's own history. One that can not be
             written stops nothing: a warning says what to add later.
         on_plan: called with the plan that has passed the gate, before anything is sent; an exception stops the push.
@@ -113,6 +125,8 @@ def publish(
         report_dir=report_dir,
         publish_excerpts=publish_excerpts,
         signer=load_signer(sign_key) if sign_key is not None else None,
+        comparing=comparing,
+        revision=revision,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
     plan, evidence = laid.plan, laid.evidence
@@ -138,6 +152,7 @@ def publish(
             private=private,
             decision=evidence.verdict.decision if evidence.verdict else "block",
             history_head=head,
+            on_head=partial(require_seen, repo_id=plan.repo_id, published=laid.published),
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
@@ -162,6 +177,7 @@ def preview(
     revision: str | None = None,
     publish_excerpts: bool = False,
     sign_key: Signer | str | Path | None = None,
+    comparing: Comparing | None = None,
     api: Any = None,
     **of_a_push: Any,
 ) -> Preview:
@@ -186,6 +202,7 @@ def preview(
         revision: branch.
         publish_excerpts: publish excerpts of rows.
         sign_key: that signs.
+        comparing: on what it is compared with the published version.
         api: a ready HfApi.
         **of_a_push: options that matter to a push alone (``commit_message``, ``private``, ``history``, ``on_plan``),
             so that the same call can be tried first.
@@ -207,6 +224,8 @@ def preview(
         report_dir=report_dir,
         publish_excerpts=publish_excerpts,
         signer=load_signer(sign_key) if sign_key is not None else None,
+        comparing=comparing,
+        revision=revision,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
     blocked = None
@@ -235,6 +254,8 @@ def _lay_out(
     report_dir: Path | None,
     publish_excerpts: bool,
     signer: Signer | None,
+    comparing: Comparing | None,
+    revision: str | None,
     api: Any,
 ) -> _LaidOut:
     """Trace, judge, render, plan and write the reports: all that precedes the gate."""
@@ -246,15 +267,19 @@ def _lay_out(
         raise ApprovalError(msg)
     given = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
     walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
-    plan, evidence, rendered = prepare(
+    prepared = partial(
+        prepare,
         folder,
-        given,
-        policy,
+        policy=policy,
         walked=walked,
         license_texts=license_texts,
         publish_excerpts=publish_excerpts,
         signer=signer,
         **yes._asdict(),
+    )
+    published = published_version(given.repo_id or "", api=api, revision=revision)
+    given, (plan, evidence, rendered) = beside_published(
+        folder, given, policy, published, comparing, prepare=prepared, api=api
     )
     _tell_kept_out(plan, folder)
     if report_dir is not None:
@@ -265,7 +290,15 @@ def _lay_out(
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
     sources = contents(folder, rendered, plan)
-    return _LaidOut(plan=plan, evidence=evidence, sources=sources, folder=folder, walked=walked, api=api)
+    return _LaidOut(
+        plan=plan,
+        evidence=evidence,
+        sources=sources,
+        folder=folder,
+        walked=walked,
+        published=published,
+        api=api,
+    )
 
 
 def _tell_kept_out(plan: PushPlan, folder: Path) -> None:

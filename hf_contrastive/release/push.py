@@ -13,6 +13,7 @@ from audits.licenses import resolve
 from audits.policy import Policy, load_policy
 from hf_contrastive.auditing import audit
 from hf_contrastive.errors import ConfigurationError
+from hf_contrastive.release.against_published import Comparing, Pairs, pairs_named, pairs_of_data
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
 from hf_contrastive.release.previews import Preview
@@ -36,6 +37,7 @@ def push(
     license: str | None = None,  # noqa: A002  (the Hub's own term)
     answers: Sequence[Statement] = (),
     report_dir: str | Path | None = None,
+    compare_data: Any = None,
     **options: Any,
 ) -> PushReceipt:
     """Audit ``data``, write the documents, and publish ``folder`` if the gate lets it through.
@@ -55,6 +57,8 @@ def push(
         answers: what people answered, e.g. of :func:`model_cards.answers.read_answers`.
         report_dir: where the documents are written too, with excerpts of rows in its folder ``with_excerpts``
             (they are not published); default: ``report`` beside ``folder``.
+        compare_data: pairs on which it is compared with the version that is published, where one is: a Dataset, Hub id
+            or path; default: the test split of ``data``, else its validation split.
         **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``approval``, ``hub``,
             ``license_texts``, ``commit_message``, ``token``, ``endpoint``, ``private``, ``revision``,
             ``publish_excerpts``, ``sign_key``, ``history``, ``api``).
@@ -64,13 +68,21 @@ def push(
         ConfigurationError: ``license`` names none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
+        EvaluationError: ``compare_data`` has no pairs, or too few.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
     options["sign_key"] = _signer(options.get("sign_key"))
+    named = pairs_named(compare_data) if compare_data is not None else None
     asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
     return publish(
-        asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
+        asked.folder,
+        asked.evidence,
+        asked.policy,
+        reviewed_by=reviewed_by,
+        report_dir=asked.report_dir,
+        comparing=_comparing(named, data, asked.evidence.audit),
+        **options,
     )
 
 
@@ -84,6 +96,7 @@ def preview(
     license: str | None = None,  # noqa: A002  (the Hub's own term)
     answers: Sequence[Statement] = (),
     report_dir: str | Path | None = None,
+    compare_data: Any = None,
     **options: Any,
 ) -> Preview:
     """Do what :func:`push` does up to the moment before something is sent, and tell what it would send.
@@ -101,6 +114,7 @@ def preview(
         license: Hub license id.
         answers: what people answered.
         report_dir: where the documents are written.
+        compare_data: pairs on which it is compared with the published version.
         **options: of :func:`hf_contrastive.release.publish.publish`.
 
     Raises:
@@ -110,15 +124,28 @@ def preview(
         SigningKeyError: the key can not be used.
     """
     options["sign_key"] = _signer(options.get("sign_key"))
+    named = pairs_named(compare_data) if compare_data is not None else None
     asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
     return rehearse(
-        asked.folder, asked.evidence, asked.policy, reviewed_by=reviewed_by, report_dir=asked.report_dir, **options
+        asked.folder,
+        asked.evidence,
+        asked.policy,
+        reviewed_by=reviewed_by,
+        report_dir=asked.report_dir,
+        comparing=_comparing(named, data, asked.evidence.audit),
+        **options,
     )
 
 
 def _signer(told: Signer | str | Path | None) -> Signer | None:
     """Read the key before the audit, which may take long."""
     return load_signer(told) if told is not None else None
+
+
+def _comparing(named: Pairs | None, data: Any, report: AuditReport | None) -> Comparing | None:
+    if named is not None:
+        return Comparing(pairs=lambda: named)
+    return Comparing(pairs=lambda: pairs_of_data(data, report)) if report is not None else None
 
 
 class _Asked(NamedTuple):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from audits.findings import AuditReport, Columns, RemedyRecord
 from audits.policy import Policy, load_policy
 from audits.source import join_sources, open_source
-from hf_contrastive.auditing import audit
+from hf_contrastive.auditing import audit, references
+from hf_contrastive.release.against_published import Comparing, NotComparedError, Pairs, pairs_named, task_of
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import payload, payload_digest
 from hf_contrastive.release.previews import Preview
@@ -83,7 +84,12 @@ def _columns(trainer: ContrastiveTrainer, split: str, dataset: Any) -> Columns:
 
 
 def push_training_run(
-    trainer: ContrastiveTrainer, *, commit_message: str, policy: Policy | str | None = None, **options: Any
+    trainer: ContrastiveTrainer,
+    *,
+    commit_message: str,
+    policy: Policy | str | None = None,
+    compare_data: Any = None,
+    **options: Any,
 ) -> PushReceipt:
     """Save the model, collect its evidence and publish both.
 
@@ -91,26 +97,59 @@ def push_training_run(
         trainer: after training.
         commit_message: of the commit.
         policy: overrides ``args.policy``.
+        compare_data: pairs on which it is compared with the version that is published, where one is; default: the
+            evaluation data.
         **options: of :func:`hf_contrastive.release.publish.publish`.
 
     Raises:
+        EvaluationError: ``compare_data`` has no pairs, or too few.
         PushBlocked: the gate is closed.
         HubError: the Hub refused or could not be reached.
     """
+    options["comparing"] = _comparing(trainer, compare_data)
     folder, evidence, judged_by, report_dir = _saved(trainer, policy)
     return publish(folder, evidence, judged_by, commit_message=commit_message, report_dir=report_dir, **options)
 
 
-def preview_training_run(trainer: ContrastiveTrainer, *, policy: Policy | str | None = None, **options: Any) -> Preview:
+def preview_training_run(
+    trainer: ContrastiveTrainer, *, policy: Policy | str | None = None, compare_data: Any = None, **options: Any
+) -> Preview:
     """Save the model, collect its evidence and tell what a push would publish; nothing is sent.
 
     Args:
         trainer: after training.
         policy: overrides ``args.policy``.
+        compare_data: pairs on which it is compared with the published version.
         **options: of :func:`hf_contrastive.release.publish.preview`.
     """
+    options["comparing"] = _comparing(trainer, compare_data)
     folder, evidence, judged_by, report_dir = _saved(trainer, policy)
     return preview(folder, evidence, judged_by, report_dir=report_dir, **options)
+
+
+def _comparing(trainer: ContrastiveTrainer, named: Any) -> Comparing:
+    """Return how the trained model, as it is in memory, is compared."""
+    given = pairs_named(named) if named is not None else None
+    return Comparing(
+        pairs=lambda: given if given is not None else _evaluation_pairs(trainer), encoder=lambda: trainer.encoder
+    )
+
+
+def _evaluation_pairs(trainer: ContrastiveTrainer) -> Pairs:
+    """Return the pairs of the evaluation data, of the first dataset that has some.
+
+    Raises:
+        NotComparedError: there are none.
+    """
+    splits = named_splits(None, trainer.eval_dataset)
+    for split, part in splits.items():
+        data_format = trainer.plans.of(part, split.partition("/")[2], called=f"{split} data").data_format
+        if data_format.kind in ("pairs", "triplets"):
+            anchors, positives = (list(part[name]) for name in data_format.texts[:2])
+            return Pairs(task_of(anchors, positives), references(**{split: part})[0])
+    why = "the evaluation data holds no pairs" if splits else "the trainer has no `eval_dataset`"
+    msg = f"{why}; name some with `compare_data`"
+    raise NotComparedError(msg)
 
 
 def _saved(trainer: ContrastiveTrainer, policy: Policy | str | None) -> tuple[Path, Evidence, Policy, Path]:

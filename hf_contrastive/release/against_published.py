@@ -1,0 +1,352 @@
+"""The new model beside the version that it would replace: what is compared, on which data, or why nothing was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from audits.findings import AuditReport, DatasetRef
+from audits.policy import Policy
+from hf_contrastive.errors import EvaluationError, HubError, ModelError
+from hf_contrastive.release.plan import PushPlan, payload, payload_digest
+from hf_contrastive.release.published import NotPublishedError, last_published
+from model_cards.documents import evidence_json
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence, VersionComparison
+from model_cards.typesetting import one_line, redact
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
+
+    from hf_contrastive.encoder import TextEncoder
+    from hf_contrastive.evaluation.pairs import RetrievalTask
+
+MOST_QUERIES = 2000
+"""Queries that a push compares with, drawn from the data; ``hf-contrastive compare`` takes all."""
+
+Prepared = tuple[PushPlan, Evidence, dict[str, bytes]]
+
+_SEED = 0
+_LONGEST_REASON = 400
+_SPLITS = ("test", "validation")
+_logger = logging.getLogger(__name__)
+
+
+class NotComparedError(Exception):
+    """Nothing can be compared; the message is the reason, for the evidence."""
+
+
+class Pairs(NamedTuple):
+    """Queries with their documents, and the data that they are from."""
+
+    task: RetrievalTask
+    reference: DatasetRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """How a push compares.
+
+    Attributes:
+        pairs: gives the data; raises :class:`NotComparedError` where there is none.
+        encoder: gives the new model; default: it is loaded from the folder that is published.
+    """
+
+    pairs: Callable[[], Pairs]
+    encoder: Callable[[], TextEncoder] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The version that is published, as it was seen before the gate; ``evidence`` is None where it can not be read."""
+
+    repo_id: str
+    commit: str
+    tag: str
+    evidence: Evidence | None = None
+
+
+def published_version(repo_id: str, *, api: Any, revision: str | None = None) -> Seen | None:
+    """Return the version that the branch holds; None where there is none, or where it can not be looked at.
+
+    The latter is told by the push itself, which refuses to replace a version that was not seen here.
+
+    Args:
+        repo_id: ``user/name``.
+        api: an HfApi.
+        revision: the branch; default: main.
+    """
+    try:
+        found = last_published(repo_id, revision, api=api)
+    except EvidenceError:
+        return _unreadable(repo_id, api=api, revision=revision)
+    except (HubError, NotPublishedError):
+        return None
+    if found is None:
+        return None
+    return Seen(repo_id=repo_id, commit=found.commit, tag=found.tag, evidence=found.evidence)
+
+
+def _unreadable(repo_id: str, *, api: Any, revision: str | None) -> Seen | None:
+    from hf_contrastive.release.published import FAILURES, version_tags
+
+    try:
+        commit = str(api.model_info(repo_id, revision=revision).sha)
+        tags = version_tags(repo_id, api=api)
+    except FAILURES:
+        return None
+    tag = next((name for name, target in reversed(tags) if target == commit), "")
+    return Seen(repo_id=repo_id, commit=commit, tag=tag)
+
+
+def require_seen(head: ModelInfo, *, repo_id: str, published: Seen | None) -> None:
+    """Refuse to replace a version that nothing was compared with.
+
+    Args:
+        head: the revision that the commit would go onto.
+        repo_id: of the push.
+        published: the version that was there before the gate.
+
+    Raises:
+        HubError: ``head`` holds another version.
+    """
+    holds_version = any(item.rfilename == evidence_json.filename for item in head.siblings or [])
+    if not holds_version or (published is not None and published.commit == head.sha):
+        return
+    other = f"this one was compared with commit {published.commit[:8]}" if published is not None else "none was seen"
+    msg = (
+        f"Another version was published to {repo_id} meanwhile (commit {str(head.sha)[:8]}; {other}); nothing was "
+        "changed. Push again, which compares again."
+    )
+    raise HubError(msg)
+
+
+def beside_published(
+    folder: Path,
+    evidence: Evidence,
+    policy: Policy,
+    published: Seen | None,
+    comparing: Comparing | None,
+    *,
+    prepare: Callable[[Evidence], Prepared],
+    api: Any,
+) -> tuple[Evidence, Prepared]:
+    """Add the comparison with the published version, where there is one, and prepare the push.
+
+    The same content again says what was said when it was published: compared with itself, it would become another
+    evidence, and another commit.
+
+    Args:
+        folder: the new model's files.
+        evidence: without verdict.
+        policy: its margin counts.
+        published: the version that is there.
+        comparing: on what; None compares nothing.
+        prepare: judges, renders and plans.
+        api: an HfApi.
+
+    Returns:
+        The evidence with the comparison, and what was prepared from it.
+
+    Raises:
+        EvaluationError: data that was named for the comparison can not be used.
+    """
+    if published is None:
+        return evidence, prepare(evidence)
+    before = published.evidence
+    if before is not None and before.payload_digest == payload_digest(payload(folder)[0]):
+        again = replace(evidence, comparison=before.comparison)
+        prepared = prepare(again)
+        if prepared[0].content_digest == before.content_digest:
+            return again, prepared
+    comparison = compare_with_published(folder, evidence, policy, published, comparing, api=api)
+    evidence = replace(evidence, comparison=comparison)
+    return evidence, prepare(evidence)
+
+
+def compare_with_published(
+    folder: Path, evidence: Evidence, policy: Policy, published: Seen, comparing: Comparing | None, *, api: Any
+) -> VersionComparison:
+    """Measure the new model beside the published one; where that can not be done, say why.
+
+    Args:
+        folder: the new model's files.
+        evidence: what is known of it.
+        policy: its margin counts.
+        published: the version that is there.
+        comparing: on what; None compares nothing.
+        api: an HfApi, which brings the published files.
+
+    Raises:
+        EvaluationError: data that was named for the comparison can not be used.
+    """
+    trained = evidence.training.weights_sha256 if evidence.training is not None else ""
+    earlier = published.evidence.training if published.evidence is not None else None
+    base = VersionComparison(
+        repo_id=published.repo_id,
+        tag=published.tag,
+        commit=published.commit,
+        published_weights_sha256=earlier.weights_sha256 if earlier is not None else "",
+        weights_sha256=trained,
+        margin=policy.versions.margin,
+        seed=_SEED,
+    )
+    files = payload_digest(payload(folder)[0])
+    if published.evidence is not None and published.evidence.payload_digest == files:
+        same = trained or base.published_weights_sha256 or files
+        return replace(
+            base,
+            published_weights_sha256=same,
+            weights_sha256=same,
+            note="not compared: the model's files are those of the published version",
+        )
+    try:
+        measured = _measured(folder, base, comparing, api)
+    except NotComparedError as why:
+        # the reason is published: neither paths nor tokens of this machine
+        told = redact(one_line(str(why))).rstrip(".")[:_LONGEST_REASON]
+        name = f"{published.repo_id}@{published.tag or published.commit[:8]}"
+        _logger.warning("The new model was not compared with %s, which is published: %s.", name, told)
+        return replace(base, note=f"not compared: {told}")
+    return replace(
+        measured,
+        published_weights_sha256=base.published_weights_sha256 or measured.published_weights_sha256,
+        weights_sha256=trained or measured.weights_sha256,
+    )
+
+
+def _measured(folder: Path, base: VersionComparison, comparing: Comparing | None, api: Any) -> VersionComparison:
+    if comparing is None:
+        msg = "no data was named for it"
+        raise NotComparedError(msg)
+    pairs = comparing.pairs()
+    from hf_contrastive.console import progress
+    from hf_contrastive.encoder import TextEncoder
+    from hf_contrastive.evaluation.comparison import compare_encoders
+    from hf_contrastive.model_references import ModelReference, download_model
+
+    try:
+        reference = download_model(base.repo_id, base.commit, api=api)
+        before = reference.load()
+    except (ModelError, HubError, NotPublishedError) as error:
+        msg = f"the published version can not be loaded ({error})"
+        raise NotComparedError(msg) from error
+    try:
+        after = comparing.encoder() if comparing.encoder is not None else TextEncoder.load(folder)
+    except ModelError as error:
+        msg = f"the new model can not be loaded ({error})"
+        raise NotComparedError(msg) from error
+    named = ModelReference(
+        name=base.repo_id, given=reference.given, repo_id=base.repo_id, commit=base.commit, tag=base.tag
+    )
+    with progress("Compare with the published version") as update:
+        try:
+            return compare_encoders(
+                named,
+                before,
+                after,
+                pairs.task,
+                pairs.reference,
+                seed=_SEED,
+                margin=base.margin,
+                on_progress=update,
+            ).comparison
+        except EvaluationError as error:
+            raise NotComparedError(str(error)) from error
+
+
+def pairs_named(data: Any) -> Pairs:
+    """Return the pairs of data that a person named for the comparison.
+
+    Args:
+        data: a Dataset, Hub id or path with two text columns, of the split test, validation, or the only one.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        EvaluationError: it has no pairs, too few, or several other splits.
+        SourceError: it can not be read.
+    """
+    from audits.source import open_source
+    from hf_contrastive.errors import require
+
+    require("train", "torch", "transformers", "peft")
+    source = open_source(data)
+    splits = list(source.tables)
+    split = next((name for name in (*_SPLITS, *splits[:1]) if name in splits), splits[0])
+    if len(splits) > 1 and split not in _SPLITS:
+        msg = (
+            f"The data for the comparison has the splits {', '.join(splits)}, and none of them is called test or "
+            "validation. Name data with one split, e.g. a file."
+        )
+        raise EvaluationError(msg)
+    return _pairs_of(source, split)
+
+
+def pairs_of_data(data: Any, report: AuditReport) -> Pairs:
+    """Return the pairs of the test split, else of the validation split, of the data that a push was given.
+
+    Args:
+        data: what was trained on, or an audit of it.
+        report: its audit.
+
+    Raises:
+        NotComparedError: there are none.
+    """
+    from importlib.util import find_spec
+
+    from audits.errors import AuditError
+    from audits.source import open_source
+
+    if isinstance(data, AuditReport):
+        msg = "an audit was given and not the data; name some with `compare_data`"
+        raise NotComparedError(msg)
+    split = next((name for name in _SPLITS if any(ref.split == name for ref in report.datasets)), None)
+    if split is None:
+        msg = "the data has no split test or validation; name other data with `compare_data`"
+        raise NotComparedError(msg)
+    if report.columns.anchor is None or report.columns.positive is None:
+        msg = "the data has no pairs of texts; name other data with `compare_data`"
+        raise NotComparedError(msg)
+    if missing := [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]:
+        msg = f"{' and '.join(missing)} is not installed (the extra `train` brings it)"
+        raise NotComparedError(msg)
+    try:
+        columns = (report.columns.anchor, report.columns.positive)
+        return _pairs_of(open_source(data, split=split, text_columns=columns), split)
+    except (AuditError, EvaluationError) as error:
+        raise NotComparedError(str(error)) from error
+
+
+def _pairs_of(source: Any, split: str) -> Pairs:
+    from hf_contrastive.evaluation.comparison import check_task
+
+    columns = source.columns
+    if columns.anchor is None or columns.positive is None:
+        msg = (
+            f"The data for the comparison has the text columns {', '.join(columns.texts)}; two are needed, queries and "
+            "their documents, e.g. named anchor and positive."
+        )
+        raise EvaluationError(msg)
+    table = source.tables[split]
+    task = task_of(table.column(columns.anchor).to_pylist(), table.column(columns.positive).to_pylist())
+    check_task(task)
+    return Pairs(task, next(ref for ref in source.refs if ref.split == split))
+
+
+def task_of(anchors: list[Any], positives: list[Any]) -> RetrievalTask:
+    """Return the retrieval task of two columns, whose positives may be lists; some queries are drawn from many.
+
+    Args:
+        anchors: texts.
+        positives: texts, or lists of texts.
+    """
+    from hf_contrastive.evaluation.pairs import RetrievalTask
+
+    if any(isinstance(cell, list | tuple) for cell in positives):
+        lists = [cell if isinstance(cell, list | tuple) else [cell] for cell in positives]
+        anchors = [anchor for anchor, cell in zip(anchors, lists, strict=True) for _ in cell]
+        positives = [text for cell in lists for text in cell]
+    return RetrievalTask.from_pairs(anchors, positives, limit=MOST_QUERIES, seed=_SEED)
