@@ -18,7 +18,7 @@ _ROLES = {
     "generator": "wrote rows",
     "base": "base model",
 }
-_DECLARED = ("given", "card", "row_column", "package_metadata")
+DECLARED = ("given", "card", "row_column", "package_metadata")
 _WORST = {"conflict": 0, "undetermined": 1, "obligation": 2, "pass": 3}
 
 
@@ -172,11 +172,11 @@ def license_copies(evidence: Evidence) -> dict[str, str]:
 
 
 def _input_row(item: LicensedInput) -> InputRow:
-    declared = [f"{s.text or 'nothing'} ({s.where or s.place})" for s in item.statements if s.place in _DECLARED]
+    declared = [f"{s.text or 'nothing'} ({s.where or s.place})" for s in item.statements if s.place in DECLARED]
     found = [
         f"{s.concluded or s.note or 'not recognised'} ({s.where or s.place})"
         for s in item.statements
-        if s.place not in _DECLARED
+        if s.place not in DECLARED
     ]
     amount = f"{number(item.rows)} rows" if item.rows is not None else item.kind
     where = f" through {' → '.join(item.parents)}" if item.parents else ""
