@@ -49,7 +49,7 @@ def command(
     compare_data: Annotated[
         str | None,
         typer.Option(
-            help="Pairs on which it is compared with the published version: Hub id, saved dataset, csv, jsonl, parquet; "
+            help="Pairs to compare it on with the published version: Hub id, saved dataset, csv, jsonl, parquet; "
             "default: the test split of DATA, else its validation split."
         ),
     ] = None,
