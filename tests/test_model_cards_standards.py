@@ -62,7 +62,7 @@ def test_the_bill_names_model_base_and_data_with_their_identity(model_evidence):
         )
     assert own(data["data"][0], "used") == ["trained on, audited"]
     assert own(data["data"][1], "used") == ["measured on, audited"]
-    assert data["data"][1]["sensitiveData"] == ["PII001 E-mail addresses: 2 rows in test/positive"]
+    assert data["data"][1]["sensitiveData"] == ["PII001 E-mail addresses: 2 rows in the column positive"]
     assert {"ref": data["bom-ref"]} in model["modelCard"]["modelParameters"]["datasets"]
 
 

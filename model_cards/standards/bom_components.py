@@ -9,7 +9,7 @@ from typing import Any
 from audits.findings import DatasetRef
 from audits.licenses.inputs import LicensedInput
 from model_cards.evidence import BaseModel, Evidence
-from model_cards.facts import name_of, place
+from model_cards.facts import name_of
 from model_cards.standards.bom_licenses import declared, licenses_of
 from model_cards.standards.values import filled, properties
 from model_cards.typesetting import plural, redact
@@ -251,7 +251,8 @@ def _sensitive(evidence: Evidence, ref: DatasetRef) -> Iterator[str]:
         return
     for finding in evidence.audit.findings:
         if finding.split == ref.split and finding.code.startswith(_SENSITIVE):
-            yield f"{finding.code} {finding.title}: {plural(finding.total_rows, 'row')} in {place(finding)}"
+            where = f" in the column {finding.column}" if finding.column else ""
+            yield f"{finding.code} {finding.title}: {plural(finding.total_rows, 'row')}{where}"
 
 
 def _software(evidence: Evidence) -> Iterator[tuple[str, Mapping[str, str]]]:
