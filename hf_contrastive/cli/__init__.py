@@ -16,6 +16,7 @@ from audits.errors import AuditError
 from hf_contrastive.cli import (
     approve,
     audit,
+    card,
     compare,
     demo,
     evaluate,
@@ -55,6 +56,7 @@ app.command("history")(history.command)
 app.command("affected")(history.affected_command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(license_.app, name="license")
+app.add_typer(card.app, name="card")
 app.add_typer(hub.app, name="hub")
 
 # typer brings a click of its own or uses the installed one, by version: name the base through a heir
