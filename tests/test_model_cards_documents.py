@@ -212,7 +212,8 @@ def test_operations_are_told_as_an_estimate_once(evidence, method):
 def test_approval_of_another_verdict_approves_nothing(evidence):
     verdict = replace(evidence.verdict, decision="review")
     given = Approval(verdict_digest="sha256:0", plan_digest="sha256:1", policy_digest="sha256:2", by="Grace")
-    changed = replace(evidence, verdict=verdict, approvals=(given, replace(given, verdict_digest=verdict.digest)))
+    bound = replace(given, verdict_digest=verdict.digest, policy_digest=verdict.policy_digest)
+    changed = replace(evidence, verdict=verdict, approvals=(given, bound))
     text = Page(render(changed, "report_html")).text
     assert "given for another verdict: it approves nothing here" in text
     assert "bound to this verdict." in text

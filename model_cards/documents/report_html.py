@@ -1,57 +1,34 @@
-"""report.html: the whole evidence for a reviewer, in one file that needs no network and no script."""
+"""report.html: the whole evidence for a reviewer, in one file that needs no network.
+
+The first page is what a person who signs has to see; reasons and evidence follow. The one script, which sorts and
+filters the findings, is shipped with this package and named by its hash in the page's own content policy: no other can
+run, and without it everything is there to be read. A Hub that serves the page keeps it in a sandbox all the same, since
+a report comes from anyone who can push.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
 
 from markupsafe import Markup
 
-from audits.findings import AuditReport
-from model_cards.charts import comparison_chart, loss_curve
-from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.errors import DocumentError
 from model_cards.evidence import Evidence
-from model_cards.facts import (
-    affected_rows,
-    chain,
-    check_rows,
-    compute_words,
-    decision_words,
-    excused_words,
-    finding_words,
-    headline,
-    license_tables,
-    name_of,
-    open_outcomes,
-    place,
-    removed_ranges,
-    rows_of,
-    unchecked,
-)
-from model_cards.frameworks import (
-    FRAMEWORKS,
-    OWN_WORDS,
-    PRESENT_MEANS,
-    answered_questions,
-    assess,
-    counts,
-    framework_questions,
-    load_framework,
-    open_questions,
-    recorded,
-)
-from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
-from model_cards.questions import answers, describes_model, further_statements
+from model_cards.questions import describes_model
+from model_cards.report_page import page_context
 from model_cards.typesetting import html_environment
 
 name = "report_html"
 filename = "report.html"
 published = True
 
-_LOADING = frozenset({"script", "link", "img", "iframe", "object", "embed", "base", "form", "video", "audio", "source"})
-_ADDRESSES = frozenset({"src", "srcset", "href", "action", "data", "poster", "background", "xlink:href"})
+_LOADING = frozenset({"link", "img", "iframe", "object", "embed", "base", "form", "video", "audio", "source", "track"})
+_ADDRESSES = frozenset({"src", "srcset", "href", "action", "formaction", "data", "poster", "background", "xlink:href"})
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def applies(evidence: Evidence) -> bool:
@@ -61,67 +38,28 @@ def applies(evidence: Evidence) -> bool:
 
 def render(evidence: Evidence) -> str:
     """Return the report as one self-contained HTML page."""
-    style = files("model_cards").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    named = evidence.model_name or evidence.repo_id
-    frameworks = [(load_framework(name), assess(evidence, name)) for name in FRAMEWORKS]
-    statuses = [status for _, items in frameworks for status in items]
+    script, style = _shipped("report.js"), _style(evidence.digest)
     text = (
         html_environment()
         .get_template("report.html.j2")
         .render(
-            evidence=evidence,
-            training=evidence.training,
-            audit=evidence.audit,
-            title=named or ("Model without a name" if describes_model(evidence) else "Data audit"),
+            **page_context(evidence),
+            script=Markup(script),
             style=Markup(style),
-            headline=headline(evidence),
-            chain=chain(evidence),
-            compute_words=compute_words,
-            checks=check_rows(evidence),
-            unchecked=unchecked(evidence),
-            open_outcomes=open_outcomes(evidence),
-            decision_words=lambda outcome: decision_words(evidence, outcome),
-            answers=answers(evidence),
-            # answers to the questions of frameworks stand beside those
-            further=[item for item in further_statements(evidence) if item.key not in framework_questions()],
-            frameworks=frameworks,
-            own_words=OWN_WORDS,
-            present_means=PRESENT_MEANS,
-            status_counts=counts,
-            framework_questions=open_questions(statuses),
-            framework_answers=[item for item in answered_questions(statuses) if item.key in framework_questions()],
-            recorded=recorded(statuses),
-            license_tables=license_tables(evidence.audit),
-            licenses=evidence.licenses,
-            license_sentence=license_sentence(evidence),
-            license_rules=rule_rows(evidence),
-            licensed_inputs=input_rows(evidence),
-            obligation_words=lambda item: obligation_words(item, evidence.license_texts),
-            excused=lambda waiver: excused_words(evidence, waiver),
-            affected=affected_rows,
-            name_of=name_of,
-            place=place,
-            finding_words=finding_words,
-            removed_ranges=removed_ranges,
-            rows_of=rows_of,
-            loss_curve=loss_curve,
-            comparison_chart=comparison_chart,
-            comparison_rows=comparison_rows,
-            evaluation_words=evaluation_words,
-            finding_titles={
-                **_titles(evidence.earlier_audit, evidence.audit),
-                **{item.code: item.title for item in (evidence.licenses.results if evidence.licenses else ())},
-            },
+            content_policy=Markup(_content_policy(style, script)),
         )
     )
-    return re.sub(r"\n\s*\n+", "\n", text)
+    head, opening, tail = text.partition("<body>")
+    body, closing, end = tail.rpartition("<script>")
+    # the style sheet and the script stay as they were hashed
+    return "".join((head, opening, re.sub(r"\n\s*\n+", "\n", body), closing, end))
 
 
 def validate(text: str) -> None:
-    """Check that the page stands alone: nothing is loaded, no script, no handler.
+    """Check that the page stands alone: nothing is loaded, no handler, no script but the one that is shipped.
 
     Raises:
-        DocumentError: something would be loaded or run.
+        DocumentError: something would be loaded, or something else would be run.
     """
     page = _Page()
     page.feed(text)
@@ -129,12 +67,17 @@ def validate(text: str) -> None:
     problems = list(page.problems)
     if not text.lstrip().lower().startswith("<!doctype html>"):
         problems.append("it does not begin with <!doctype html>")
-    if re.search(r"@import|url\(", text[: text.find("</style>")]):
+    if any(re.search(r"@import|url\(", style) for style in page.styles):
         problems.append("its style sheet loads a file")
+    script = _shipped("report.js")
+    if page.scripts != [script]:
+        problems.append(f"it holds {len(page.scripts)} scripts, not exactly the one that is shipped")
+    if len(page.styles) != 1 or page.policies != [_content_policy(page.styles[0], script)]:
+        problems.append("its content policy is not the one that allows its style sheet and that script alone")
     if problems:
         msg = (
-            f"report.html is not self-contained: {'; '.join(problems)}; allowed are inline styles, inline SVG and "
-            "links within the page. Render it again from the evidence."
+            f"report.html is not self-contained: {'; '.join(problems)}; allowed are inline styles, inline SVG, the "
+            "shipped script and links within the page. Render it again from the evidence."
         )
         raise DocumentError(msg)
 
@@ -145,16 +88,55 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.problems: list[str] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.policies: list[str] = []
+        self._into: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _LOADING:
             self.problems.append(f"it holds <{tag}>")
+        self._into = {"script": self.scripts, "style": self.styles}.get(tag)
+        if self._into is not None:
+            self._into.append("")
+            if attrs:
+                self.problems.append(f"<{tag}> has attributes")
+        if tag == "meta" and any(key == "http-equiv" for key, _ in attrs):
+            told = dict(attrs)
+            if (told["http-equiv"] or "").lower() != "content-security-policy":
+                self.problems.append(f"<meta> sets {told['http-equiv']!r}")
+            self.policies.append(told.get("content") or "")
         for key, value in attrs:
-            if key.startswith("on"):
-                self.problems.append(f"<{tag}> has the handler {key}")
+            if key.startswith("on") or key in {"style", "srcdoc"}:
+                self.problems.append(f"<{tag}> has the attribute {key}")
             if key in _ADDRESSES and not (value or "").startswith("#"):
                 self.problems.append(f"<{tag}> names {value!r}")
 
+    def handle_data(self, data: str) -> None:
+        if self._into is not None:
+            self._into[-1] += data
 
-def _titles(*audits: AuditReport | None) -> dict[str, str]:
-    return {result.code: result.title for audit in audits if audit is not None for result in audit.results}
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"script", "style"}:
+            self._into = None
+
+
+def _shipped(filename: str) -> str:
+    return files("model_cards").joinpath("templates", filename).read_text(encoding="utf-8")
+
+
+def _style(digest: str) -> str:
+    """Return the style sheet; on paper every page names the evidence, so that none can be slipped in."""
+    told = digest if _DIGEST.fullmatch(digest) else ""
+    corner = f'@bottom-left {{ content: "Evidence {told}"; font: 6.5pt monospace; color: #444444; }}'
+    return f"{_shipped('report.css')}@media print {{\n  @page {{ {corner} }}\n}}\n"
+
+
+def _content_policy(style: str, script: str) -> str:
+    def allowed(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; style-src {allowed(style)}; script-src {allowed(script)}; base-uri 'none'; "
+        "form-action 'none'"
+    )
