@@ -36,7 +36,12 @@ def command(
         typer.Option("--cache/--no-cache", help="Keep results: the same check of the same data is not run again."),
     ] = True,
     policy: Annotated[str, typer.Option(help="permissive, standard, strict or a TOML file.")] = "standard",
-    out: Annotated[Path | None, typer.Option(help="Write report.json, .html, .md and findings/ here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the report as .html, .md, .json, .sarif and .junit.xml here, and every row in findings/."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
 ) -> None:
     """Check data before it is trained on.
@@ -72,8 +77,8 @@ def command(
     verdict = judge(report, rules)
     or_warn(record_audit, report, verdict, rules)
     if out is not None:
-        write_audit(report, rules, verdict, out)
-        say(f"The report is in {escape(str(out / 'report.html'))}")
+        others = [name for name in write_audit(report, rules, verdict, out) if name != "report.html"]
+        say(f"The report is in {escape(str(out / 'report.html'))}; beside it {', '.join(others)} and findings/")
     if as_json:
         print_json(formats()["json"].render(report, verdict))
     else:

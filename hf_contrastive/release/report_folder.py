@@ -9,7 +9,6 @@ from pathlib import Path
 
 from audits.errors import SourceError
 from audits.findings import AuditReport
-from audits.formats import markdown
 from audits.licenses.lineage import WalkedLineage, write_license_files
 from audits.policy import Policy, Verdict
 from audits.report_files import FINDINGS, write_findings, write_report
@@ -94,8 +93,11 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
         (folder / name).write_bytes(content)
 
 
-def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> None:
-    """Write an audit alone: report.json, report.md, ``findings/*.parquet``, report.html, evidence.json, all or none.
+def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: Path) -> tuple[str, ...]:
+    """Write an audit alone: every document that applies to it and ``findings/*.parquet``, all or none.
+
+    Returns the names of the documents: report.html, .md and .json for people and programs, .sarif and .junit.xml for
+    CI, and evidence.json.
 
     Args:
         report: with the rows of its findings.
@@ -110,9 +112,10 @@ def write_audit(report: AuditReport, policy: Policy, verdict: Verdict, folder: P
     try:
         with all_or_none(folder) as new:
             write_report(report, verdict, new)
-            _write({**rendered, "report.md": markdown.render(report, verdict).encode()}, new)
+            _write(rendered, new)
     except (OSError, SourceError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__ or error
         reason = getattr(cause, "strerror", None) or cause
         msg = f"The report can not be written to `{folder}` ({reason}); nothing was changed there. Name another folder."
         raise ConfigurationError(msg) from error
+    return tuple(sorted(rendered))
