@@ -57,9 +57,18 @@ def command(
 
 def _show(report: VerificationReport) -> None:
     at = f" at {report.tag or report.commit[:12]}" if report.commit else ""
-    rows = [
-        (f"[{_STYLES[item.status]}]{item.status}[/]", escape(item.title), escape(item.words)) for item in report.items
-    ]
+    documents = [item.files[0] for item in report.of("holds") if item.key.startswith("document:")]
+    rows = []
+    for item in report.items:
+        words = item.words
+        if item.status == "holds" and item.key.startswith("document:"):
+            # of those that hold, one line is enough
+            if item.files[0] != documents[0]:
+                continue
+            title, words = "Documents follow from the evidence", f"the same byte for byte: {', '.join(documents)}"
+        else:
+            title = item.title
+        rows.append((f"[{_STYLES[item.status]}]{item.status}[/]", escape(title), escape(words)))
     show_table(f"{escape(report.target)}{escape(at)}", ("", "what", "found"), rows)
 
 

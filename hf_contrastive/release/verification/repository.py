@@ -9,8 +9,9 @@ from typing import Any
 
 from huggingface_hub.errors import RevisionNotFoundError
 
+from audits.records import near_names
 from hf_contrastive.release.hub import PushReceipt
-from hf_contrastive.release.published import FAILURES, explained, version_tags
+from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, version_tags
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, is_known
 from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
@@ -65,6 +66,8 @@ def fetch(repo_id: str, revision: str | None, *, api: Any) -> Repository:
         commits = api.list_repo_commits(repo_id, revision=info.sha)
         tags = dict(version_tags(repo_id, api=api))
         folder = Path(api.snapshot_download(repo_id, revision=info.sha))
+    except RevisionNotFoundError as error:
+        raise NotPublishedError(_no_revision(repo_id, revision, api)) from error
     except FAILURES as error:
         raise explained(error, repo_id, api) from error
 
@@ -213,6 +216,15 @@ def receipt_item(receipt: PushReceipt, read: ReadEvidence, at: Repository | None
             return broken(key, words, changed)
         return holds(key, f"it names this evidence and commit {receipt.commit[:12]}, whose files are the same")
     return holds(key, f"it names this evidence and this commit {at.commit[:12]}")
+
+
+def _no_revision(repo_id: str, revision: str | None, api: Any) -> str:
+    try:
+        versions = [name for name, _ in version_tags(repo_id, api=api)]
+    except FAILURES:
+        versions = []
+    there = f"its versions are {named(versions)}" if versions else "it has no version tags"
+    return f"{repo_id} has no revision `{revision}`{near_names([str(revision)], versions)}; {there}. Name one of these."
 
 
 def _blobs(info: Any) -> dict[str, tuple[str, str]]:
