@@ -13,12 +13,16 @@ Role = Literal["developer", "sociotechnic", "project organizer"]
 
 
 class Question(NamedTuple):
-    """One statement of a card that no measurement can replace; ``key`` is that of its Statement."""
+    """One statement of a card that no measurement can replace; ``key`` is that of its Statement.
+
+    An ``optional`` one stands in the card in any case, and counts as open nowhere.
+    """
 
     key: str
     title: str
     role: Role
     text: str
+    optional: bool = False
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -38,6 +42,40 @@ QUESTIONS: tuple[Question, ...] = (
     Question("recommendations", "Recommendations", "sociotechnic", "What should users do about these?"),
     Question("training_data", "Training data", "project organizer", "Where is the data from, and why this data?"),
     Question("citation", "Citation", "project organizer", "How should it be cited?"),
+    # those that the Hub's template calls optional, and where the computer stood, which no program can see
+    Question("funded_by", "Funded by", "project organizer", "Who paid for it?", optional=True),
+    Question(
+        "shared_by", "Shared by", "project organizer", "Who puts it online, if not its developers?", optional=True
+    ),
+    Question("source_code", "Source code", "project organizer", "Where is the code that made it?", optional=True),
+    Question("paper", "Paper", "project organizer", "Which paper or article describes it?", optional=True),
+    Question("demo", "Demo", "project organizer", "Where can it be tried?", optional=True),
+    Question(
+        "evaluation_factors",
+        "Factors",
+        "sociotechnic",
+        "By which groups, topics or languages does quality differ?",
+        optional=True,
+    ),
+    Question(
+        "societal_impact",
+        "Societal impact",
+        "sociotechnic",
+        "Which harms to people were tested for, and how?",
+        optional=True,
+    ),
+    Question(
+        "model_examination",
+        "Model examination",
+        "developer",
+        "What is known about why it answers as it does?",
+        optional=True,
+    ),
+    Question("cloud_provider", "Cloud provider", "developer", "Whose computers was it trained on?", optional=True),
+    Question("compute_region", "Compute region", "developer", "In which place did they stand?", optional=True),
+    Question("glossary", "Glossary", "project organizer", "Which terms need explaining?", optional=True),
+    Question("more_information", "More information", "project organizer", "What else is there to know?", optional=True),
+    Question("card_authors", "Model card authors", "project organizer", "Who wrote this card?", optional=True),
 )
 
 TRAINING_QUESTION = Question(
@@ -79,11 +117,12 @@ def answer(evidence: Evidence, key: str) -> Answer:
 
 
 def answers(evidence: Evidence) -> tuple[Answer, ...]:
-    """Return every question that this evidence raises; none where no model is described."""
+    """Return every question that this evidence raises, optional ones if answered; none where no model is described."""
     if not describes_model(evidence):
         return ()
     asked = QUESTIONS if evidence.training is not None else (*QUESTIONS, TRAINING_QUESTION)
-    return tuple(answer(evidence, question.key) for question in asked)
+    told = (answer(evidence, question.key) for question in asked)
+    return tuple(item for item in told if item.answered or not item.question.optional)
 
 
 def further_statements(evidence: Evidence) -> tuple[FurtherStatement, ...]:

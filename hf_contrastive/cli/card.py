@@ -39,7 +39,7 @@ def validate_command(
 
     The JSON document has the keys `valid` (over all cards), `strict`, `errors` and `warnings` (counts) and `cards`, a
     list with one entry a path: `path`, `valid`, `errors`, `warnings` and `problems`. A problem has `code` (stable, as
-    CARD021), `severity` (error or warning), `line` (from 1; absent where the problem is of the whole file), `what`,
+    CARD021), `severity` (error or warning), `line` (from 1; null where the problem is of the whole file), `what`,
     `observed`, `allowed`, `next_step` and `message`, which is those four in one paragraph.
     """
     from model_cards.validate import examine_file

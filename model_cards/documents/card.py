@@ -2,6 +2,10 @@
 
 Every statement carries its origin: measured, copied, stated or unanswered. It shows no row of the
 training data, no local path and no token.
+
+Results go into ``model-index``, which takes results on any data and has room for the revision of the data. The newer
+``.eval_results/*.yaml`` take results on datasets alone that the Hub lists as benchmarks; whether one is, only the Hub
+knows (huggingface.co/docs/hub/eval-results).
 """
 
 from __future__ import annotations
@@ -27,10 +31,19 @@ from model_cards.facts import (
     open_outcomes,
     unchecked,
 )
-from model_cards.licensing import displays, input_rows, license_sentence, obligation_words, rule_rows
+from model_cards.licensing import (
+    displays,
+    input_rows,
+    license_copies,
+    license_sentence,
+    obligation_words,
+    rule_rows,
+)
 from model_cards.questions import answer, answers, describes_model, further_statements
 from model_cards.typesetting import markdown_environment, one_line, redact
 from model_cards.validate import hub_values, is_hub_id, require_valid_card
+from model_cards.validation.front_matter import write_metadata
+from model_cards.version_comparison import stored_vectors_words, version_name, version_rows, version_words
 
 name = "card"
 filename = "README.md"
@@ -39,6 +52,18 @@ published = True
 _HUB_TASKS = {"retrieval": "information-retrieval", "similarity": "semantic-similarity"}
 _POOLING = frozenset({"mean", "cls", "lasttoken"})
 _POOLING_NAMES = {"last": "lasttoken", "last_token": "lasttoken"}
+_METRICS = (
+    ("nDCG", "how far at the top the right documents stand, from 0 to 1; nDCG@10 looks at the first ten."),
+    ("MRR", "1 divided by the rank of the first right document, on average over the queries."),
+    ("Recall", "the share of the right documents that are among the first found."),
+    ("MAP", "the precision at each right document, on average over documents and queries."),
+)
+_INTERVAL = (
+    "Interval",
+    "the range that 95 % of resamples of the queries fall into; a difference whose interval holds zero is not shown.",
+)
+_LORA = ("LoRA", "an adapter of low rank beside frozen weights (Hu et al., 2021).")
+_FINGERPRINT = ("Fingerprint", "SHA-256 over columns and values of the data in row order, wherever it is kept.")
 
 
 def applies(evidence: Evidence) -> bool:
@@ -60,7 +85,7 @@ def render(evidence: Evidence) -> str:
         .render(
             evidence=evidence,
             training=training,
-            metadata=metadata(evidence).to_yaml(),
+            metadata=write_metadata(metadata(evidence)),
             title=one_line(evidence.model_name or evidence.repo_id or "") or "Embedding model",
             base_id=base_id,
             # a JSON string is also a Python string, and holds no line break that could end the code block
@@ -90,6 +115,15 @@ def render(evidence: Evidence) -> str:
             name_of=name_of,
             comparison_rows=comparison_rows,
             evaluation_words=evaluation_words,
+            comparison=evidence.comparison,
+            version_name=version_name(evidence.comparison) if evidence.comparison is not None else "",
+            version_words=version_words,
+            version_rows=version_rows,
+            stored_vectors_words=stored_vectors_words,
+            glossary=glossary(evidence),
+            companions=companions(evidence),
+            use_restrictions=_file_of(evidence, "use_restrictions"),
+            repo_argument=repo_id or "PATH_OR_REPO_ID",
         )
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -104,7 +138,7 @@ def validate(text: str) -> None:
     require_valid_card(text)
 
 
-def metadata(evidence: Evidence) -> ModelCardData:
+def metadata(evidence: Evidence) -> dict[str, Any]:
     """Return the card's metadata; what nobody stated or measured is left out."""
     training = evidence.training
     adapter = training is not None and training.adapter is not None
@@ -120,9 +154,12 @@ def metadata(evidence: Evidence) -> ModelCardData:
             "training_type": "fine-tuning",
             "hardware_used": one_line(redact(training.environment.device or training.environment.processor)),
         }
+        place = answer(evidence, "compute_region")
+        if place.answered:
+            extra["co2_eq_emissions"]["geographical_location"] = _clean(place.statement.text)
     results = [item for evaluation in evidence.evaluations for item in _results(evaluation)]
     datasets = sorted({ref.repo_id for ref in _training_data(evidence) if ref.repo_id and is_hub_id(ref.repo_id)})
-    return ModelCardData(
+    data = ModelCardData(
         language=list(evidence.language) or None,
         base_model=base_model,
         **extra,
@@ -140,6 +177,45 @@ def metadata(evidence: Evidence) -> ModelCardData:
         model_name=_clean(evidence.model_name or evidence.repo_id or "") or "embedding-model" if results else None,
         eval_results=results or None,
     )
+    told: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
+    return told
+
+
+def companions(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the files that are published with the model and its card, with what each is."""
+    from model_cards.render import documents  # which knows this document too
+
+    found = [
+        (member.filename, (member.__doc__ or "").partition("\n")[0].partition(": ")[2])
+        for key, member in documents().items()
+        if key != name and member.published and member.applies(evidence)
+    ]
+    found += [(path, "a license text that has to go along.") for path in license_copies(evidence)]
+    if evidence.signing_key is not None:
+        found.append(("model.sig", "the signature over all files."))
+    return sorted(found)
+
+
+def glossary(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the terms that stand in this card, and what they mean."""
+    metrics = {item.after.name for evaluation in evidence.evaluations for item in evaluation.metrics}
+    metrics |= {item.after.name for item in (evidence.comparison.metrics if evidence.comparison else ())}
+    told = [(term, words) for term, words in _METRICS if any(metric.startswith(term.lower()) for metric in metrics)]
+    if metrics:
+        told.append(_INTERVAL)
+    if evidence.training is not None and evidence.training.adapter is not None:
+        told.append(_LORA)
+    if evidence.audit is not None or evidence.training is not None:
+        told.append(_FINGERPRINT)
+    return told
+
+
+def _file_of(evidence: Evidence, document: str) -> str:
+    """Return the file of another document, "" where it does not apply."""
+    from model_cards.render import documents
+
+    member = documents()[document]
+    return member.filename if member.applies(evidence) else ""
 
 
 def _license(evidence: Evidence) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""The YAML between the two lines ``---``: its text, its value, and on which line each key stands."""
+"""The YAML between the two lines ``---``: its text, its value, on which line each key stands, and how it is written."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -22,7 +23,7 @@ _MOST_ALIASES = 100
 YAML_ERRORS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # plain scalars that YAML 1.1 (PyYAML) and YAML 1.2 (the Hub) resolve to different types
 _BOOLEAN_1_1 = re.compile(r"(?:yes|no|on|off)", re.IGNORECASE)
-_NUMBER_1_2 = re.compile(r"[-+]?(?:\d+|\d+\.\d*|\.\d+)[eE][-+]?\d+")
+_NUMBER_1_2 = re.compile(r"[-+]?(?:\d+|\d+\.\d*|\.\d+)[eE][-+]?\d+|[-+]?0o[0-7]+")
 _OCTAL_OR_SIXTY = re.compile(r"[-+]?0\d+|[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
 _ALIASES = {
     "licence": "license",
@@ -91,6 +92,13 @@ def split_card(text: str) -> Card:
     return Card(match[2], _lines(match[1]) + 1, text[match.end() :], _lines(match[0]) + 1)
 
 
+def write_metadata(data: Mapping[str, Any]) -> str:
+    """Return ``data`` as YAML that 1.1 and 1.2 read alike, in the order of the keys."""
+    return str(
+        yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=False)
+    ).strip()
+
+
 def read_metadata(card: Card, text: str) -> tuple[Metadata | None, list[CardProblem]]:
     """Return the metadata of ``card``, whose whole text is ``text``, or None, and what is wrong with its YAML."""
     if card.front_matter is None:
@@ -155,6 +163,21 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> Iterator[dict[Any, Any]
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    """A safe dumper that quotes what another version of YAML would not read as text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write everything out."""
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if _readings(text) else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _missing(text: str) -> CardProblem:
