@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from audits.errors import SchemaError
 from audits.findings import CheckResult, DatasetRef, Measurement
 from audits.policy import Approval, Outcome, Rule, Waiver
-from model_cards.changes import AREAS, Change, ChangeReport, changes, compare
+from model_cards.changes import AREAS, Change, ChangeReport, changes, compare, junit, sarif
 from model_cards.changes.pairing import content
 from model_cards.changes.quality import NOT_THE_SAME_DATA
+from model_cards.changes.rendering import FORMATS, forms_of, render_changes
+from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import EvaluationReport, Evidence, MetricComparison, SigningKey, Statement
 from tests.evidence_samples import audit_of, evidence_of, ref
 
@@ -302,3 +307,81 @@ def test_paths_and_tokens_are_in_no_change():
     report = json.dumps(compare(BASE, after).to_dict())
     assert "alice" not in report
     assert token not in report
+
+
+def judged(before: str, after: str) -> tuple[Evidence, Evidence]:
+    """Two releases of which one rule was decided in these ways, "" where the rule is not there."""
+
+    def of(decision: str) -> Evidence:
+        others = tuple(o for o in BASE.verdict.outcomes if o.code != "DUP002")
+        own = Outcome(
+            code="DUP002", decision=decision or "pass", rule="r", observed=f"{decision} in train", allowed="0"
+        )
+        audit = BASE.audit
+        if not decision:
+            audit = replace(audit, results=tuple(r for r in audit.results if r.code != "DUP002"))
+        policy = replace(BASE.policy, rules=tuple(r for r in BASE.policy.rules if decision or r.code != "DUP002"))
+        verdict = replace(
+            BASE.verdict, outcomes=(*others, *([own] if decision else [])), report_digest=audit.content_digest,
+            policy_digest=policy.digest,
+        )  # fmt: skip
+        return replace(BASE, audit=audit, policy=policy, verdict=verdict)
+
+    return of(before), of(after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "states", "told"),
+    [
+        ("review", "block", {"updated"}, "block: observed block in train"),
+        ("", "review", {"new"}, "review: observed review in train"),
+        ("review", "", {"absent"}, "no more in this release; before: failure: review: observed review in train"),
+        ("review", "review", set(), ""),
+    ],
+)
+def test_sarif_and_junit_tell_only_what_is_new_updated_or_absent(before: str, after: str, states: set[str], told: str):
+    one, other = judged(before, after)
+    run = json.loads(sarif.render(one, other))["runs"][0]
+    assert {item["baselineState"] for item in run["results"]} == states
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert all(ids[item["ruleIndex"]] == item["ruleId"] == "DUP002" for item in run["results"])
+    root = ET.fromstring(junit.render(one, other))
+    cases = list(root.iter("testcase"))
+    assert [case.get("name") for case in cases] == (["DUP002 Near duplicates"] if told else [])
+    assert [item.get("message", "")[: len(told)] for case in cases for item in case] == ([told] if told else [])
+    assert root.get("tests") == str(len(cases))
+
+
+def test_every_form_of_the_changes_is_the_same_each_time_and_says_where_it_is_cut():
+    one, other = judged("review", "block")
+    many = replace(other, versions={f"package{i}": "1" for i in range(200)})
+    report = compare(one, many)
+    for form in FORMATS:
+        assert render_changes(report, one, many, form) == render_changes(report, one, many, form)
+    text = render_changes(report, one, many, "md")
+    assert "more changes; the whole list is in the HTML and JSON of these changes." in text
+    assert "package99" not in text
+    assert "package99" in render_changes(report, one, many, "html")
+    assert len(json.loads(render_changes(report, one, many, "json"))["changes"]) == len(report.changes)
+    with pytest.raises(DocumentError, match="known are md, html, json, sarif, junit"):
+        render_changes(report, one, many, "pdf")
+    unjudged = replace(one, verdict=None)
+    assert forms_of(unjudged, many) == ("md", "html", "json")
+    with pytest.raises(EvidenceError, match="needs an audit and its verdict"):
+        render_changes(report, unjudged, many, "sarif")
+
+
+HOSTILE = "<script>alert(1)</script> | **x** [y](javascript:alert(1)) @somebody {{ 1 }}\n# head"
+
+
+def test_hostile_words_stay_words():
+    statement = Statement(key="bias", text=HOSTILE, origin="stated", by="<b>me</b>")
+    report = compare(replace(BASE, model_name="</title><img src=x>"), replace(BASE, statements=(statement,)))
+    page = render_changes(report, BASE, BASE, "html")
+    assert not re.search(r"<script|<img|<b>", page)
+    assert "&lt;script&gt;alert(1)" in page
+    text = render_changes(report, BASE, BASE, "md")
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    assert not re.search(r"<script|<img|<b>|<h1|href", html)
+    lines = text.splitlines()
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines if line.startswith("| "))

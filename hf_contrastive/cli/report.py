@@ -98,14 +98,13 @@ def _changes(
 ) -> dict[str, str]:
     """Return the changes in one form or, for a folder, in all, by file name."""
     from hf_contrastive.release.changelog import changes_since
-    from model_cards.changes.rendering import FORMATS, render_changes
+    from model_cards.changes.rendering import filename_of, forms_of, render_changes
 
     report = changes_since(before, release.evidence, release.name, commit=release.commit, tag=release.tag)
     _tell(report)
-    forms = list(FORMATS) if everything else [str(form or Form.MD)]
-    return {
-        _filename("changes", name): render_changes(report, before.evidence, release.evidence, name) for name in forms
-    }
+    sides = before.evidence, release.evidence
+    forms = forms_of(*sides) if everything else (str(form or Form.MD),)
+    return {filename_of(name): render_changes(report, *sides, name) for name in forms}
 
 
 def _tell(report: ChangeReport) -> None:
@@ -131,10 +130,6 @@ def _documents(release: PublishedEvidence, form: Form | None, *, everything: boo
         )
         raise DocumentError(msg)
     return {known[name].filename: render(release.evidence, name)}
-
-
-def _filename(stem: str, form: str) -> str:
-    return f"{stem}.{'junit.xml' if form == 'junit' else form}"
 
 
 def _is_folder(out: Path | None) -> bool:

@@ -29,7 +29,8 @@ def verdict_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
         yield changed(words, _decision(before), _decision(after), kind)
     titles = {**_titles(before), **_titles(after)}
     left, right = _outcomes(before), _outcomes(after)
-    quiet: list[tuple[str, str]] = []
+    quiet: list[tuple[str, tuple[Outcome, ...]]] = []
+    quiet_now: list[tuple[str, tuple[Outcome, ...]]] = []
     for code in sorted({*left, *right}):
         one, other = left.get(code, ()), right.get(code, ())
         # a rule that passes as before is shown as no pass where its check ran no more
@@ -39,10 +40,16 @@ def verdict_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
         if found is not None:
             yield found
         else:
-            quiet.append((f"{code} {_worst(before, one)[1]}", f"{code} {_worst(after, other)[1]}"))
+            quiet.append((code, one))
+            quiet_now.append((code, other))
     if quiet:
         words = Words("decision", "outcomes that pass", "What is observed by rules that pass before and after", 8)
-        yield changed(words, *in_words([one for one, _ in quiet], [other for _, other in quiet], _some))
+
+        def tell(items: list[tuple[str, tuple[Outcome, ...]]]) -> str:
+            side = before if items is quiet else after
+            return _some([f"{code} {_worst(side, own)[1]}" for code, own in items])
+
+        yield changed(words, *in_words(quiet, quiet_now, tell))
 
 
 def verdict_rest(verdict: Verdict | None, *, same_audit: bool, same_policy: bool) -> Verdict | None:
