@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
 from typing import Any, cast
 
-from hf_contrastive.release.local_hub import discussions, history_pages, pages, reads, uploads, writes
+from hf_contrastive.release.local_hub import discussions, history_pages, pages, reads, release_pages, uploads, writes
 from hf_contrastive.release.local_hub.errors import (
     ForbiddenError,
     LocalHubError,
@@ -31,6 +31,7 @@ _TABLES = (
     reads.ROUTES,
     writes.ROUTES,
     history_pages.ROUTES,
+    release_pages.ROUTES,
     pages.ROUTES,
 )
 _CLOSING_SECONDS = 10.0

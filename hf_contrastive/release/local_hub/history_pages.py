@@ -13,6 +13,9 @@ from hf_contrastive.release.local_hub.frames import commit_link, framed, report_
 from hf_contrastive.release.local_hub.layout import colored, date_words, facts, joined, link, size_words, table
 from hf_contrastive.release.local_hub.listing import continued, started
 from hf_contrastive.release.local_hub.pulls import PullRequests
+from hf_contrastive.release.local_hub.release_pages import names_table, versions_table
+from hf_contrastive.release.local_hub.releases import going_back, name_of
+from hf_contrastive.release.local_hub.releases import versions as numbered
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.state import HubState, url_of
 from hf_contrastive.release.local_hub.trees import Commit, Entry
@@ -24,31 +27,32 @@ _COMMITS = 50
 
 @ROUTES("GET HEAD", "/{prefix}{repo}/commits/{rev}")
 def versions(hub: HubState, request: Request, **at: str) -> Response:
-    """List tags and branches, and the history of a revision."""
+    """List versions as a reviewer compares them, then other names, and the history of a revision."""
     repository = hub.readable(request, at["prefix"], at["repo"])
     revision, first = started(request)
     head = repository.commit_at(revision or at["rev"])
-    body, base = Markup(""), url_of(repository, "")
-    for kind, heading in (("tag", "Tags"), ("branch", "Branches")):
-        named = [(name, repository.commit_at(commit)) for name, commit in repository.refs(kind).items()]
-        named.sort(key=lambda item: item[1].created_at, reverse=True)
-        rows = [
-            (
-                *_version(repository, commit, link(f"{base}/tree/{quote(name, safe='')}", name)),
-                commit_link(repository, commit),
-                date_words(commit.created_at),
-            )
-            for name, commit in named
-        ]
-        body += Markup("<h2>{}</h2>").format(heading)
-        body += table(("Files of", "Title", "Report", "Commit|id", "Made|date"), rows, none="None yet.")
+    # what stands in files is not told to who may not read them
+    shut = bool(repository.gated) and not hub.role(request)
+    body = Markup("<h2>Versions</h2>") + (names_table(repository) if shut else versions_table(repository))
+    body += Markup("<h2>Branches and other tags</h2>") + _names(repository)
     history = list(repository.history(head))
-    listed = [
-        (*_version(repository, commit, commit_link(repository, commit)), date_words(commit.created_at))
-        for commit in history[first : first + _COMMITS]
-    ]
+    back = {} if shut else going_back(history)
+    tags: dict[str, list[str]] = {}
+    for name, commit_id in repository.refs("tag").items():
+        tags.setdefault(commit_id, []).append(name)
+    listed = []
+    for commit in history[first : first + _COMMITS]:
+        marks = joined(Markup(' <span class="badge">{}</span>').format(name) for name in tags.get(commit.id, ()))
+        if commit.id in back:
+            marks += Markup(' <span class="tag review">{}</span>').format(
+                f"back to {name_of(repository, back[commit.id])}"
+            )
+        title = Markup("{}{}").format(commit.title, marks)
+        listed.append(
+            (commit_link(repository, commit), title, _report(repository, commit), date_words(commit.created_at))
+        )
     body += Markup("<h2>History of {}</h2>").format(at["rev"])
-    body += table(("Commit", "Title", "Report", "Made|date"), listed, none="None.")
+    body += table(("Commit", "Title", "Report", "Made|date"), listed, none="None.", stack=True)
     more = continued(request, head, first + _COMMITS, len(history)).get("Link")
     if more:
         older = more[1 : more.index(">")].removeprefix(request.origin)
@@ -137,8 +141,27 @@ def _event(event: dict[str, Any]) -> Markup:
     )
 
 
-def _version(repository: Repository, commit: Commit, name: Markup) -> tuple[Markup, str, str | Markup]:
-    """Return a version's name, its title, and the way to its report."""
+def _names(repository: Repository) -> Markup:
+    """Return branches, and tags that are no versions."""
+    known = {name for name, _ in numbered(repository)}
+    rows = [
+        (
+            link(f"{url_of(repository, '')}/tree/{quote(name, safe='')}", name),
+            kind,
+            commit.title,
+            commit_link(repository, commit),
+            date_words(commit.created_at),
+        )
+        for kind in ("branch", "tag")
+        for name, head in repository.refs(kind).items()
+        if kind == "branch" or name not in known
+        for commit in [repository.commit_at(head)]
+    ]
+    return table(("Name", "Kind", "Title", "Commit|id", "Made|date"), rows, none="None.", stack=True)
+
+
+def _report(repository: Repository, commit: Commit) -> str | Markup:
+    """Return the way to a commit's report."""
     report = report_of(commit)
     address = f"{url_of(repository, '')}/page/{commit.id}/{quote(report or '')}"
-    return name, commit.title, link(address, "report") if report else "—"
+    return link(address, "report") if report else "–"

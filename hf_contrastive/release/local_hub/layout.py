@@ -40,25 +40,42 @@ def link(address: str, text: str | Markup) -> Markup:
     return Markup('<a href="{}">{}</a>').format(address, text)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Markup]], *, none: str) -> Markup:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Markup]], *, none: str, stack: bool = False) -> Markup:
     """Return a table whose first column names its rows, or the sentence ``none`` where there are no rows.
 
-    A column's name may end with its class: ``"Size|num"``.
+    A column's name may end with its class: ``"Size|num"``. On a narrow screen a row of a ``stack`` becomes a list.
     """
     named = [column.partition("|")[::2] for column in columns]
-    head = joined(Markup('<th scope="col"{}>{}</th>').format(_class(kind), name) for name, kind in named)
+    # told in full: a table that is laid out as blocks is none for a screen reader otherwise
+    row, head_role, first_role, cell_role = (
+        Markup(' role="{}"').format(role) if stack else Markup("")
+        for role in ("row", "columnheader", "rowheader", "cell")
+    )
+    head = joined(Markup('<th scope="col"{}{}>{}</th>').format(head_role, _class(kind), name) for name, kind in named)
     body = []
     for first, *others in rows:
         cells = joined(
-            Markup("<td{}>{}</td>").format(_class(kind), cell)
-            for cell, (_, kind) in zip(others, named[1:], strict=True)
+            Markup("<td{}{}{}>{}</td>").format(
+                cell_role,
+                _class(kind),
+                Markup(' data-label="{}"').format(name) if stack else Markup(""),
+                _cell(cell, stack),
+            )
+            for cell, (name, kind) in zip(others, named[1:], strict=True)
         )
-        body.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(first, cells))
+        body.append(Markup('<tr{}><th scope="row"{}>{}</th>{}</tr>').format(row, first_role, first, cells))
     if not body:
         return Markup('<p class="soft">{}</p>').format(none)
+    kind, group = ("wide stack", Markup(' role="rowgroup"')) if stack else ("wide", Markup(""))
     return Markup(
-        '<div class="scroll" tabindex="0"><table class="wide"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(head, joined(body))
+        '<div class="scroll" tabindex="0"><table class="{}"{}><thead{}><tr{}>{}</tr></thead>'
+        "<tbody{}>{}</tbody></table></div>"
+    ).format(kind, Markup(' role="table"') if stack else Markup(""), group, row, head, group, joined(body))
+
+
+def mark(words: str, kind: str) -> Markup:
+    """Return a short word on the colour of a decision: pass, review, block or none."""
+    return Markup('<span class="tag {}">{}</span>').format(kind, words)
 
 
 def facts(pairs: Iterable[tuple[str, str | Markup]]) -> Markup:
@@ -99,6 +116,10 @@ def size_words(size: int) -> str:
 def date_words(time: str) -> Markup:
     """Return a point in time, as the Hub writes it, to the minute."""
     return Markup('<time datetime="{}">{} {} UTC</time>').format(time, time[:10], time[11:16])
+
+
+def _cell(content: str | Markup, stack: bool) -> Markup:
+    return Markup("<div>{}</div>").format(content) if stack else Markup("{}").format(content)
 
 
 def _class(kind: str) -> Markup:

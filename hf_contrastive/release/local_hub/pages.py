@@ -14,6 +14,8 @@ from hf_contrastive.release.local_hub.layout import date_words, facts, joined, l
 from hf_contrastive.release.local_hub.markdown import Place
 from hf_contrastive.release.local_hub.names import RepoType
 from hf_contrastive.release.local_hub.reads import card_of
+from hf_contrastive.release.local_hub.release_pages import summary
+from hf_contrastive.release.local_hub.releases import versions as numbered
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.state import HubState, url_of
 from hf_contrastive.release.local_hub.trees import Entry, parents
@@ -50,9 +52,11 @@ def home(hub: HubState, request: Request) -> Response:
             if known or not repository.private:
                 head = repository.commit_at("main")
                 name = link(url_of(repository, ""), repository.id) + badges(repository)
-                rows.append((name, str(card_of(repository, head).get("license") or "—"), date_words(head.created_at)))
+                named = _words(card_of(repository, head).get("license"))
+                tags = [tag for tag, commit in numbered(repository) if commit == head.id]
+                rows.append((name, tags[-1] if tags else "–", named or "–", date_words(head.created_at)))
         heading = Markup("<h2>{}</h2>").format(f"{repo_type.capitalize()}s")
-        sections.append(heading + table(("Name", "License", "Changed|date"), rows, none="None yet."))
+        sections.append(heading + table(("Name", "Version", "License", "Changed|date"), rows, none="None yet."))
     who = "Signed in: private repositories are listed." if known else link("/login", "Sign in to see what is private")
     note = Markup(
         '<p class="soft small">Of {}, on this machine only. {} (any name; the password is a token of this Hub).</p>'
@@ -72,6 +76,12 @@ def login(hub: HubState, request: Request) -> Response:
     return Response(401, headers)
 
 
+@ROUTES("GET HEAD", "/favicon\\.ico")
+def icon(_hub: HubState, _request: Request) -> Response:
+    """Answer what every browser asks for: there is none."""
+    return Response(204)
+
+
 @ROUTES("GET HEAD", "/{prefix}{repo}")
 def card(hub: HubState, request: Request, **at: str) -> Response:
     """Show the card, and above it what the repository is."""
@@ -81,6 +91,8 @@ def card(hub: HubState, request: Request, **at: str) -> Response:
     tags = [name for name, head in repository.refs("tag").items() if head == commit.id]
     version = Markup("{}, {}").format(commit_link(repository, commit), date_words(commit.created_at))
     pairs: list[tuple[str, str | Markup]] = [("Version", joined([f"{', '.join(tags)}: " if tags else "", version]))]
+    if not repository.gated or hub.role(request):
+        pairs += summary(repository, commit)
     pairs += [(name, _words(found.get(key))) for key, name in _SHOWN.items()]
     size = size_words(sum(entry.size for entry in commit.files.values()))
     pairs.append(("Files", link(f"{base}/tree/main", f"{len(commit.files)} files, {size}")))

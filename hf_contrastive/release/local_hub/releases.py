@@ -1,0 +1,181 @@
+"""What a commit publishes: decision, quality, license, digest and signature, read from its own files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from hf_contrastive.release.local_hub.repositories import Repository
+from hf_contrastive.release.local_hub.trees import Commit
+from hf_contrastive.release.plan import SIGNATURE
+from model_cards.changes import ChangeReport, compare, side_of
+from model_cards.documents import evidence_json
+from model_cards.errors import EvidenceError
+from model_cards.evidence import Evidence
+from model_cards.facts import Headline, headline
+from model_cards.typesetting import measured
+
+_VERSION = re.compile(r"v(\d+)")
+_MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """Whether ``model.sig`` fits the files beside it; ``state`` is "none" where there is none."""
+
+    state: Literal["none", "holds", "broken"]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One commit as a reviewer sees it.
+
+    Attributes:
+        commit: whose files are meant.
+        evidence: None where there is none, or where it can not be read.
+        problem: why it can not be read.
+        signed: what the signature says.
+    """
+
+    commit: Commit
+    evidence: Evidence | None
+    problem: str
+    signed: Signed
+
+    @property
+    def headline(self) -> Headline:
+        """What was decided, in words that claim no more than was checked."""
+        if self.evidence is None:
+            return Headline("none", "No evidence" if not self.problem else "Evidence that does not hold", self.problem)
+        return headline(self.evidence)
+
+    @property
+    def quality(self) -> tuple[str, ...]:
+        """The primary metric of each evaluation with its interval."""
+        return tuple(
+            f"{item.after.name} {measured(item.after)} on {evaluation.dataset.split}"
+            for evaluation in (self.evidence.evaluations if self.evidence is not None else ())
+            for item in evaluation.metrics
+            if item.after.name == evaluation.primary_metric
+        )
+
+
+def release_of(repository: Repository, commit: Commit) -> Release:
+    """Return what a commit publishes; digests and the signature are computed anew."""
+    entry = commit.files.get(evidence_json.filename)
+    evidence, problem = None, ""
+    if entry is not None:
+        evidence, problem = _evidence(repository.objects.path(entry.sha256), entry.size)
+    return Release(commit=commit, evidence=evidence, problem=problem, signed=_signed(repository, commit, evidence))
+
+
+def versions(repository: Repository) -> list[tuple[str, str]]:
+    """Return (tag, commit id) of v1, v2, … in the order of their numbers."""
+    found = [(int(match[1]), name, commit) for name, commit in repository.refs("tag").items()
+             if (match := _VERSION.fullmatch(name))]  # fmt: skip
+    return [(name, commit) for _, name, commit in sorted(found)]
+
+
+def name_of(repository: Repository, commit: Commit) -> str:
+    """Return the latest version that a commit is, else the first digits of its id."""
+    return next((name for name, head in reversed(versions(repository)) if head == commit.id), commit.id[:8])
+
+
+def previous(repository: Repository, commit: Commit) -> Commit | None:
+    """Return the version before a commit: the nearest one among its ancestors, else the one of the next lower number.
+
+    An ancestor may be missing where the history was squashed.
+    """
+    known = versions(repository)
+    heads = {head for _, head in known}
+    ancestors = (item for item in repository.history(commit) if item.id != commit.id)
+    near = next((item for item in ancestors if item.id in heads), None)
+    if near is not None:
+        return near
+    order = [head for _, head in known]
+    place = order.index(commit.id) if commit.id in heads else 0
+    return repository.commit_at(order[place - 1]) if place > 0 else None
+
+
+def going_back(history: list[Commit]) -> dict[str, Commit]:
+    """Return, of a history with the newest first, the commits that bring back an earlier evidence, with its commit."""
+    seen: dict[str, Commit] = {}
+    found: dict[str, Commit] = {}
+    before = ""
+    for commit in reversed(history):
+        entry = commit.files.get(evidence_json.filename)
+        now = entry.sha256 if entry is not None else ""
+        if now and now != before and now in seen:
+            found[commit.id] = seen[now]
+        if now:
+            seen.setdefault(now, commit)
+        before = now
+    return found
+
+
+def changes_between(repository: Repository, before: Release, after: Release) -> ChangeReport | None:
+    """Return what changed between two releases, None where one of them has no evidence that can be read."""
+    if before.evidence is None or after.evidence is None:
+        return None
+    names = [name_of(repository, item.commit) for item in (before, after)]
+    keys = [item.commit.files[evidence_json.filename] for item in (before, after)]
+    report = _compared(*(repository.objects.path(key.sha256) for key in keys), keys[0].size, keys[1].size)
+    sides = [
+        side_of(item.evidence, name, commit=item.commit.id, tag=name if _VERSION.fullmatch(name) else "")
+        for item, name in zip((before, after), names, strict=True)
+        if item.evidence is not None
+    ]
+    return ChangeReport(before=sides[0], after=sides[1], changes=report.changes)
+
+
+@lru_cache(maxsize=32)
+def _evidence(path: Path, size: int) -> tuple[Evidence | None, str]:
+    # safe to keep: an object's file is named by its content and never changes
+    if size > _MAX_BYTES:
+        return None, f"{evidence_json.filename} has {size:,} bytes, too many to be shown here."
+    try:
+        return evidence_json.parse(path.read_bytes().decode("utf-8", "replace"), evidence_json.filename), ""
+    except (EvidenceError, RecursionError) as error:
+        return None, str(error)
+
+
+@lru_cache(maxsize=64)
+def _compared(before: Path, after: Path, before_size: int, after_size: int) -> ChangeReport:
+    old, new = _evidence(before, before_size)[0], _evidence(after, after_size)[0]
+    return compare(old or Evidence(), new or Evidence())
+
+
+def _signed(repository: Repository, commit: Commit, evidence: Evidence | None) -> Signed:
+    entry = commit.files.get(SIGNATURE)
+    told = evidence.signing_key if evidence is not None else None
+    if entry is None:
+        if told is not None:
+            return Signed(state="broken", words=f"{SIGNATURE} is missing, though the evidence names a key that signs")
+        return Signed(state="none", words="not signed")
+    # imported here: most repositories hold no signature
+    from hf_contrastive.release.signatures import SignatureError, key_of, read_signature
+
+    if entry.size > _MAX_BYTES:
+        return Signed(state="broken", words=f"{SIGNATURE} has {entry.size:,} bytes, too many to be read")
+    try:
+        signature = read_signature(repository.objects.path(entry.sha256).read_bytes())
+        if signature.public_key is None:
+            return Signed(state="broken", words=f"{SIGNATURE} brings no public key, so it was not checked")
+        signature.check(signature.public_key)
+    except SignatureError as error:
+        return Signed(state="broken", words=f"{SIGNATURE} {error}")
+    key = key_of(signature.public_key)
+    if told is not None and key != told:
+        return Signed(
+            state="broken", words=f"it is of the key {key.fingerprint}, the evidence names {told.fingerprint}"
+        )
+    here = {path: item.sha256 for path, item in commit.files.items() if not signature.ignores(path)}
+    differing = sorted(path for path in {*here, *signature.files} if here.get(path) != signature.files.get(path))
+    if differing:
+        more = f" and {len(differing) - 3:,} more" if len(differing) > 3 else ""
+        return Signed(state="broken", words=f"not as they were signed: {', '.join(differing[:3])}{more}")
+    return Signed(state="holds", words=f"all {len(here)} files unchanged since the key {key.fingerprint} signed them")
