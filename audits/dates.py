@@ -22,6 +22,20 @@ def parse_day(text: str) -> datetime.date | None:
         return None
 
 
+def earliest_day(moment: str) -> datetime.date | None:
+    """Return the earliest day in UTC that a date or time in ISO 8601 can mean, None where it is none.
+
+    One without a zone may be that of the next day in UTC.
+    """
+    try:
+        told = datetime.datetime.fromisoformat(moment)
+        if told.tzinfo is not None:
+            return told.astimezone(datetime.UTC).date()
+        return told.date() - datetime.timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+
+
 def day_text(value: Any) -> Any:
     """Return a day or time of TOML, which JSON does not have, as YYYY-MM-DD; anything else as it is."""
     return value.isoformat()[:10] if isinstance(value, datetime.date) else value

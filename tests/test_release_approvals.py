@@ -193,9 +193,9 @@ def test_what_a_policy_asks_of_an_approval():
         ({"expires": "2027-01-01"}, "longer than the 30 days"),
     ):
         assert words in problem(replace(approval, **change), evidence)
-    name = approve(judged().verdict, subject_digest(judged()), by="Ada")
+    name = approve(judged().verdict, subject_digest(judged()), by="Ada", today=TODAY)
     assert problem(name, judged()) is None
-    short = approve(evidence.verdict, subject_digest(evidence), by="Ada", expires="2026-06-10")
+    short = approve(evidence.verdict, subject_digest(evidence), by="Ada", expires="2026-06-10", today=TODAY)
     assert "no role and no reason" in problem(short, evidence)
 
 

@@ -232,7 +232,6 @@ CLEAN = {
     "README.md": CARD,
     "LICENSE": "Apache License\n",
     "tokenizer.model": b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02",
-    "plot.png": b"\x89PNG\r\n\x1a\n" + bytes(30),
     "empty.txt": "",
 }
 

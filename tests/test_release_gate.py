@@ -186,7 +186,7 @@ def test_more_than_a_missing_yes_does_not_await_review(make: Callable[..., Chain
 def replan(chain: Chain, **changes: Any) -> Chain:
     """Plan the same files again for changed evidence, so that only what was changed is wrong."""
     evidence = replace(chain.evidence, **changes)
-    rendered = render_all(evidence)
+    rendered = render_all(evidence, published=True)
     files = [item for item in chain.plan.files if item.path not in rendered]
     plan = replace(
         chain.plan,

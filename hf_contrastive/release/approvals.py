@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from audits.dates import parse_day, utc_today
+from audits.dates import earliest_day, parse_day, utc_today
 from audits.errors import SchemaError
 from audits.policy import Approval, Policy, Verdict
 from hf_contrastive.errors import ContrastiveError
@@ -32,7 +32,14 @@ def subject_digest(evidence: Evidence) -> str:
 
 
 def approve(
-    verdict: Verdict, subject: str, *, by: str, role: str = "", reason: str = "", expires: str | None = None
+    verdict: Verdict,
+    subject: str,
+    *,
+    by: str,
+    role: str = "",
+    reason: str = "",
+    expires: str | None = None,
+    today: date | None = None,
 ) -> Approval:
     """Record a person's yes to a verdict of review, bound to the verdict, the policy and what is published.
 
@@ -43,6 +50,7 @@ def approve(
         role: what that person is.
         reason: why it may be published.
         expires: last day on which it holds.
+        today: the day it is dated with; default is now, to the second.
     """
     return Approval(
         verdict_digest=verdict.digest,
@@ -52,7 +60,7 @@ def approve(
         role=role,
         reason=reason,
         expires=expires,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=today.isoformat() if today is not None else datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -100,9 +108,8 @@ def approve_evidence(
             msg = f"`{name}` is empty; an approval names a person, that person's role, and why it may be published."
             raise ApprovalError(msg)
     last = _last_day(expires, evidence.policy, today or utc_today())
-    return approve(
-        verdict, subject_digest(evidence), by=by.strip(), role=role.strip(), reason=reason.strip(), expires=str(last)
-    )
+    whole = {"by": by.strip(), "role": role.strip(), "reason": reason.strip(), "expires": str(last)}
+    return approve(verdict, subject_digest(evidence), **whole, today=today)
 
 
 def read_approval(path: str | Path, *, today: date | None = None) -> Approval:
@@ -128,7 +135,7 @@ def read_approval(path: str | Path, *, today: date | None = None) -> Approval:
     except SchemaError as error:
         msg = f"The approval `{path}` can not be used: {error} Write it again with `hf-contrastive approve`."
         raise ApprovalError(msg) from error
-    problem = _nobody(approval) or _over(approval, today or utc_today())
+    problem = _nobody(approval) or _over(approval, today or utc_today()) or _to_come(approval, today or utc_today())
     if problem is not None:
         msg = f"The approval `{path}` can not be used: {problem}. Ask for a new one with `hf-contrastive approve`."
         raise ApprovalError(msg)
@@ -144,7 +151,7 @@ def binding_problem(approval: Approval, evidence: Evidence, verdict: Verdict, to
         verdict: what was decided on it.
         today: against which its last day is checked.
     """
-    problem = _nobody(approval) or _over(approval, today)
+    problem = _nobody(approval) or _over(approval, today) or _to_come(approval, today)
     if problem is not None:
         return problem
     if approval.policy_digest != verdict.policy_digest:
@@ -167,6 +174,14 @@ def _over(approval: Approval, today: date) -> str | None:
     if last is None:
         return f"it expires on {approval.expires!r}, which is no date like 2027-01-31"
     return f"it expired on {approval.expires}" if last < today else None
+
+
+def _to_come(approval: Approval, today: date) -> str | None:
+    """Tell an approval that is dated after today: a clock that was set back would make an expired one hold."""
+    day = earliest_day(approval.created_at) if approval.created_at else None
+    if day is None or day <= today:
+        return None
+    return f"it was given on {day}, after today ({today}): the clock of this machine or of its giver is wrong"
 
 
 def _against_policy(approval: Approval, policy: Policy | None, today: date) -> str | None:

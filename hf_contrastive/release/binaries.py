@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import pickletools
-import re
 import struct
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from hf_contrastive.release.pickles import is_old_pickle
+from hf_contrastive.release.safetensors_files import safetensors_problems, safetensors_texts
+
+__all__ = [
+    "MAX_BYTES",
+    "Kind",
+    "head_of",
+    "kind_of",
+    "known_as",
+    "safetensors_problems",
+    "safetensors_texts",
+    "size_of",
+]
 
 Kind = Literal["text", "safetensors", "pickle", "archive", "image", "sentencepiece", "too large", "unknown"]
 
@@ -27,10 +37,21 @@ _ARCHIVES = (
     b"\x04\x22\x4d\x18",
 )
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_TUPLES = {"TUPLE", "EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
-# https://github.com/huggingface/safetensors#format: 8 bytes, then the header, at most 100 MB
-_MAX_HEADER = 100_000_000
+_KNOWN = {
+    b"\x89HDF\r\n\x1a\n": "HDF5, in which Keras keeps layers that may hold code",
+    b"GGUF": "GGUF, of llama.cpp",
+    b"\x93NUMPY": "an array of NumPy, which may hold pickled objects",
+    b"\x7fELF": "a program or library of Linux",
+    b"MZ": "a program or library of Windows",
+    b"\xcf\xfa\xed\xfe": "a program or library of macOS",
+    b"\xca\xfe\xba\xbe": "a program of macOS or Java",
+    b"\0asm": "WebAssembly",
+    b"PAR1": "Parquet, rows of data",
+    b"ARROW1": "Arrow, rows of data",
+    b"SQLite format 3\0": "an SQLite database",
+    b"%PDF": "PDF",
+    b"TFL3": "TensorFlow Lite",
+}
 
 
 def size_of(source: Path | bytes) -> int:
@@ -65,7 +86,7 @@ def kind_of(source: Path | bytes) -> Kind:
     if size_of(source) > MAX_BYTES:
         return "too large"
     raw = head_of(source, MAX_BYTES)
-    if _is_old_pickle(raw):
+    if is_old_pickle(raw):
         return "pickle"
     if b"\0" not in raw:
         try:
@@ -78,56 +99,7 @@ def kind_of(source: Path | bytes) -> Kind:
     return "sentencepiece" if raw[:1] == b"\n" else "unknown"
 
 
-def safetensors_problems(source: Path | bytes) -> Iterator[str]:
-    """Yield what is wrong with a file that should be safetensors: bad header, or bytes that no tensor owns."""
-    head = head_of(source, 8)
-    body = size_of(source) - 8
-    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-    if not 2 <= length <= min(body, _MAX_HEADER):
-        yield "it is no safetensors file, whatever its name"
-        return
-    try:
-        header: Any = json.loads(head_of(source, 8 + length)[8:])
-        ends = [_end(tensor) for key, tensor in header.items() if key != "__metadata__"]
-    except (ValueError, AttributeError, TypeError, LookupError):
-        yield "it is no safetensors file, whatever its name: the header can not be read"
-        return
-    if max(ends, default=0) != body - length:
-        yield "it is cut off or holds bytes that belong to no tensor"
-
-
-def safetensors_texts(source: Path | bytes) -> str:
-    """Return the header of a safetensors file, which may hold free text under ``__metadata__``."""
-    length = struct.unpack("<Q", head_of(source, 8))[0]
-    return head_of(source, 8 + min(length, _MAX_HEADER))[8:].decode("utf-8", errors="replace")
-
-
-def _end(tensor: Mapping[str, Any]) -> int:
-    begin, end = tensor["data_offsets"]
-    if not 0 <= int(begin) <= int(end):
-        raise ValueError
-    return int(end)
-
-
-def _is_old_pickle(raw: bytes) -> bool:
-    """Whether ``raw`` is a pickle of protocol 0 or 1, which has no first bytes of its own.
-
-    It is one when it names something to import and then calls it: that runs even if the rest is torn.
-    """
-    imports = arguments = False
-    try:
-        for opcode, argument, _ in pickletools.genops(raw):
-            if opcode.name in ("GLOBAL", "INST"):
-                # a line with blanks in it, as of a text that begins with "Mozilla Public License", names nothing
-                named = str(argument).split(" ")
-                imports = imports or (len(named) == 2 and all(map(_DOTTED.fullmatch, named)))
-                if opcode.name == "INST" and imports:
-                    return True
-            arguments = arguments or opcode.name in _TUPLES
-            if imports and (opcode.name == "OBJ" or (arguments and opcode.name in ("REDUCE", "BUILD", "NEWOBJ"))):
-                return True
-            if opcode.name == "STOP":
-                return imports
-    except (ValueError, UnicodeDecodeError):
-        return False
-    return False
+def known_as(source: Path | bytes) -> str:
+    """Return what a binary of no other kind is called, "" where nobody knows."""
+    head = head_of(source, 16)
+    return next((words for sign, words in _KNOWN.items() if head.startswith(sign)), "")

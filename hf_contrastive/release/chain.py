@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import date
 from itertools import pairwise
 
+from audits.dates import earliest_day
+from audits.findings import SCHEMA_VERSION as AUDIT_SCHEMA_VERSION
 from audits.findings import AuditReport, DatasetRef
 from audits.policy import Policy, age_problem
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PushPlan, payload_digest
-from model_cards.evidence import Evidence
+from model_cards.evidence import SCHEMA_VERSION, Evidence
 from model_cards.version_comparison import regressed
 
 
@@ -42,8 +44,9 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     if verdict != again:
         found.append("The verdict does not follow from this audit and this policy. Judge again.")
     stale = age_problem(report.audited_at, policy, today)
-    if stale is not None:
-        found.append(stale)
+    found.extend([stale] if stale is not None else _to_come(report.audited_at, "audit", today))
+    found.extend(_to_come(evidence.created_at, "evidence", today))
+    found.extend(other_schemas(evidence))
     if plan.verdict != verdict:
         found.append("The plan carries another verdict than the evidence. Plan again.")
     if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:
@@ -51,6 +54,36 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     found.extend(foreign_data(evidence, report))
     found.extend(foreign_comparison(evidence, policy))
     return found
+
+
+def other_schemas(evidence: Evidence) -> list[str]:
+    """Return which records are of another version of their schema, whose fields may mean something else."""
+    told = [("evidence", evidence.schema_version, SCHEMA_VERSION)]
+    audits = (("audit", evidence.audit), ("earlier audit", evidence.earlier_audit))
+    told += [(name, item.schema_version, AUDIT_SCHEMA_VERSION) for name, item in audits if item is not None]
+    return [
+        f"The {name} has schema version {found}, and this version of hf-contrastive writes and reads {own}. Make it "
+        "anew with this version."
+        for name, found, own in told
+        if found != own
+    ]
+
+
+def _to_come(moment: str, name: str, today: date) -> list[str]:
+    """Return that ``moment`` lies after today: then this machine's clock, by which waivers and approvals end, is wrong.
+
+    Args:
+        moment: a date or time in ISO 8601, "" where none was kept.
+        name: of what is dated so.
+        today: in UTC.
+    """
+    day = earliest_day(moment)
+    if day is None or day <= today:
+        return []
+    return [
+        f"The {name} is dated {day}, after today ({today}): the clock of this machine, by which waivers and approvals "
+        "end, is wrong. Set it, or make the record anew."
+    ]
 
 
 def foreign_comparison(evidence: Evidence, policy: Policy) -> list[str]:

@@ -1,29 +1,25 @@
-"""What may not be in a published folder, found by content and not by name."""
+"""What may not be in a published folder, found by content and not by name.
+
+What is planned is safetensors, a UTF-8 text or a sentencepiece model; everything else is refused with the reason, and
+with what loading it would run, as far as that can be read.
+"""
 
 from __future__ import annotations
 
 import codecs
-import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from hf_contrastive.release.binaries import MAX_BYTES, head_of, kind_of, safetensors_problems, safetensors_texts
-from model_cards.typesetting import TOKEN
-from model_cards.validate import is_hub_id, validate_card
+from hf_contrastive.release.binaries import MAX_BYTES, head_of, kind_of, known_as
+from hf_contrastive.release.names import collisions, name_problems, shown_name
+from hf_contrastive.release.safetensors_files import safetensors_problems, safetensors_texts
+from hf_contrastive.release.sentencepiece_files import sentencepiece_problem, sentencepiece_texts
+from hf_contrastive.release.texts import own_path_problems, secret_problems, text_problems
+from hf_contrastive.release.unpacking import inside, zip_begins
 
-_PICKLE_NAMES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
-_CODE_NAMES = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh")
-_VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json"})
-# what these quote of the data may look like a path: only this machine's own are searched for
-_QUOTING = frozenset({"evidence.json", "report.json", "report.html"})
-_TRUSTED_MODULES = "sentence_transformers."
-# narrower than what the documents redact: a chat template may well hold `A:\\n`
-_LOCAL_PATH = re.compile(
-    r"(?<![\w/.:~<-])(?:/(?:home|Users|root|tmp|mnt|private|workspace|kaggle)/[\w.-]+|[A-Z]:\\{1,2}Users\\{1,2}[\w.-]+)"
-)
-_RUNS_CODE = ("auto_map", "custom_pipelines")
+_PICKLE_NAMES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill", ".msgpack")
+_CODE_NAMES = (".py", ".pyc", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".exe", ".jar")
+_SENTENCEPIECE_NAMES = (".model", ".spm")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -34,26 +30,40 @@ def problems(name: str, source: Path | bytes) -> Iterator[str]:
         name: its path in the repository.
         source: the file or its content.
     """
-    low = name.lower()
+    name, low = shown_name(name), name.lower()
     if low.endswith(_CODE_NAMES):
         yield f"{name} is code; a published encoder must load without remote code. Remove it."
     kind = kind_of(source)
     if kind == "pickle" or low.endswith(_PICKLE_NAMES):
-        yield f"{name} is a pickle or may hold one; loading it can run code. Save the weights as safetensors."
-    elif low.endswith(".safetensors"):
-        yield from (f"{name}: {problem}. Save the weights again." for problem in safetensors_problems(source))
-        if kind == "safetensors":
-            yield from _secrets(name, safetensors_texts(source), paths=True)
-    elif kind == "archive":
-        yield f"{name} is an archive, whose content is not searched. Publish the files themselves."
-    elif kind == "too large":
-        yield f"{name} has more than {MAX_BYTES:,} bytes and is no safetensors file; it is not searched. Remove it."
-    elif kind == "text":
-        yield from _text(name, head_of(source, MAX_BYTES).decode("utf-8"))
-    elif kind != "image" and not (kind == "sentencepiece" and low.endswith((".model", ".spm"))):
         yield (
-            f"{name} is of a kind that is not known here ({kind}); what can not be searched is not published. "
-            "Remove it; weights are published as safetensors, texts as UTF-8."
+            f"{name} is a pickle or may hold one; loading it can run code{_seen(source)}. "
+            "Save the weights as safetensors."
+        )
+    elif low.endswith(".safetensors"):
+        found = list(safetensors_problems(source))
+        told = _seen(source) if any("no safetensors" in problem for problem in found) else ""
+        yield from (f"{name}: {problem}{told}. Save the weights again." for problem in found)
+        if kind == "safetensors":
+            yield from secret_problems(name, safetensors_texts(source), paths=True)
+    elif kind == "archive":
+        yield f"{name} is an archive, and archives are not published{_seen(source)}. Publish the files themselves."
+    elif kind == "too large":
+        yield (
+            f"{name} has more than {MAX_BYTES:,} bytes and is no safetensors file; it is not searched{_seen(source)}. "
+            "Remove it."
+        )
+    elif kind == "text":
+        yield from text_problems(name, head_of(source, MAX_BYTES).decode("utf-8"))
+        if zip_begins(source) is not None:
+            yield f"{name} is a text and a ZIP archive at once{_seen(source)}. Remove what was appended."
+    elif kind == "sentencepiece" and low.endswith(_SENTENCEPIECE_NAMES):
+        yield from _sentencepiece(name, head_of(source, MAX_BYTES))
+    elif kind == "image":
+        yield f"{name} is an image, which is no part of an encoder. Remove it."
+    else:
+        yield (
+            f"{name} is of a kind that is not known here ({known_as(source) or kind}); what can not be searched is "
+            f"not published{_seen(source)}. Remove it; weights are published as safetensors, texts as UTF-8."
         )
 
 
@@ -71,6 +81,23 @@ def must_be_refused(name: str, source: Path) -> bool:
     return kind not in ("text", "image", "safetensors")
 
 
+def folder_problems(names: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with the files together, and with their names.
+
+    An adapter may not lie beside the weights that it is merged into, and every name must be one on every system.
+    """
+    listed = list(names)
+    known = set(listed)
+    if "adapter_config.json" in known and known.intersection(_WEIGHTS):
+        yield (
+            "adapter_config.json and model.safetensors lie in one root: transformers would apply the adapter to "
+            "weights that may hold it already. Save the model into an empty folder."
+        )
+    for name in listed:
+        yield from name_problems(name)
+    yield from collisions(listed)
+
+
 def _begins_as_text(head: bytes) -> bool:
     try:
         # the cut may fall inside of a character
@@ -80,77 +107,20 @@ def _begins_as_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def folder_problems(names: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with the files together: an adapter beside weights that it is merged into."""
-    known = set(names)
-    if "adapter_config.json" in known and known.intersection(_WEIGHTS):
-        yield (
-            "adapter_config.json and model.safetensors lie in one root: transformers would apply the adapter to "
-            "weights that may hold it already. Save the model into an empty folder."
-        )
+def _sentencepiece(name: str, raw: bytes) -> Iterator[str]:
+    problem = sentencepiece_problem(raw)
+    if problem is not None:
+        yield f"{name} is no sentencepiece model, whatever its name: {problem}{_seen(raw)}. Save the tokenizer again."
+        return
+    told = sentencepiece_texts(raw)
+    yield from secret_problems(name, told, paths=False)
+    # upstream's own paths stand in most of these files; those of this machine need not
+    yield from own_path_problems(name, told)
+    if zip_begins(raw) is not None:
+        yield f"{name} is a sentencepiece model and a ZIP archive at once{_seen(raw)}. Save the tokenizer again."
 
 
-def _text(name: str, text: str) -> Iterator[str]:
-    base = name.rpartition("/")[2]
-    data: Any = None
-    if base.endswith(".json"):
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            yield f"{name} is no valid JSON ({error}). Save the model again."
-    if name in _QUOTING:
-        yield from _secrets(name, text, paths=False)
-        yield from _own_paths(name, text)
-    else:
-        # in JSON the values are searched, since `Q:\n` is no path but a line break
-        yield from _secrets(name, "\n".join(_strings(data)) if data is not None else text, base not in _VOCABULARIES)
-    if name == "README.md":
-        yield from (f"{name}: {problem}" for problem in validate_card(text))
-    if data is not None:
-        yield from _json(name, base, data)
-
-
-def _secrets(name: str, text: str, paths: bool) -> Iterator[str]:
-    if TOKEN.search(text):
-        yield f"{name} holds what looks like a Hub token. Remove it and revoke the token."
-    found = _LOCAL_PATH.search(text) if paths else None
-    if found:
-        yield f"{name} holds a path of this machine, beginning with {found.group()[:8]}…. Replace it by a Hub id."
-
-
-def _own_paths(name: str, text: str) -> Iterator[str]:
-    own = {str(path) for path in (Path.home(), Path.cwd()) if path != Path(path.anchor)}
-    if any(f"{path}/" in text or f"{path}\\" in text for path in own):
-        yield f"{name} holds a path below this machine's home or working folder. Remove it from what was stated."
-
-
-def _strings(data: Any) -> Iterator[str]:
-    waiting = [data]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            waiting += [*item, *item.values()]
-        elif isinstance(item, list):
-            waiting += item
-
-
-def _json(name: str, base: str, data: Any) -> Iterator[str]:
-    if isinstance(data, dict):
-        for key in _RUNS_CODE:
-            if key in data:
-                yield f"{name} has `{key}`: it would run remote code. Publish a model that transformers itself knows."
-    if base == "modules.json":
-        modules = data if isinstance(data, list) else [data]
-        kinds = [str(module.get("type", "")) if isinstance(module, dict) else repr(module) for module in modules]
-        foreign = [kind for kind in kinds if not kind.startswith(_TRUSTED_MODULES)]
-        if foreign:
-            yield f"{name} loads {', '.join(foreign)}, code outside sentence_transformers. Use its own modules."
-    if base == "adapter_config.json":
-        named = str(data.get("base_model_name_or_path") or "") if isinstance(data, dict) else ""
-        if not is_hub_id(named):
-            yield (
-                f"{name} names the base model {named!r}, which is no Hub id; the adapter could not be loaded. "
-                "Set `base_model_id` in ContrastiveConfig."
-            )
+def _seen(source: Path | bytes) -> str:
+    """Return what loading it would run, in brackets; "" where nothing is seen."""
+    told = inside(source)
+    return f" ({told})" if told else ""

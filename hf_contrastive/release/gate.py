@@ -17,12 +17,16 @@ from hf_contrastive.release.approvals import approve, binding_problem, subject_d
 from hf_contrastive.release.chain import broken_links
 from hf_contrastive.release.decision import RANK, decide
 from hf_contrastive.release.files import folder_problems, problems
-from hf_contrastive.release.plan import SIGNATURE, PushPlan, planned
+from hf_contrastive.release.plan import SIGNATURE, PushPlan
+from hf_contrastive.release.planned_files import (
+    changed_files,
+    changed_folder,
+    foreign_documents,
+    is_own_file,
+    missing_shards,
+)
 from hf_contrastive.release.signatures import signature_problems
-from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
-from model_cards.licensing import license_copies
-from model_cards.render import documents, render
 
 __all__ = ["approve", "awaits_review", "check", "decide", "subject_digest"]
 
@@ -31,7 +35,12 @@ _NEEDS_YES = "A verdict of review needs a person's recorded yes"
 
 
 def check(
-    plan: PushPlan, evidence: Evidence, sources: Mapping[str, Path | bytes], *, today: date | None = None
+    plan: PushPlan,
+    evidence: Evidence,
+    sources: Mapping[str, Path | bytes],
+    *,
+    folder: Path | None = None,
+    today: date | None = None,
 ) -> None:
     """Let ``plan`` through, or raise with every reason against it.
 
@@ -39,6 +48,7 @@ def check(
         plan: what would be published.
         evidence: the chain that the documents were rendered from.
         sources: content of each planned file.
+        folder: of the model, where it shall hold what was planned and nothing besides.
         today: for waivers and approvals; default is now.
 
     Raises:
@@ -47,12 +57,15 @@ def check(
             review and nobody approved it.
     """
     today = today or utc_today()
-    found = [*broken_links(plan, evidence, today), *_changed_files(plan, sources), *_documents(plan, evidence)]
+    found = [*broken_links(plan, evidence, today), *changed_files(plan, sources), *foreign_documents(plan, evidence)]
+    if folder is not None:
+        found.extend(changed_folder(plan, folder))
     for item in plan.files:
         source = sources.get(item.path)
-        if isinstance(source, bytes) or (source is not None and source.is_file()):
+        if isinstance(source, bytes) or (source is not None and is_own_file(item.path, source)):
             found.extend(problems(item.path, source))
     found.extend(folder_problems(item.path for item in plan.files))
+    found.extend(missing_shards(plan, sources))
     found.extend(_foreign_base(evidence, sources))
     found.extend(_signature(plan, evidence, sources))
     found.extend(_obligations(plan, evidence, sources))
@@ -75,40 +88,6 @@ def awaits_review(blocked: PushBlocked) -> bool:
         return False
     against = set(_against(verdict))
     return all(line in against or line.startswith(_NEEDS_YES) for line in blocked.problems)
-
-
-def _changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
-    found = []
-    for item in plan.files:
-        source = sources.get(item.path)
-        if source is None or (isinstance(source, Path) and not source.is_file()):
-            found.append(f"{item.path} is gone since the plan was made. Plan again.")
-        elif planned(item.path, source) != item:
-            found.append(f"{item.path} changed since the plan was made. Plan again.")
-    return found
-
-
-def _documents(plan: PushPlan, evidence: Evidence) -> list[str]:
-    """Compare the planned documents with those that this evidence gives: nothing else may speak for the model."""
-    listed = {item.path: item for item in plan.files}
-    found = []
-    for name, document in documents().items():
-        if not (document.published and document.applies(evidence)):
-            continue
-        try:
-            content = render(evidence, name).encode("utf-8")
-        except ModelCardError as error:
-            found.append(f"{document.filename} can not be written from this evidence: {error}")
-            continue
-        if listed.get(document.filename) != planned(document.filename, content):
-            found.append(f"{document.filename} is missing or not what this evidence says. Plan again.")
-    for path, text in license_copies(evidence).items():
-        if listed.get(path) != planned(path, text.encode("utf-8")):
-            found.append(f"{path} is missing or not the text that this evidence holds. Plan again.")
-    card = listed.get("README.md")
-    if card is not None and plan.card_digest != f"sha256:{card.sha256}":
-        found.append("The plan names another model card than it holds (digest mismatch). Plan again.")
-    return found
 
 
 def _signature(plan: PushPlan, evidence: Evidence, sources: Mapping[str, Path | bytes]) -> tuple[str, ...]:

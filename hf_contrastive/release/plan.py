@@ -4,8 +4,8 @@ Each file of a folder is of one of four kinds:
 
 * published: its path matches :data:`MODEL_FILES` or :data:`LEGAL_FILES`, what an encoder consists of;
 * written anew: :data:`DOCUMENTS` and :data:`LICENSE_COPIES`, rendered from the evidence, never taken from the folder;
-* kept out, with the reason: what :data:`KEPT_OUT` names, links, and texts, images and safetensors that are no part of
-  a model (notes, training rows), whose presence says nothing about the model;
+* kept out, with the reason: what :data:`KEPT_OUT` names, links, pipes, devices, and texts, images and safetensors that
+  are no part of a model (notes, training rows), whose presence says nothing about the model;
 * planned so that the gate refuses it: code, pickles, archives and other binaries. A model beside which they lie may
   need them to load, so they are told instead of being left behind in silence.
 """
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,9 @@ from pathlib import Path
 from audits.policy import Verdict
 from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
+from hf_contrastive.release.binaries import MAX_BYTES, head_of
 from hf_contrastive.release.files import must_be_refused
+from hf_contrastive.release.names import shown_name
 from model_cards.render import documents
 
 SIGNATURE = "model.sig"
@@ -88,6 +92,7 @@ OLD_WEIGHTS = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "adapter_mo
 _HELD_BY_OTHERS = ("NOTICE", "USE_RESTRICTIONS.md")
 
 NO_MODEL_FILE = "not a file of a model"
+_BLOCK = 1 << 20
 WRITTEN_ANEW = "written anew"
 
 
@@ -149,10 +154,8 @@ def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str
     Raises:
         EmptyFolderError: the folder is missing or holds nothing to publish.
     """
-    files: list[PlannedFile] = []
-    kept: list[tuple[str, str]] = []
-    _collect(folder, folder, files, kept)
-    if not files:
+    names, kept = _listed(folder)
+    if not names:
         left_out = "; ".join(f"{name} ({reason})" for name, reason in kept[:5])
         found = f" It holds what is never published: {left_out}." if kept else ""
         msg = (
@@ -160,15 +163,29 @@ def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str
             "`model.save_pretrained()` is needed (config.json, *.safetensors, tokenizer files)."
         )
         raise EmptyFolderError(msg)
-    return tuple(files), tuple(kept)
+    return tuple(planned(name, folder / name) for name in names), tuple(kept)
 
 
-def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tuple[str, str]]) -> None:
+def payload_names(folder: Path) -> tuple[str, ...]:
+    """Return the paths that ``folder`` would publish, documents left out, without reading all of the weights."""
+    return tuple(_listed(folder)[0])
+
+
+def _listed(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    files: list[str] = []
+    kept: list[tuple[str, str]] = []
+    _collect(folder, folder, files, kept)
+    return files, kept
+
+
+def _collect(root: Path, folder: Path, files: list[str], kept: list[tuple[str, str]]) -> None:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         name = path.relative_to(root).as_posix()
         reason = next((why for pattern, why in KEPT_OUT.items() if fnmatch.fnmatch(path.name, pattern)), None)
-        if reason is None and path.is_symlink():
-            reason = "a symbolic link"
+        reason = reason or _no_file(path)
+        if not _is_text(name):
+            # bytes that are no text can not stand in a plan
+            name, reason = shown_name(name), reason or "its name is no text"
         if reason is not None:
             kept.append((name, reason))
         elif path.is_dir() and f"{name}/" != LICENSE_COPIES:
@@ -179,9 +196,25 @@ def _collect(root: Path, folder: Path, files: list[PlannedFile], kept: list[tupl
             if name in _HELD_BY_OTHERS:
                 kept.append((name, f"{WRITTEN_ANEW}; what you have to say goes into {Path(name).stem}.txt"))
         elif _matches(name, (*MODEL_FILES, *LEGAL_FILES)) or must_be_refused(name, path):
-            files.append(planned(name, path))
+            files.append(name)
         else:
             kept.append((name, NO_MODEL_FILE))
+
+
+def _no_file(path: Path) -> str | None:
+    """Return why ``path`` is nothing that can be read to its end, or None."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_legal(path: str) -> bool:
@@ -220,11 +253,37 @@ def planned(name: str, source: Path | bytes) -> PlannedFile:
     """
     if isinstance(source, bytes):
         return PlannedFile(path=name, sha256=hashlib.sha256(source).hexdigest(), size=len(source))
+    state, size = hashlib.sha256(), 0
     with source.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return PlannedFile(path=name, sha256=digest, size=source.stat().st_size)
+        # one that grows while it is read has no end: what it had when it was opened is what is planned
+        left = os.fstat(stream.fileno()).st_size
+        while left and (block := stream.read(min(left, _BLOCK))):
+            state.update(block)
+            size, left = size + len(block), left - len(block)
+    return PlannedFile(path=name, sha256=state.hexdigest(), size=size)
 
 
 def contents(folder: Path, documents: Mapping[str, bytes], plan: PushPlan) -> dict[str, Path | bytes]:
     """Return where each planned file's content lies: in memory for documents, else in ``folder``."""
     return {item.path: documents.get(item.path, folder / item.path) for item in plan.files}
+
+
+def in_memory(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:
+    """Read every file but the weights, once: what the gate looks at is then, byte for byte, what is sent.
+
+    The weights stay where they are; they are sent under the SHA-256 that the plan names. Links, and what is gone
+    meanwhile, stay as they are too, for the gate to tell.
+    """
+    held = dict(sources)
+    for item in plan.files:
+        source = sources.get(item.path)
+        weights = item.path.lower().endswith(".safetensors") or item.size > MAX_BYTES
+        if isinstance(source, Path) and not weights and link_in(item.path, source) is None and source.is_file():
+            held[item.path] = head_of(source, item.size + 1)
+    return held
+
+
+def link_in(name: str, source: Path) -> Path | None:
+    """Return the symbolic link on the way from the model's folder to ``source``, if there is one."""
+    parts = len(name.split("/"))
+    return next((path for path in (source, *source.parents)[:parts] if path.is_symlink()), None)

@@ -28,7 +28,7 @@ from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
 from hf_contrastive.release.licensing import trace
-from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents
+from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt, write_publication
@@ -133,7 +133,7 @@ def publish(
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, history)
     try:
-        check(plan, evidence, laid.sources)
+        check(plan, evidence, laid.sources, folder=folder)
     except PushBlocked as blocked:
         unread = [item for item in laid.walked.lineage.inputs if item.unread]
         if hub is None and unread and awaits_review(blocked):
@@ -230,7 +230,7 @@ def preview(
     )
     blocked = None
     try:
-        check(laid.plan, laid.evidence, laid.sources)
+        check(laid.plan, laid.evidence, laid.sources, folder=folder)
     except PushBlocked as refused:
         blocked = refused
     try:
@@ -286,10 +286,9 @@ def _lay_out(
         traced = replace(
             given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
         )
-        traced = replace(traced, signing_key=evidence.signing_key)
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
-    sources = contents(folder, rendered, plan)
+    sources = in_memory(plan, contents(folder, rendered, plan))
     return _LaidOut(
         plan=plan,
         evidence=evidence,

@@ -1,0 +1,212 @@
+"""What unpickling some bytes would import and call, read from the opcodes; nothing is ever unpickled.
+
+Two readers look: a small machine that keeps what is on the pickle's stack, so that names which are put together there
+are found too, and picklescan, whose list of dangerous imports is the more complete one. Neither decides: a pickle is
+refused whatever they find, and what they find is the reason that is told.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickletools
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_cards.typesetting import one_line
+
+MOST_OPCODES = 300_000
+"""Opcodes that are read of one file; more than any pickle of a model's structure has."""
+
+_MOST_BYTES = 1 << 20
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_TEXTS = frozenset(
+    {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+)
+_TUPLES = frozenset({"TUPLE", "EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
+_CALLS = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"})
+_EXTENSIONS = frozenset({"EXT1", "EXT2", "EXT4"})
+_BEGINNING = re.compile(
+    rb"\x80[\x00-\x05]|c[A-Za-z_][\w.]{0,80}\n[A-Za-z_][\w.]{0,80}\n|i[a-z_][\w.]{0,80}\n\w{1,80}\n"
+)
+_TORN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error, RecursionError)
+# what genops and picklescan raise on bytes that are no pickle
+_MARK, _UNKNOWN = object(), object()
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the opcodes say.
+
+    Attributes:
+        imports: ``module.name`` of everything that would be imported, in order; "?" where the name is computed.
+        calls: whether something that was imported would be called.
+        arguments: whether a tuple of arguments was made.
+        complete: whether a STOP was reached.
+        problem: what ended the reading before.
+    """
+
+    imports: list[str] = field(default_factory=list)
+    calls: bool = False
+    arguments: bool = False
+    complete: bool = False
+    problem: str = ""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the bytes are a pickle that imports something, and no text that begins like one."""
+        return bool(self.imports) and (self.calls or self.complete)
+
+
+def read_pickle(raw: bytes) -> Reading:
+    """Read the pickle that ``raw`` begins with, and those that follow it, as far as they go."""
+    reading, stream, left = Reading(), io.BytesIO(raw), MOST_OPCODES
+    while left > 0:
+        machine, start = _Machine(reading), stream.tell()
+        try:
+            for opcode, argument, _ in pickletools.genops(stream):
+                machine.run(opcode, argument)
+                left -= 1
+                if left == 0:
+                    reading.problem = f"more than {MOST_OPCODES:,} steps"
+                    break
+        except _TORN as error:
+            if not (reading.complete and start):
+                reading.problem = one_line(str(error))[:80] or type(error).__name__
+            break
+        reading.complete = reading.complete or left > 0
+        if stream.tell() >= len(raw):
+            break
+    return reading
+
+
+def is_old_pickle(raw: bytes) -> bool:
+    """Whether ``raw`` is a pickle without a first byte that says so, as protocols 0 and 1 are.
+
+    It is one when it names something to import and then calls it: that runs even if the rest is torn.
+    """
+    return read_pickle(raw[:_MOST_BYTES]).is_sure
+
+
+def pickle_words(raw: bytes) -> str:
+    """Return what loading the pickle ``raw`` would do, as the end of a sentence."""
+    head = raw[:_MOST_BYTES]
+    reading = read_pickle(head)
+    dangerous, more = _second_opinion(head)
+    names = sorted(dict.fromkeys([*reading.imports, *sorted(more)]), key=lambda name: name not in dangerous)
+    told = ", ".join(_shown(name) + (" (dangerous)" if name in dangerous else "") for name in names[:4])
+    told += f" and {len(names) - 4} more" if len(names) > 4 else ""
+    if names:
+        words = f"it would import {'and call ' if reading.calls else ''}{told}"
+    else:
+        words = "it imports nothing, as far as it can be read"
+    if not reading.complete:
+        words += f"; it can not be read to its end ({reading.problem or 'it is cut off'})"
+    return words
+
+
+def embedded_pickle(raw: bytes) -> tuple[int, str] | None:
+    """Return where in ``raw`` a pickle begins that imports something, and what it would do; None where none does."""
+    for tried, match in enumerate(_BEGINNING.finditer(raw)):
+        if tried == 200:
+            break
+        if read_pickle(raw[match.start() : match.start() + _MOST_BYTES]).is_sure:
+            return match.start(), pickle_words(raw[match.start() :])
+    return None
+
+
+class _Machine:
+    """The stack of a pickle, with texts as they are and everything else unknown."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.stack: list[Any] = []
+        self.memo: dict[Any, Any] = {}
+
+    def run(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
+        name = opcode.name
+        if name in _TUPLES:
+            self.reading.arguments = True
+        if name in ("GLOBAL", "INST"):
+            self._import(*str(argument).partition(" ")[::2])
+        elif name == "STACK_GLOBAL":
+            found, module = self._pop(), self._pop()
+            self._import(module, found)
+            self.stack.append(_UNKNOWN)
+            return
+        elif name in _EXTENSIONS:
+            self.reading.imports.append("?")
+        if name in _CALLS and self.reading.imports and (self.reading.arguments or name in ("INST", "OBJ")):
+            self.reading.calls = True
+        if name in _TEXTS:
+            self.stack.append(argument if isinstance(argument, str) else str(argument))
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = self._top()
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self.memo[int(argument)] = self._top()
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo.get(int(argument), _UNKNOWN))
+        elif name == "DUP":
+            self.stack.append(self._top())
+        elif name == "MARK":
+            self.stack.append(_MARK)
+        else:
+            self._others(opcode)
+
+    def _import(self, module: Any, name: Any) -> None:
+        if module is _UNKNOWN or name is _UNKNOWN or not (isinstance(module, str) and isinstance(name, str)):
+            self.reading.imports.append("?")
+        elif _DOTTED.fullmatch(module) and _DOTTED.fullmatch(name):
+            # a line with blanks in it, as of a text that begins with "Mozilla Public License", names nothing
+            self.reading.imports.append(f"{module}.{name}")
+
+    def _others(self, opcode: pickletools.OpcodeInfo) -> None:
+        for item in reversed(opcode.stack_before):
+            if item is pickletools.stackslice:
+                continue
+            if item is pickletools.markobject:
+                while self.stack and self.stack.pop() is not _MARK:
+                    pass
+            else:
+                self._pop()
+        self.stack.extend(_UNKNOWN for _ in opcode.stack_after)
+
+    def _top(self) -> Any:
+        return self.stack[-1] if self.stack else _UNKNOWN
+
+    def _pop(self) -> Any:
+        return self.stack.pop() if self.stack and self.stack[-1] is not _MARK else _UNKNOWN
+
+
+def _second_opinion(raw: bytes) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what picklescan knows as dangerous, and everything that it sees imported."""
+    from picklescan.scanner import SafetyLevel, scan_pickle_bytes
+
+    with _quiet():
+        try:
+            # its exit codes let an error of parsing hide an infection: its results are read instead
+            found = scan_pickle_bytes(io.BytesIO(raw), "file").globals
+        except _TORN:
+            return frozenset(), frozenset()
+    names = {f"{item.module}.{item.name}": item.safety for item in found}
+    names = {name: safety for name, safety in names.items() if _DOTTED.fullmatch(name)}
+    return frozenset(name for name, safety in names.items() if safety is SafetyLevel.Dangerous), frozenset(names)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("picklescan")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _shown(name: str) -> str:
+    return "a name that it computes" if name == "?" else one_line(name)[:80]

@@ -1,0 +1,97 @@
+"""Is what would be sent what was planned, and are the documents those of the evidence?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from hf_contrastive.release.names import shown_name
+from hf_contrastive.release.plan import SIGNATURE, PushPlan, is_document, link_in, payload_names, planned
+from model_cards.errors import ModelCardError
+from model_cards.evidence import Evidence
+from model_cards.licensing import license_copies
+from model_cards.render import documents, render
+
+
+def changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
+    """Say which files are gone, changed, or reached through a link, since the plan was made."""
+    found = []
+    for item in plan.files:
+        source, shown = sources.get(item.path), shown_name(item.path)
+        if isinstance(source, Path) and link_in(item.path, source) is not None:
+            found.append(f"{shown} is a symbolic link since the plan was made. Plan again.")
+        elif source is None or (isinstance(source, Path) and not source.is_file()):
+            found.append(f"{shown} is gone since the plan was made. Plan again.")
+        elif planned(item.path, source) != item:
+            found.append(f"{shown} changed since the plan was made. Plan again.")
+    paths = [item.path for item in plan.files]
+    found += [
+        f"{shown_name(path)} is planned twice. Plan again." for path in sorted(set(paths)) if paths.count(path) > 1
+    ]
+    return found
+
+
+def changed_folder(plan: PushPlan, folder: Path) -> list[str]:
+    """Compare what lies in the folder now with the plan; contents are compared by :func:`changed_files`."""
+    now = set(payload_names(folder))
+    then = {item.path for item in plan.files if not is_document(item.path)}
+    return [
+        *(f"{shown_name(name)} was added since the plan was made. Plan again." for name in sorted(now - then)),
+        *(f"{shown_name(name)} is no longer in {folder.name}. Plan again." for name in sorted(then - now)),
+    ]
+
+
+def is_own_file(path: str, source: Path) -> bool:
+    """Whether ``source`` is a regular file that lies in the folder itself."""
+    return source.is_file() and link_in(path, source) is None
+
+
+def missing_shards(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
+    """Say which weights an index names that do not go along: a loader would look for them, or take those of before."""
+    listed = {item.path for item in plan.files}
+    found = []
+    for path in sorted(listed):
+        source = sources.get(path)
+        if not path.endswith(".safetensors.index.json") or source is None:
+            continue
+        try:
+            data = json.loads(source if isinstance(source, bytes) else source.read_bytes())
+            parts = {str(part) for part in data["weight_map"].values()}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            continue
+        place = path.rpartition("/")[0]
+        missing = sorted(part for part in parts if (f"{place}/{part}" if place else part) not in listed)
+        if missing:
+            told = ", ".join(map(shown_name, missing[:3]))
+            found.append(f"{path} names weights that do not go along ({told}). Save the model again.")
+    return found
+
+
+def foreign_documents(plan: PushPlan, evidence: Evidence) -> list[str]:
+    """Compare the planned documents with those that this evidence gives: nothing else may speak for the model."""
+    listed = {item.path: item for item in plan.files}
+    expected = {item.filename for item in documents().values() if item.published and item.applies(evidence)}
+    expected |= {SIGNATURE, *license_copies(evidence)}
+    found = [
+        f"{shown_name(path)} is no document of this evidence. Plan again."
+        for path in listed
+        if is_document(path) and path not in expected
+    ]
+    for name, document in documents().items():
+        if not (document.published and document.applies(evidence)):
+            continue
+        try:
+            content = render(evidence, name).encode("utf-8")
+        except ModelCardError as error:
+            found.append(f"{document.filename} can not be written from this evidence: {error}")
+            continue
+        if listed.get(document.filename) != planned(document.filename, content):
+            found.append(f"{document.filename} is missing or not what this evidence says. Plan again.")
+    for path, text in license_copies(evidence).items():
+        if listed.get(path) != planned(path, text.encode("utf-8")):
+            found.append(f"{path} is missing or not the text that this evidence holds. Plan again.")
+    card = listed.get("README.md")
+    if card is not None and plan.card_digest != f"sha256:{card.sha256}":
+        found.append("The plan names another model card than it holds (digest mismatch). Plan again.")
+    return found
