@@ -13,7 +13,14 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_session
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    CommitOperationDelete,
+    HfApi,
+    ModelInfo,
+    get_session,
+)
 from huggingface_hub.hf_api import GitRefs
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import hf_raise_for_status
@@ -118,10 +125,11 @@ class Target:
         return asked(ask, fresh=self.fresh)
 
 
-def description(plan: PushPlan) -> str:
-    """Return the lines of a commit's message by which it is recognised."""
+def description(plan: PushPlan, note: str = "") -> str:
+    """Return the lines of a commit's message by which it is recognised, and a ``note``."""
     lines = [f"evidence {plan.evidence_digest}", f"plan {plan.digest}"]
-    return "\n".join([*lines, f"content {plan.content_digest}"] if plan.content_digest else lines)
+    lines += [f"content {plan.content_digest}"] if plan.content_digest else []
+    return "\n".join([*lines, note] if note else lines)
 
 
 def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None:
@@ -152,19 +160,21 @@ def replaced_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
 def commit_plan(
     target: Target,
     plan: PushPlan,
-    additions: Sequence[CommitOperationAdd],
+    additions: Sequence[CommitOperationAdd | CommitOperationCopy],
     *,
     head: ModelInfo,
     message: str,
+    note: str = "",
 ) -> Published:
     """Commit the plan on ``head``, and delete there what it replaces.
 
     Args:
         target: where to.
         plan: what is committed.
-        additions: its files.
+        additions: its files, sent or copied.
         head: the branch as it is.
         message: the commit's title.
+        note: more lines of the commit's message.
 
     Raises:
         CommitError: the Hub refused, did not answer, or somebody else committed; the message says what is known of
@@ -179,7 +189,7 @@ def commit_plan(
                     target.repo_id,
                     operations=[*additions, *stale],
                     commit_message=message,
-                    commit_description=description(plan),
+                    commit_description=description(plan, note),
                     parent_commit=head.sha,
                     revision=target.revision,
                 )
