@@ -207,8 +207,20 @@ def test_a_folder_of_reports_is_verified_as_far_as_it_goes(made: dict[str, Publi
     assert all(status(report, f"document:{name}") == "holds" for name in DOCUMENTS)
     assert status(report, "report.retrieved") == "holds"
     assert status(report, "report.excerpts") == "not checked"
+    assert "receipt.json" in report.item("report.others").files
     excerpts = verify(at.report / "with_excerpts")
     assert broken_keys(excerpts) == set()
+
+
+def test_the_report_of_the_same_push_again_is_of_the_receipt_s_content(made: dict[str, Published], tmp_path: Path):
+    at = made["unsigned"]
+    folder = Path(shutil.copytree(at.report, tmp_path / "report"))
+    evidence = read_evidence(folder / "evidence.json")
+    rewrite(folder, replace(evidence, created_at=f"{evidence.created_at[:10]}T00:00:00+00:00"))
+    report = verify(folder, receipt=at.receipt)
+    assert "names the content of this evidence, at another time" in report.item("receipt").words
+    assert status(report, "receipt") == "holds"
+    assert status(verify(folder, receipt=replace(at.receipt, content_digest="")), "receipt") == "broken"
 
 
 def test_an_audit_alone_and_a_model_before_its_push(

@@ -23,7 +23,9 @@ from hf_contrastive.release.tagging import tag
 class PushReceipt(Record):
     """Proof of a push: the commit, its tag, and the digests of what was published.
 
-    ``history_head`` names the line of the history that records this push, "" where none could be written.
+    ``content_digest`` is that of the evidence apart from its times, which the reports of a later push of the same
+    content share. ``history_head`` names the line of the history that records this push, "" where none could be
+    written.
     """
 
     repo_id: str
@@ -34,6 +36,7 @@ class PushReceipt(Record):
     evidence_digest: str
     decision: Decision
     message: str = ""
+    content_digest: str = ""
     history_head: str = ""
 
     def commit_info(self) -> CommitInfo:
@@ -127,6 +130,7 @@ def push_plan(
         evidence_digest=published.evidence_digest,
         decision=decision,
         message=published.title,
+        content_digest=plan.content_digest,
     )
 
 

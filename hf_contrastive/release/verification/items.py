@@ -29,6 +29,7 @@ _TITLES = {
     "report.findings": "Rows of the findings are those of the audit",
     "report.retrieved": "Licenses and cards are as retrieved",
     "report.excerpts": "Documents with excerpts",
+    "report.others": "Other files of the report",
     "hub.repository": "Repository is the one that the evidence names",
     "hub.files": "Downloaded files are those that the Hub lists",
     "hub.commit": "Commit names this evidence",

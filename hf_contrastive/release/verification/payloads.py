@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from audits.licenses.license_files import FOLDER as RETRIEVED
 from audits.licenses.license_files import INDEX
 from audits.report_files import FINDINGS
+from hf_contrastive.release.approvals import APPROVAL_FILE
+from hf_contrastive.release.changelog import CHANGES
 from hf_contrastive.release.files import must_be_refused
 from hf_contrastive.release.plan import (
     LICENSE_COPIES,
@@ -24,7 +26,8 @@ from hf_contrastive.release.verification.statements import FILENAME, ReadEvidenc
 from model_cards.evidence import Evidence
 from model_cards.render import documents
 
-_OF_REPORTS = (WITH_EXCERPTS, FINDINGS, RETRIEVED, RECEIPT, "report.md", "approval.json")
+_LOOSE = (RECEIPT, APPROVAL_FILE, *CHANGES)
+_OF_REPORTS = (WITH_EXCERPTS, FINDINGS, RETRIEVED, *_LOOSE)
 _MOST_FOR_PAIRS = 40
 
 
@@ -164,6 +167,9 @@ def report_items(read: ReadEvidence, observed: Observed, folder: Path) -> Iterat
     """Yield what a folder of reports holds besides the documents."""
     evidence = read.evidence
     below = {name: [p for p in observed.files if p.startswith(f"{name}/")] for name in _OF_REPORTS}
+    loose = [name for name in _LOOSE if name in observed.files]
+    if loose:
+        yield not_checked("report.others", f"the evidence says nothing about {named(loose)}", loose)
     if below[FINDINGS]:
         yield _findings(evidence, folder, below[FINDINGS])
     if below[RETRIEVED]:

@@ -196,6 +196,8 @@ def receipt_item(receipt: PushReceipt, read: ReadEvidence, at: Repository | None
         return not_checked(key, f"{FILENAME} names no digest to compare with")
     if at is not None and at.repo_id.casefold() != receipt.repo_id.casefold():
         return broken(key, f"the receipt is of {receipt.repo_id}, this is {at.repo_id}")
+    if receipt.evidence_digest != read.digest and at is None and _same_content(receipt, read):
+        return holds(key, f"it names the content of this evidence, at another time; commit {receipt.commit[:12]}")
     if receipt.evidence_digest != read.digest:
         words = f"the receipt names the evidence {receipt.evidence_digest}, the one here is {read.digest}"
         hint = ""
@@ -216,6 +218,13 @@ def receipt_item(receipt: PushReceipt, read: ReadEvidence, at: Repository | None
             return broken(key, words, changed)
         return holds(key, f"it names this evidence and commit {receipt.commit[:12]}, whose files are the same")
     return holds(key, f"it names this evidence and this commit {at.commit[:12]}")
+
+
+def _same_content(receipt: PushReceipt, read: ReadEvidence) -> bool:
+    """Whether it is of the same evidence but for its times, as after a push that found all of it there already."""
+    return (
+        read.evidence is not None and read.comparable and receipt.content_digest == read.evidence.content_digest != ""
+    )
 
 
 def _no_revision(repo_id: str, revision: str | None, api: Any) -> str:
