@@ -26,9 +26,35 @@ def evidence(model_evidence):
     return model_evidence
 
 
-@pytest.mark.parametrize("name", ["card", "report_html", "notice", "use_restrictions"])
+GOLDEN = ["card", "report_html", "notice", "use_restrictions", "cyclonedx", "sarif", "junit", "report_md"]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
 def test_document_equals_its_golden_file(evidence, golden, name):
     golden(documents()[name].filename)(render(evidence, name))
+
+
+QUOTING = {"evidence_json", "report_json"}  # word by word what the evidence holds
+
+
+@pytest.mark.parametrize("name", list(documents()))
+def test_every_document_takes_hostile_text_and_shows_no_path_and_no_token(evidence, name):
+    secret = f"{HOSTILE} see /home/alice/data.csv and C:\\Users\\alice and hf_{'a1B2' * 9}"
+    hostile = with_digests(Evidence.from_dict(poisoned(evidence.to_dict(), poison=secret)))
+    if documents()[name].applies(hostile):
+        text = render(hostile, name)  # which validates it
+        assert name in QUOTING or "hf_a1B2" not in text
+        assert name in (*QUOTING, "report_html") or "alice" not in text
+
+
+@pytest.mark.parametrize("name", list(documents()))
+@pytest.mark.parametrize("empty", [Evidence(), Evidence(model_name="m"), Evidence(repo_id="a/b", policy=None)])
+def test_a_document_applies_to_little_evidence_or_says_what_is_missing(empty, name):
+    if documents()[name].applies(empty):
+        assert render(empty, name) == render(empty, name)
+    else:
+        with pytest.raises(DocumentError, match="holds nothing for the document"):
+            render(empty, name)
 
 
 @pytest.mark.parametrize("name", list(documents()))
@@ -357,14 +383,8 @@ def test_a_failed_write_leaves_no_half_document(evidence, tmp_path):
     (tmp_path / "report.html").mkdir()
     with pytest.raises(OSError, match="report"):
         write_documents(evidence, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "NOTICE",
-        "README.md",
-        "USE_RESTRICTIONS.md",
-        "evidence.json",
-        "report.html",
-        "report.json",
-    ]
+    whole = {member.filename for member in documents().values() if member.applies(evidence)}
+    assert {path.name for path in tmp_path.iterdir()} == whole
 
 
 def test_unknown_document_names_the_known(evidence):

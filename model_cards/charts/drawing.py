@@ -10,6 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from audits.findings import Table
+from model_cards.typesetting import redact_tokens
 
 WIDTH = 400
 """About as wide as a phone: text keeps its size there and grows on wide screens."""
@@ -31,15 +32,20 @@ def svg(key: str, height: float, title: str, description: str, parts: Sequence[s
     name = "chart-" + (re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-") or "one")
     return Markup(
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+        f'<title id="{name}-title">{_words(title)}</title><desc id="{name}-desc">{_words(description)}</desc>'
         f"{''.join(parts)}</svg>"
     )
+
+
+def _words(told: str) -> Markup:
+    """Return words as the templates show them: escaped, without tokens."""
+    return escape(redact_tokens(told))
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     """Return words at a place; ``anchor`` is start, middle or end."""
     marked = f' class="{kind}"' if kind else ""
-    return f'<text{marked} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text{marked} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{_words(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:

@@ -271,4 +271,5 @@ def _addresses(path: str, revision: str | None) -> list[dict[str, str]]:
 def _purl(kind: str, namespace: str | None, name: str, version: str | None) -> str:
     from packageurl import PackageURL  # which only this document needs
 
-    return PackageURL(kind, namespace, name, version or None).to_string()
+    # masked before it is encoded, which would hide a path from whoever looks for one
+    return PackageURL(kind, namespace, name, redact(version or "") or None).to_string()
