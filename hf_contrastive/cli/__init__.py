@@ -26,6 +26,7 @@ from hf_contrastive.cli import (
     policy,
     push,
     report,
+    rollback,
     train,
     verify,
 )
@@ -47,6 +48,7 @@ app.command("train", add_help_option=False, context_settings=train.CONTEXT_SETTI
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("push")(push.command)
+app.command("rollback")(rollback.command)
 app.command("verify")(verify.command)
 app.command("approve")(approve.command)
 app.command("demo")(demo.command)

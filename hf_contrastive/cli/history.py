@@ -225,7 +225,9 @@ def _row(entry: HistoryEntry) -> tuple[str, ...]:
     named = [item for item in payload.get("datasets") or () if isinstance(item, dict)]
     data = dict.fromkeys(str(item.get("repo_id") or str(item.get("fingerprint"))[:15]) for item in named)
     release = f"{payload.get('repo_id') or ''} {payload.get('tag') or ''}".strip()
-    decision = str(payload.get("decision") or "")
+    goal = payload.get("to")
+    back = f"back to {goal.get('tag')}" if entry.kind == "rollback" and isinstance(goal, dict) else ""
+    decision = str(payload.get("decision") or back)
     waived = len(payload.get("waivers") or ())
     people = [*(item.get("by") for item in payload.get("approvals") or ()), payload.get("by")]
     approvers = [(item.get("waiver") or {}).get("approver") for item in payload.get("waivers") or ()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audits.findings import AuditReport, DatasetRef
 from audits.licenses.analysis import LicenseAnalysis
@@ -12,6 +12,9 @@ from audits.licenses.inputs import LicensedInput
 from audits.licenses.overlays import Overlay
 from audits.policy import Approval, Policy, Verdict, used_waivers
 from model_cards.evidence import Evidence
+
+if TYPE_CHECKING:
+    from hf_contrastive.release.rollback import RollbackReceipt
 
 LOCAL = "(local path)"
 SECRET = "(token)"
@@ -95,6 +98,20 @@ def release_payload(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def rollback_payload(receipt: RollbackReceipt, *, by: str = "", reason: str = "") -> dict[str, Any]:
+    """Return from which version to which, as what commit and tag, by whom and why."""
+    return {
+        "repo_id": receipt.repo_id,
+        "commit": receipt.commit,
+        "tag": receipt.tag,
+        "by": by,
+        "reason": reason,
+        "from": {"commit": receipt.before, "tag": receipt.before_tag},
+        "to": {"commit": receipt.to_commit, "tag": receipt.to},
+        "evidence_digest": receipt.evidence_digest,
+    }
+
+
 def licenses_payload(analysis: LicenseAnalysis, overlay: Overlay | None) -> dict[str, Any]:
     """Return what a license analysis needs to be made again, and what it said."""
     return {
@@ -139,6 +156,8 @@ def _references(evidence: Evidence) -> Iterator[tuple[str, DatasetRef]]:
         # rows taken from a dataset are its rows, whatever was removed
         yield from (("before removal", ref) for ref in remedy.before)
     yield from (("evaluated on", item.dataset) for item in evidence.evaluations)
+    if evidence.comparison is not None and evidence.comparison.dataset is not None:
+        yield "compared on", evidence.comparison.dataset
 
 
 def _outcomes(verdict: Verdict) -> list[dict[str, Any]]:

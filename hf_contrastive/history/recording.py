@@ -20,6 +20,7 @@ from hf_contrastive.history.payloads import (
     approval_payload,
     audit_payload,
     release_payload,
+    rollback_payload,
     verdict_payload,
     without_private,
 )
@@ -28,6 +29,7 @@ from model_cards.evidence import Evidence
 if TYPE_CHECKING:
     from hf_contrastive.history.recheck import Recheck
     from hf_contrastive.release.hub import PushReceipt
+    from hf_contrastive.release.rollback import RollbackReceipt
 
 _logger = logging.getLogger(__name__)
 _Arguments = ParamSpec("_Arguments")
@@ -105,6 +107,23 @@ def record_push(evidence: Evidence, receipt: PushReceipt, *, path: Path | None =
         **release_payload(evidence),
     }
     return _record("push", payload, path)
+
+
+def record_rollback(
+    receipt: RollbackReceipt, *, by: str = "", reason: str = "", path: Path | None = None
+) -> HistoryEntry:
+    """Record that a branch went back to an earlier version, which is a release of what that version was made of.
+
+    Args:
+        receipt: of the rollback.
+        by: who did it.
+        reason: why.
+        path: the history.
+
+    Raises:
+        HistoryError: nothing could be written.
+    """
+    return _record("rollback", rollback_payload(receipt, by=by, reason=reason), path)
 
 
 def record_recheck(checked: Iterable[Recheck], *, online: bool = False, path: Path | None = None) -> HistoryEntry:

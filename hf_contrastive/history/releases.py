@@ -101,17 +101,24 @@ def wanted(*, dataset: str | None = None, fingerprint: str | None = None, model:
 def affected(entries: Iterable[HistoryEntry], asked: Wanted) -> Affected:
     """List every release that used what is asked for, directly or in its recorded lineage.
 
-    A release that was pushed again without a change counts once.
+    A release that was pushed again without a change counts once. A rollback is a release of what the version was made
+    of that it went back to.
     """
     found: dict[tuple[str, str], AffectedRelease] = {}
+    recorded: dict[tuple[str, str], tuple[tuple[Use, str], ...]] = {}
     known: set[str] = set()
     others: set[str] = set()
     unnamed: dict[str, None] = {}
     for entry in entries:
-        if entry.kind != "push":
+        if entry.kind not in ("push", "rollback"):
             continue
         repo_id, commit, tag = (str(entry.payload.get(key) or "") for key in ("repo_id", "commit", "tag"))
-        uses = tuple(_uses(entry.payload))
+        if entry.kind == "push":
+            uses = tuple(_uses(entry.payload))
+        else:
+            goal = entry.payload.get("to")
+            uses = recorded.get((repo_id, str(goal.get("commit"))), ()) if isinstance(goal, Mapping) else ()
+        recorded[repo_id, commit] = uses
         fitting = tuple(dict.fromkeys(fit for use in uses if (fit := _fit(use, asked)) is not None))
         known |= {use.name for use, _ in uses if use.name}
         if asked.revision:
