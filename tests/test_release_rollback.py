@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,11 +295,14 @@ def test_after_a_fault_the_branch_is_old_or_complete_and_the_next_try_completes_
     hub: LocalHub, api: HfApi, call: str, when: str, times: int
 ):
     old, first = state(api), blobs(api, "v1")
-    try:
-        rollback(REPO, "v1", load=False, api=Faulty(hub, call=call, when=when, times=times))
-    except HubError as error:
-        assert "push" not in str(error).casefold()
-        assert "\n" not in str(error)
+    faulty = Faulty(hub, call=call, when=when, times=times)
+    # a commit that never gets through is the one fault that is told as an error
+    lost = call == "create_commit" and when == "before" and times > 1
+    with pytest.raises(HubError) if lost else nullcontext() as caught:
+        rollback(REPO, "v1", load=False, api=faulty)
+    if caught is not None:
+        assert "push" not in str(caught.value).casefold()
+        assert "\n" not in str(caught.value)
     now = state(api)
     assert now[:2] == old[:2] or blobs(api).items() >= first.items()
     assert len(titles(api)) in (4, 5)
