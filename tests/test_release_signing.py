@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from huggingface_hub import CommitOperationAdd, HfApi
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -338,8 +339,6 @@ def test_a_signed_push_is_made_once_and_an_unsigned_one_removes_the_signature(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ):
-    from huggingface_hub import HfApi
-
     api = HfApi(endpoint=hub.endpoint, token=hub.token)
     folder = trained_folder(tmp_path / "trained" / "model")
     key = write_key(tmp_path / "key.pem", pem(private_key()))
@@ -360,6 +359,11 @@ def test_a_signed_push_is_made_once_and_an_unsigned_one_removes_the_signature(
     assert repr(Signer(private_key())).count("sha256:") == 1
     assert pushed(sign_key=Signer(private_key(number=1))) == ("v2", 3, True, True)
     assert pushed() == ("v3", 4, False, False)
+    assert "is not signed" not in caplog.text
+    theirs = CommitOperationAdd("theirs.txt", b"theirs")
+    api.create_commit(REPO, [theirs], commit_message="Theirs")
+    assert pushed(sign_key=key) == ("v4", 6, True, True)
+    assert "theirs.txt stays in local/model and is not signed" in caplog.text
 
 
 def test_a_key_that_can_not_sign_shows_before_the_data_is_read(tiny_bert: Path, tmp_path: Path):

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelInfo
+
 from audits.licenses.hub_clients import OnlineHub
 from audits.licenses.lineage import WalkedLineage
 from audits.licenses.snapshots import HubClient
@@ -32,6 +34,7 @@ from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, c
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt, write_publication
+from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
 from model_cards.evidence import Evidence
 
@@ -152,13 +155,25 @@ def publish(
             private=private,
             decision=evidence.verdict.decision if evidence.verdict else "block",
             history_head=head,
-            on_head=partial(require_seen, repo_id=plan.repo_id, published=laid.published),
+            on_head=partial(_before_commit, plan, laid.published),
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
     if report_dir is not None:
         keep_receipt(receipt, report_dir)
     return receipt
+
+
+def _before_commit(plan: PushPlan, published: Seen | None, head: ModelInfo) -> None:
+    require_seen(head, repo_id=plan.repo_id, published=published)
+    staying = unsigned_files(plan, (item.rfilename for item in head.siblings or ()))
+    if staying:
+        _logger.warning(
+            "%s stays in %s and is not signed: whoever verifies the signature is told that it was added. Remove it "
+            "from the repository if it is yours.",
+            ", ".join(staying),
+            plan.repo_id,
+        )
 
 
 def preview(

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from audits.records import canonical_json
 from hf_contrastive.errors import ContrastiveError
-from hf_contrastive.release.plan import SIGNATURE, PlannedFile
+from hf_contrastive.release.plan import SIGNATURE, PlannedFile, PushPlan, is_replaced
 from model_cards.evidence import SigningKey
 
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -89,7 +89,7 @@ class Signature:
 
     def ignores(self, path: str) -> bool:
         """Whether it says nothing about ``path``, as ``model_signing verify`` reads it."""
-        return any(PurePosixPath(path).is_relative_to(item) for item in (*self.ignored, *_GIT))
+        return _is_below(path, (*self.ignored, *_GIT))
 
 
 def is_supported(key: object) -> bool:
@@ -198,6 +198,24 @@ def signature_problems(
     if signature.files != planned:
         return (f"{SIGNATURE} is over other files than those planned. Plan again.",)
     return ()
+
+
+def unsigned_files(plan: PushPlan, listed: Iterable[str]) -> tuple[str, ...]:
+    """Return what stays in the repository beside a signed plan, and would be told as added by whoever verifies it.
+
+    Args:
+        plan: what is pushed.
+        listed: paths that the repository holds before the push.
+    """
+    planned = {item.path for item in plan.files}
+    if SIGNATURE not in planned:
+        return ()
+    staying = (path for path in listed if path not in planned and not is_replaced(path))
+    return tuple(sorted(path for path in staying if not _is_below(path, IGNORED)))
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(item) for item in folders)
 
 
 def _short(key: SigningKey) -> str:
