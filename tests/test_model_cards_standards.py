@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.findings import Measurement
+from audits.formats import markdown
 from audits.licenses.inputs import LicensedInput, LicenseStatement
-from model_cards.documents import cyclonedx
+from audits.policy import Approval, Outcome
+from model_cards.documents import cyclonedx, junit, sarif
 from model_cards.errors import DocumentError
 from model_cards.evidence import Evidence, SigningKey, Statement
 from model_cards.render import render
@@ -279,3 +282,324 @@ def test_a_bill_that_breaks_the_standard_is_refused_with_addresses(model_evidenc
         cyclonedx.validate(json.dumps(bill))
     with pytest.raises(DocumentError, match="no JSON"):
         cyclonedx.validate("{")
+
+
+# ---- SARIF --------------------------------------------------------------------------------------------
+
+
+def run_of(evidence):
+    return json.loads(render(evidence, "sarif"))["runs"][0]
+
+
+def judged(evidence, *outcomes, decision=None):
+    """Return the evidence with these outcomes alone, and the gravest of them as the decision."""
+    order = {"pass": 0, "review": 1, "block": 2}
+    worst = max((item.decision for item in outcomes), key=order.__getitem__, default="pass")
+    verdict = replace(evidence.verdict, decision=decision or worst, outcomes=outcomes)
+    return replace(evidence, verdict=verdict)
+
+
+def outcome(code, decision, observed="2 rows in test/positive", rule="more than 0 rows: review", **more):
+    return Outcome(code=code, decision=decision, rule=rule, observed=observed, allowed="0 rows", **more)
+
+
+LEVEL_OF = {"block": "error", "review": "warning", "pass": "note"}
+
+
+@pytest.mark.parametrize("decision", list(LEVEL_OF))
+def test_a_finding_has_the_level_of_what_the_policy_decides_on_its_place(model_evidence, decision):
+    elsewhere = outcome("PII001", "block", observed="1 row in train/anchor")
+    run = run_of(judged(model_evidence, outcome("PII001", decision), elsewhere))
+    told = {item["message"]["text"][:16]: item for item in run["results"] if item["ruleId"] == "PII001"}
+    assert told["E-mail addresses"]["level"] == LEVEL_OF[decision]
+    assert len(told) == 2  # what is said on another place stands by itself
+    rows = [item["logicalLocations"][0]["fullyQualifiedName"] for item in told["E-mail addresses"]["locations"]]
+    assert rows == ["test/positive[41]", "test/positive[977]"]
+
+
+def test_rows_are_found_in_the_file_that_lists_them(model_evidence):
+    by_rule = {item["ruleId"]: item for item in run_of(model_evidence)["results"]}
+    duplicates = by_rule["DUP002"]["locations"]
+    assert {item["physicalLocation"]["artifactLocation"]["uri"] for item in duplicates} == {"findings/DUP002.parquet"}
+    finding = model_evidence.audit.result("DUP002").findings[0]
+    assert by_rule["DUP002"]["properties"]["rowsDigest"] == finding.rows_digest
+    assert by_rule["DUP002"]["properties"]["totalRows"] == finding.total_rows
+    # of this finding no rows were kept
+    assert by_rule["PII001"]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "report.json"
+
+
+def test_the_log_quotes_no_row(model_evidence):
+    text = render(model_evidence, "sarif")
+    for finding in model_evidence.audit.findings:
+        for row in finding.evidence:
+            assert row.excerpt not in text
+
+
+def test_a_waiver_is_a_suppression_of_what_would_not_pass(model_evidence):
+    excused = outcome("PII001", "pass", rule="more than 0 rows: block", waiver="accepted (Ada)")
+    (result,) = [item for item in run_of(judged(model_evidence, excused))["results"] if item["ruleId"] == "PII001"]
+    assert result["level"] == "error"
+    assert result["suppressions"] == [
+        {"kind": "external", "status": "accepted", "justification": "accepted (Ada)"},
+    ]
+    refused = outcome("PII001", "review", waiver="not honoured: expired on 2026-01-01")
+    (result,) = [item for item in run_of(judged(model_evidence, refused))["results"] if item["ruleId"] == "PII001"]
+    assert "suppressions" not in result
+    assert "not honoured: expired" in result["message"]["text"]
+
+
+def test_a_required_check_that_did_not_run_is_an_error_and_not_silence(model_evidence):
+    missing = outcome("BENCH001", "block", observed="not checked (the check is not in the report)")
+    run = run_of(judged(model_evidence, missing))
+    (result,) = [item for item in run["results"] if item["ruleId"] == "BENCH001"]
+    assert result["level"] == "error"
+    notes = {item["descriptor"]["id"]: item for item in run["invocations"][0]["toolExecutionNotifications"]}
+    assert notes["LAB001"]["level"] == "error"
+    assert "never run" in notes["BENCH001"]["message"]["text"]
+    assert run["invocations"][0]["executionSuccessful"] is False
+
+
+def test_license_rules_are_results_with_their_inputs_and_clauses(model_evidence):
+    conflict = outcome("L3", "review", observed="conflict in rows: CC-BY-SA-4.0", rule="Share-alike data")
+    run = run_of(judged(model_evidence, conflict))
+    (result,) = [item for item in run["results"] if item["ruleId"] == "L3"]
+    assert result["level"] == "warning"
+    assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "rows: CC-BY-SA-4.0"
+    rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
+    assert rule["id"] == "L3"
+    assert "The Adapter's License You apply" in rule["help"]["text"]
+
+
+def test_fingerprints_outlive_numbers_and_tell_places_apart(model_evidence):
+    def prints(evidence):
+        return [item["partialFingerprints"]["hf-contrastive/v1"] for item in run_of(evidence)["results"]]
+
+    (audited,) = [result for result in model_evidence.audit.results if result.code == "DUP002"]
+    (finding,) = audited.findings
+    more = replace(finding, total_rows=99, measurement=replace(finding.measurement, value=0.4))
+    twice = (more, replace(more, split="test"), replace(more, column="anchor"), more)
+    changed = []
+    for findings in ((more,), twice):
+        results = [
+            replace(item, findings=findings) if item is audited else item for item in model_evidence.audit.results
+        ]
+        audit = replace(model_evidence.audit, results=tuple(results))
+        changed.append(with_digests(replace(model_evidence, audit=audit)))
+    before, after, several = map(prints, (model_evidence, *changed))
+    assert before == after
+    assert len(set(several)) == len(several) == len(before) + 3
+
+
+def test_a_run_stays_within_what_code_scanning_takes(model_evidence, monkeypatch):
+    monkeypatch.setattr("model_cards.standards.sarif_results.MOST_RESULTS", 3)
+    many = [outcome("*", "review", rule=f"rule {i}") for i in range(5)]
+    run = run_of(judged(model_evidence, *many, outcome("TRAINING", "block", rule="the training was recorded")))
+    assert [item["level"] for item in run["results"]] == ["error", "warning", "warning"]
+    last = run["invocations"][0]["toolExecutionNotifications"][-1]
+    # of eight results, two findings among them
+    assert last["message"]["text"].startswith("5 more results are left out")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda log: log["runs"][0]["results"][0].pop("locations"), r"results\[0\].*lacks the keys locations"),
+        (lambda log: log["runs"][0]["results"][0].update(level="fatal"), r"level.*'fatal'"),
+        (lambda log: log["runs"][0]["results"][0].update(ruleIndex=99), "the place of another"),
+        (lambda log: log["runs"][0]["results"].append(log["runs"][0]["results"][0]), "fingerprint of another"),
+        (lambda log: log["runs"][0]["tool"]["driver"]["rules"].append({"id": "x"}), "lacks the keys"),
+        (lambda log: log.update(version="2.0.0"), "allowed is '2.1.0'"),
+    ],
+)
+def test_a_log_that_breaks_the_standard_is_refused(model_evidence, change, words):
+    log = json.loads(render(model_evidence, "sarif"))
+    change(log)
+    with pytest.raises(DocumentError, match=words):
+        sarif.validate(json.dumps(log))
+
+
+# ---- JUnit --------------------------------------------------------------------------------------------
+
+
+def cases_of(evidence):
+    """Return (tag, type, message, output) of each test case by its name."""
+    root = ET.fromstring(render(evidence, "junit"))
+    cases = {}
+    for case in root.iter("testcase"):
+        told = next((case.find(tag) for tag in ("failure", "error", "skipped") if case.find(tag) is not None), None)
+        kind = ("passed", None, "") if told is None else (told.tag, told.get("type"), told.get("message"))
+        cases[case.get("name")] = (*kind, case.findtext("system-out", ""))
+    return cases
+
+
+def test_decisions_are_failures_by_type_and_what_was_not_checked_is_skipped(model_evidence):
+    cases = cases_of(
+        judged(
+            model_evidence,
+            outcome("PII001", "review"),
+            outcome("DUP002", "block", observed="5 % in train/positive"),
+            outcome("LEAK001", "pass", observed="no finding"),
+            outcome("BENCH001", "block", observed="not checked (the check is not in the report)"),
+            outcome("TOK001", "pass", observed="not checked (skipped: no tokenizer)"),
+        )
+    )
+    assert cases["PII001 Personal data"][:2] == ("failure", "review")
+    assert cases["PII001 Personal data"][2] == "review: observed 2 rows in test/positive, allowed 0 rows"
+    assert cases["DUP002 Near duplicates"][:2] == ("failure", "block")
+    assert cases["BENCH001"][:2] == ("failure", "block")
+    assert cases["LEAK001 Rows shared between splits"][0] == "passed"
+    assert cases["TOK001 Text cut by the tokenizer"][0] == "skipped"
+    assert "no tokenizer" in cases["TOK001 Text cut by the tokenizer"][2]
+    assert cases["LIC001 Licenses of the rows"][:3] == ("skipped", None, "no rule of the policy judges it")
+
+
+def test_a_waiver_passes_what_ran_and_skips_what_did_not(model_evidence):
+    cases = cases_of(
+        judged(
+            model_evidence,
+            outcome("PII001", "pass", waiver="accepted (Ada)"),
+            outcome("LAB001", "pass", observed="not checked (errored)", waiver="no labels (Ada)"),
+        )
+    )
+    assert cases["PII001 Personal data"][0] == "passed"
+    assert "excused by waiver: accepted (Ada)" in cases["PII001 Personal data"][3]
+    assert cases["LAB001 Label noise"][0] == "skipped"
+    assert "excused by waiver: no labels (Ada)" in cases["LAB001 Label noise"][2]
+
+
+def test_rules_on_licenses_and_on_the_release_have_suites_of_their_own(model_evidence):
+    evidence = judged(
+        model_evidence,
+        outcome("L3", "review", observed="conflict"),
+        outcome("L13", "pass", observed="undetermined in docs-lab/older-pairs"),
+        outcome("TRAINING", "review", rule="the training was recorded"),
+        outcome("*", "review", rule="every row is read"),
+        outcome("*", "review", rule="every row is read"),
+        outcome("VERSION", "pass", rule="no worse", observed="not checked (nothing was compared)"),
+    )
+    root = ET.fromstring(render(evidence, "junit"))
+    suites = {suite.get("name"): [case.get("name") for case in suite.iter("testcase")] for suite in root}
+    assert suites["hf-contrastive.licenses"] == ["L3 Share-alike data", "L13 Licenses that are not known"]
+    assert suites["hf-contrastive.release"] == [
+        "TRAINING the training was recorded",
+        "POLICY every row is read",
+        "POLICY every row is read (2)",
+        "VERSION no worse",
+    ]
+    cases = cases_of(evidence)
+    assert cases["L13 Licenses that are not known"][0] == "skipped"
+    assert cases["VERSION no worse"][0] == "skipped"
+
+
+def test_times_and_digests_are_those_of_the_evidence(model_evidence):
+    root = ET.fromstring(render(model_evidence, "junit"))
+    seconds = {case.get("name").split()[0]: float(case.get("time")) for case in root.iter("testcase")}
+    assert {result.code: result.seconds for result in model_evidence.audit.results}.items() <= seconds.items()
+    told = {item.get("name"): item.get("value") for item in root.find("testsuite").iter("property")}
+    assert told["report_digest"] == model_evidence.audit.content_digest
+    assert told["content_digest"] == model_evidence.content_digest
+
+
+@settings(max_examples=30)
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+    | st.text("\x00\x08\x1b\ufffe<&]]>\"'", max_size=9)
+)
+def test_any_text_stays_xml(text):
+    evidence = evidence_of()
+    results = tuple(replace(item, title=text, reason=text) for item in evidence.audit.results)
+    changed = judged(
+        replace(evidence, audit=replace(evidence.audit, results=results)),
+        outcome("PII001", "review", observed=text, rule=text),
+        outcome("TRAINING", "pass", waiver=text, rule=text),
+    )
+    render(with_digests(changed), "junit")
+    render(with_digests(changed), "sarif")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('skipped="4"', 'skipped="0"', "says skipped 0, and 4 are there"),
+        ('name="DUP002 Near duplicates"', 'name="LAB001 Label noise"', "no name of its own"),
+        ("testsuites", "tests", "root is <tests>"),
+        ("</testsuites>", "", "no XML"),
+        ("<skipped", '<failure message="x" /><skipped', "told in two ways"),
+    ],
+)
+def test_a_file_whose_counts_or_cases_are_wrong_is_refused(model_evidence, old, new, words):
+    text = render(model_evidence, "junit")
+    assert old in text
+    with pytest.raises(DocumentError, match=words):
+        junit.validate(text.replace(old, new))
+
+
+# ---- Markdown -----------------------------------------------------------------------------------------
+
+
+def test_an_audit_alone_is_told_as_the_audit_tells_it(model_evidence):
+    alone = Evidence(audit=model_evidence.audit, policy=model_evidence.policy, verdict=model_evidence.verdict)
+    assert render(alone, "report_md") == markdown.render(alone.audit, alone.verdict)
+    with pytest.raises(DocumentError, match=r"report\.md"):
+        render(Evidence(audit=model_evidence.audit), "report_md")
+
+
+def test_what_a_reviewer_must_see_comes_first(model_evidence):
+    open_ = judged(model_evidence, outcome("PII001", "block"), outcome("LAB001", "review", observed="not checked"))
+    approval = Approval(
+        verdict_digest=open_.verdict.digest, plan_digest="p", policy_digest="q", by="Grace", role="DPO", reason="Fine."
+    )
+    other = replace(approval, verdict_digest="sha256:0", reason="Also fine.")
+    text = render(replace(open_, approvals=(approval, other)), "report_md")
+    titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [
+        "To be resolved",
+        "Not checked",
+        "Waivers",
+        "Approvals",
+        "Licenses of the inputs",
+        "License rules that need somebody",
+        "What must go along",
+        "Evaluation: retrieval",
+        "Data that was audited",
+        "Checks",
+        "Digests",
+    ]
+    assert "- block: PII001: observed 2 rows in test/positive, allowed 0 rows. Mask the addresses." in text
+    assert "- Grace (DPO): Fine.; bound to this verdict." in text
+    assert "- Grace (DPO): Also fine.; given for another verdict: it approves nothing here." in text
+
+
+def large(evidence, count, text):
+    """Return the evidence with many findings, inputs and outcomes, each with a long text."""
+    inputs = tuple(
+        LicensedInput(name=f"owner/data-{i}", role="training", kind="dataset", license=None, reason=text)
+        for i in range(count)
+    )
+    (audited,) = [result for result in evidence.audit.results if result.code == "DUP002"]
+    finding = audited.findings[0]
+    row = replace(finding.evidence[0], excerpt=text)
+    findings = tuple(replace(finding, column=f"c{i}", remedy=text, evidence=(row,) * 5) for i in range(count))
+    results = [replace(item, findings=findings) if item is audited else item for item in evidence.audit.results]
+    audit = replace(evidence.audit, results=tuple(results))
+    outcomes = [outcome("DUP002", "review", observed=f"{text} in train/c{i}") for i in range(count)]
+    changed = replace(evidence, audit=audit, licenses=replace(evidence.licenses, inputs=inputs), lineage=None)
+    return with_digests(judged(changed, *outcomes))
+
+
+@pytest.mark.parametrize("count", [150, 300])
+@pytest.mark.parametrize("text", ["plain words " * 30, "|*`_[<&" * 60])
+def test_no_report_is_longer_than_a_comment_and_what_is_left_out_is_counted(model_evidence, count, text):
+    pushed = large(model_evidence, count, text)
+    alone = Evidence(audit=pushed.audit, policy=pushed.policy, verdict=pushed.verdict)
+    for evidence in (pushed, alone):
+        told = render(evidence, "report_md")
+        assert len(told.encode()) <= 65_536
+        assert "more" in told
+        assert evidence.verdict.report_digest in told
+
+
+def test_no_account_is_told_of_a_comment(model_evidence):
+    text = render(replace(model_evidence, model_name="@octocat/model", license="x@y"), "report_md")
+    assert "@octocat" not in text
+    assert "@\u2060octocat/model" in text
