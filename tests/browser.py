@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from contextlib import suppress
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -25,34 +25,37 @@ class Browser:
     """One tab, driven over the DevTools protocol."""
 
     def __init__(self, profile: Path) -> None:
-        command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-        command += [f"--user-data-dir={profile}", "--hide-scrollbars", "about:blank"]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        assert self._process.stderr is not None
-        line = next(line for line in self._process.stderr if "DevTools listening" in line)
-        origin = re.search(r"ws://([^/]+)/", line)
-        assert origin is not None
-        with urlopen(f"http://{origin[1]}/json/list", timeout=30) as answer:
-            page = next(item for item in json.load(answer) if item["type"] == "page")
-        self._socket = connect(page["webSocketDebuggerUrl"], max_size=None, open_timeout=30)
+        self._profile = profile
+        self._stack = ExitStack()
         self._count = 0
         self.console: list[str] = []
         self.requests: list[str] = []
-        for name in ("Page.enable", "Runtime.enable", "Log.enable", "Network.enable"):
-            self._ask(name)
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+            command += [f"--user-data-dir={self._profile}", "--hide-scrollbars", "about:blank"]
+            process = stack.enter_context(
+                subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            )
+            # before its pipe is closed and its end awaited
+            stack.callback(process.terminate)
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if "DevTools listening" in line)
+            origin = re.search(r"ws://([^/]+)/", line)
+            assert origin is not None
+            with urlopen(f"http://{origin[1]}/json/list", timeout=30) as answer:
+                page = next(item for item in json.load(answer) if item["type"] == "page")
+            self._socket = stack.enter_context(connect(page["webSocketDebuggerUrl"], max_size=None, open_timeout=30))
+            for name in ("Page.enable", "Runtime.enable", "Log.enable", "Network.enable"):
+                self._ask(name)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):
-            self._socket.close()
-        self._process.terminate()
-        self._process.wait(timeout=30)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        self._stack.close()
 
     def open(self, address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Load a page in a window of that size."""
@@ -107,8 +110,9 @@ class Browser:
     def click(self, selector: str) -> None:
         """Click in the middle of the first element that fits."""
         x, y = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
