@@ -199,10 +199,14 @@ def preview_rollback(
 def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: Any) -> _LaidOut:
     target = Target(api=api, repo_id=repo_id, revision=revision)
     try:
-        commit = _commit_of(target, to)
         head = target.info(revision, first=True)
-        goal = target.info(commit)
+        named = {item.name: str(item.target_commit) for item in target.refs().tags}
         tags = version_tags(repo_id, api=api)
+    except FAULTS as error:
+        raise explained(error, repo_id, api) from error
+    commit = _commit_of(repo_id, to, named, [name for name, _ in reversed(tags)])
+    try:
+        goal = target.info(commit)
     except FAULTS as error:
         raise explained(error, repo_id, api) from error
     here, there = _blobs(head), _blobs(goal)
@@ -246,15 +250,13 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
     return _LaidOut(told=told, plan=plan, sources=sources, evidence=evidence, target=target, head=head, goal=goal)
 
 
-def _commit_of(target: Target, to: str) -> str:
-    tags = {item.name: item.target_commit for item in target.refs().tags}
+def _commit_of(repo_id: str, to: str, tags: Mapping[str, str], versions: list[str]) -> str:
     if to in tags:
-        return str(tags[to])
-    names = [name for name, _ in reversed(version_tags(target.repo_id, api=target.api))]
-    names += sorted(set(tags) - set(names))
+        return tags[to]
+    names = [*versions, *sorted(set(tags) - set(versions))]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    there = f"its tags are {', '.join(names[:_SHOWN])}{more}" if names else "it has no tags"
-    msg = f"{target.repo_id} has no tag `{to}`{near_names([to], names)}; {there}. Name one of these with `--to`."
+    there = f"its tags are {', '.join(names[:_SHOWN])}{more}. Name one of these" if names else "it has no tags"
+    msg = f"{repo_id} has no tag `{to}`{near_names([to], names)}; {there}."
     raise ConfigurationError(msg)
 
 

@@ -149,7 +149,9 @@ def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy:
 def _judged(evidence: Evidence, audit: AuditReport, policy: Policy, day: date) -> Verdict:
     if not evidence.payload_digest and evidence.training is None and evidence.licenses is None:
         return judge(audit, policy, today=day)  # an audit alone
-    return decide(audit, policy, evidence.training, licenses=evidence.licenses, today=day)
+    return decide(
+        audit, policy, evidence.training, licenses=evidence.licenses, comparison=evidence.comparison, today=day
+    )
 
 
 def _licenses(read: ReadEvidence, evidence: Evidence, policy: Policy) -> Item:
