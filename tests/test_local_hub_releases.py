@@ -244,6 +244,20 @@ def test_what_brings_back_an_earlier_evidence_is_found_in_any_history():
     assert going_back([]) == {}
 
 
+def test_of_many_versions_the_latest_are_shown_and_the_others_named(hub: LocalHub, other: HfApi):
+    for number in range(1, 14):
+        commit(other, f"v{number}", evidence__json=evidence_json.render(measured(first(), 0.5 + number / 100)).encode())
+    page = ask(hub, "/local/other/commits/main")[1]
+    shown = re.findall(r"/version/(v\d+)\">v", page)
+    assert shown == [f"v{number}" for number in range(13, 3, -1)]
+    # the oldest that is shown is compared with one that is not
+    assert "since v3" in row(page, "v4")
+    assert 'href="/local/other/commits/main?versions=all">3 older</a>' in page
+    every = ask(hub, "/local/other/commits/main?versions=all")[1]
+    assert len(re.findall(r"/version/(v\d+)\">v", every)) == 13
+    assert "older" not in every.partition("Branches")[0].partition("</style>")[2]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.parametrize("dark", [False, True])

@@ -33,7 +33,9 @@ def versions(hub: HubState, request: Request, **at: str) -> Response:
     head = repository.commit_at(revision or at["rev"])
     # what stands in files is not told to who may not read them
     shut = bool(repository.gated) and not hub.role(request)
-    body = Markup("<h2>Versions</h2>") + (names_table(repository) if shut else versions_table(repository))
+    body = Markup("<h2>Versions</h2>") + (
+        names_table(repository) if shut else versions_table(repository, every=request.query.get("versions") == ["all"])
+    )
     body += Markup("<h2>Branches and other tags</h2>") + _names(repository)
     history = list(repository.history(head))
     back = {} if shut else going_back(history)

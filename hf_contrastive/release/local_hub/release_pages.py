@@ -25,12 +25,14 @@ from hf_contrastive.release.local_hub.wire import Request, Response, Routes
 from model_cards.changes import Change, ChangeReport
 from model_cards.changes.html import by_area
 from model_cards.changes.pairing import short
+from model_cards.evidence import Evidence
 from model_cards.facts import open_outcomes, unchecked
 from model_cards.typesetting import number, plural
 
 ROUTES = Routes()
 _SIGNED = {"none": "none", "holds": "pass", "broken": "block"}
 _KINDS = {"worse": "block", "better": "pass"}
+_AT_ONCE = 10
 _COLUMNS = ("Version", "Decision", "Quality", "License", "Changed", "Signature", "Evidence")
 
 
@@ -50,19 +52,30 @@ def version_page(hub: HubState, request: Request, **at: str) -> Response:
     return framed(repository, commit, "Versions", body)
 
 
-def versions_table(repository: Repository) -> Markup:
-    """Return every version, the latest first, as far as a reviewer compares them at a glance."""
-    rows: list[tuple[str | Markup, ...]] = []
+def versions_table(repository: Repository, *, every: bool) -> Markup:
+    """Return the versions, the latest first, as far as a reviewer compares them at a glance.
+
+    Args:
+        repository: of which.
+        every: else the latest ten alone, since reading an evidence for the first time takes half a second a megabyte.
+    """
     known = versions(repository)
+    shown = known if every else known[-_AT_ONCE:]
+    rows: list[tuple[str | Markup, ...]] = []
     # versions that no branch leads to any more may still bring back an earlier one
     back = going_back([repository.commit_at(head) for _, head in reversed(known)])
-    earlier: Release | None = None
-    for name, head in known:
+    hidden = known[: len(known) - len(shown)]
+    earlier = release_of(repository, repository.commit_at(hidden[-1][1])) if hidden else None
+    for name, head in shown:
         release = release_of(repository, repository.commit_at(head))
         returned = name_of(repository, back[head]) if head in back else ""
         rows.append(_row(repository, name, release, earlier, returned))
         earlier = release
-    return table(_COLUMNS, reversed(rows), none="None yet: a push makes v1.", stack=True)
+    body = table(_COLUMNS, reversed(rows), none="None yet: a push makes v1.", stack=True)
+    if hidden:
+        older = link(f"{url_of(repository, '')}/commits/main?versions=all", f"{len(hidden):,} older")
+        body += Markup("<p>{}</p>").format(older)
+    return body
 
 
 def names_table(repository: Repository) -> Markup:
@@ -78,17 +91,17 @@ def names_table(repository: Repository) -> Markup:
 def summary(repository: Repository, commit: Commit) -> list[tuple[str, str | Markup]]:
     """Return what the card's page says on a version: decision, quality, signature."""
     release = release_of(repository, commit)
-    if release.evidence is None and not release.problem:
+    if release.place is None:
         return []
     address = f"{url_of(repository, '')}/version/{commit.id}"
     decided = Markup("{} {}").format(_decision(release), link(address, "for reviewers: what was checked and changed"))
-    return [("Decision", decided), ("Quality", "; ".join(release.quality)), ("Signature", _signature(release))]
+    return [("Decision", decided), ("Quality", "; ".join(release.stated.quality)), ("Signature", _signature(release))]
 
 
 def _row(
     repository: Repository, name: str, release: Release, earlier: Release | None, returned: str
 ) -> tuple[str | Markup, ...]:
-    commit, base, evidence = release.commit, url_of(repository, ""), release.evidence
+    commit, base, stated = release.commit, url_of(repository, ""), release.stated
     address = f"{base}/version/{quote(name, safe='')}"
     since: str | Markup = "first version"
     if earlier is not None:
@@ -97,14 +110,14 @@ def _row(
     if returned:
         since = Markup("{} {}").format(mark(f"back to {returned}", "review"), since)
     report = report_of(commit)
-    proofs = [Markup('<code class="id">{}</code>').format(short(evidence.digest))] if evidence is not None else []
+    proofs = [Markup('<code class="id">{}</code>').format(short(stated.digest))] if stated.is_known else []
     proofs += [link(f"{base}/page/{commit.id}/{quote(report)}", "report")] if report else []
     state = release.signed.state
     return (
         Markup('{}<div class="soft small when">{}</div>').format(link(address, name), date_words(commit.created_at)),
         _decision(release),
-        joined(Markup("<div>{}</div>").format(words) for words in release.quality) or "not measured",
-        (evidence.license or "not named") if evidence is not None else "–",
+        joined(Markup("<div>{}</div>").format(words) for words in stated.quality) or "not measured",
+        stated.license or "–",
         since,
         mark(state if state != "none" else "not signed", _SIGNED[state]),
         joined(Markup("<div>{}</div>").format(item) for item in proofs) or "none",
@@ -118,7 +131,7 @@ def _counts(report: ChangeReport | None) -> str:
 
 
 def _decision(release: Release) -> Markup:
-    told = release.headline
+    told = release.stated.headline
     words = told.decision if told.decision != "none" else told.title.lower()
     return mark("pass by waiver" if told.title == "Passed by waiver" else words, _decided(told.decision))
 
@@ -135,7 +148,7 @@ def _signature(release: Release) -> Markup:
 
 
 def _headline(release: Release) -> Markup:
-    told = release.headline
+    told = release.stated.headline
     return Markup('<div class="verdict {}"><p class="title">{}</p><p>{}</p></div>').format(
         _decided(told.decision), told.title, told.sentence
     )
@@ -163,9 +176,9 @@ def _facts(repository: Repository, release: Release) -> list[tuple[str, str | Ma
         pairs.append(("Base model", f"{training.base.model_id or 'local files'}{at}"))
     pairs += [
         ("License", evidence.license or "not named"),
-        ("Quality", "; ".join(release.quality) or "not measured"),
+        ("Quality", "; ".join(release.stated.quality) or "not measured"),
         ("Data", "; ".join(f"{ref.split}: {number(ref.num_rows)} rows" for ref in audit.datasets) if audit else ""),
-        ("Checks", _checked(release)),
+        ("Checks", _checked(evidence)),
         ("Policy", evidence.verdict.policy_name if evidence.verdict is not None else ""),
         ("Approved by", "; ".join(f"{item.by}{f' ({item.role})' if item.role else ''}" for item in evidence.approvals)),
         ("Evidence", Markup("<code>{}</code>").format(evidence.digest)),
@@ -173,16 +186,16 @@ def _facts(repository: Repository, release: Release) -> list[tuple[str, str | Ma
     return pairs
 
 
-def _checked(release: Release) -> str:
-    audit = release.evidence.audit if release.evidence is not None else None
-    if audit is None or release.evidence is None:
+def _checked(evidence: Evidence) -> str:
+    if evidence.audit is None:
         return ""
-    ran = sum(item.status == "ran" for item in audit.results)
-    return f"{plural(ran, 'check')} ran, {len(unchecked(release.evidence))} did not"
+    ran = sum(item.status == "ran" for item in evidence.audit.results)
+    return f"{plural(ran, 'check')} ran, {len(unchecked(evidence))} did not"
 
 
 def _open_points(release: Release) -> Markup:
-    points = open_outcomes(release.evidence) if release.evidence is not None else ()
+    evidence = release.evidence
+    points = open_outcomes(evidence) if evidence is not None else ()
     if not points:
         return Markup("")
     rows = [(point.code, mark(point.decision, _decided(point.decision)), "; ".join(point.observed)) for point in points]

@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.trees import Commit
 from hf_contrastive.release.plan import SIGNATURE
-from model_cards.changes import ChangeReport, compare, side_of
+from model_cards.changes import Change, ChangeReport, Side, changes
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
-from model_cards.evidence import Evidence
+from model_cards.evidence import Evidence, SigningKey
 from model_cards.facts import Headline, headline
 from model_cards.typesetting import measured
 
@@ -30,47 +30,49 @@ class Signed:
     words: str
 
 
+class Stated(NamedTuple):
+    """What an evidence says at a glance; small, so that it is kept where the evidence is not."""
+
+    headline: Headline
+    quality: tuple[str, ...] = ()
+    license: str = ""
+    digest: str = ""
+    signing_key: SigningKey | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an evidence that can be read."""
+        return bool(self.digest)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """One commit as a reviewer sees it.
 
     Attributes:
         commit: whose files are meant.
-        evidence: None where there is none, or where it can not be read.
-        problem: why it can not be read.
+        stated: what its evidence says at a glance, "No evidence" where there is none.
         signed: what the signature says.
+        place: file and size of the evidence, None where there is none.
     """
 
     commit: Commit
-    evidence: Evidence | None
-    problem: str
+    stated: Stated
     signed: Signed
+    place: tuple[Path, int] | None
 
     @property
-    def headline(self) -> Headline:
-        """What was decided, in words that claim no more than was checked."""
-        if self.evidence is None:
-            return Headline("none", "No evidence" if not self.problem else "Evidence that does not hold", self.problem)
-        return headline(self.evidence)
-
-    @property
-    def quality(self) -> tuple[str, ...]:
-        """The primary metric of each evaluation with its interval."""
-        return tuple(
-            f"{item.after.name} {measured(item.after)} on {evaluation.dataset.split}"
-            for evaluation in (self.evidence.evaluations if self.evidence is not None else ())
-            for item in evaluation.metrics
-            if item.after.name == evaluation.primary_metric
-        )
+    def evidence(self) -> Evidence | None:
+        """All of the evidence; None where there is none, or where it can not be read."""
+        return _evidence(*self.place)[0] if self.place is not None else None
 
 
 def release_of(repository: Repository, commit: Commit) -> Release:
     """Return what a commit publishes; digests and the signature are computed anew."""
     entry = commit.files.get(evidence_json.filename)
-    evidence, problem = None, ""
-    if entry is not None:
-        evidence, problem = _evidence(repository.objects.path(entry.sha256), entry.size)
-    return Release(commit=commit, evidence=evidence, problem=problem, signed=_signed(repository, commit, evidence))
+    place = (repository.objects.path(entry.sha256), entry.size) if entry is not None else None
+    stated = _stated(*place) if place is not None else Stated(Headline("none", "No evidence", ""))
+    return Release(commit=commit, stated=stated, signed=_signed(repository, commit, stated.signing_key), place=place)
 
 
 def versions(repository: Repository) -> list[tuple[str, str]]:
@@ -119,22 +121,27 @@ def going_back(history: list[Commit]) -> dict[str, Commit]:
 
 def changes_between(repository: Repository, before: Release, after: Release) -> ChangeReport | None:
     """Return what changed between two releases, None where one of them has no evidence that can be read."""
-    if before.evidence is None or after.evidence is None:
+    if before.place is None or after.place is None or not (before.stated.is_known and after.stated.is_known):
         return None
-    names = [name_of(repository, item.commit) for item in (before, after)]
-    keys = [item.commit.files[evidence_json.filename] for item in (before, after)]
-    report = _compared(*(repository.objects.path(key.sha256) for key in keys), keys[0].size, keys[1].size)
-    sides = [
-        side_of(item.evidence, name, commit=item.commit.id, tag=name if _VERSION.fullmatch(name) else "")
-        for item, name in zip((before, after), names, strict=True)
-        if item.evidence is not None
-    ]
-    return ChangeReport(before=sides[0], after=sides[1], changes=report.changes)
+    before_side, after_side = (_side(repository, item) for item in (before, after))
+    return ChangeReport(before=before_side, after=after_side, changes=_changes(*before.place, *after.place))
 
 
-@lru_cache(maxsize=32)
+def _side(repository: Repository, release: Release) -> Side:
+    name = name_of(repository, release.commit)
+    return Side(
+        name=name,
+        evidence_digest=release.stated.digest,
+        decision=release.stated.headline.decision,
+        commit=release.commit.id,
+        tag=name if _VERSION.fullmatch(name) else "",
+    )
+
+
+# safe to keep: an object's file is named by its content and never changes. An evidence may take many megabytes of
+# memory, what is shown of it does not.
+@lru_cache(maxsize=4)
 def _evidence(path: Path, size: int) -> tuple[Evidence | None, str]:
-    # safe to keep: an object's file is named by its content and never changes
     if size > _MAX_BYTES:
         return None, f"{evidence_json.filename} has {size:,} bytes, too many to be shown here."
     try:
@@ -143,15 +150,29 @@ def _evidence(path: Path, size: int) -> tuple[Evidence | None, str]:
         return None, str(error)
 
 
-@lru_cache(maxsize=64)
-def _compared(before: Path, after: Path, before_size: int, after_size: int) -> ChangeReport:
+@lru_cache(maxsize=512)
+def _stated(path: Path, size: int) -> Stated:
+    evidence, problem = _evidence(path, size)
+    if evidence is None:
+        return Stated(Headline("none", "Evidence that does not hold", problem))
+    quality = tuple(
+        f"{item.after.name} {measured(item.after)} on {evaluation.dataset.split}"
+        for evaluation in evidence.evaluations
+        for item in evaluation.metrics
+        if item.after.name == evaluation.primary_metric
+    )
+    license_ = evidence.license or "not named"
+    return Stated(headline(evidence), quality, license_, evidence.digest, evidence.signing_key)
+
+
+@lru_cache(maxsize=128)
+def _changes(before: Path, before_size: int, after: Path, after_size: int) -> tuple[Change, ...]:
     old, new = _evidence(before, before_size)[0], _evidence(after, after_size)[0]
-    return compare(old or Evidence(), new or Evidence())
+    return changes(old or Evidence(), new or Evidence())
 
 
-def _signed(repository: Repository, commit: Commit, evidence: Evidence | None) -> Signed:
+def _signed(repository: Repository, commit: Commit, told: SigningKey | None) -> Signed:
     entry = commit.files.get(SIGNATURE)
-    told = evidence.signing_key if evidence is not None else None
     if entry is None:
         if told is not None:
             return Signed(state="broken", words=f"{SIGNATURE} is missing, though the evidence names a key that signs")
