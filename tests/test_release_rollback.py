@@ -206,11 +206,11 @@ def evidence_at(api: HfApi, revision: str, folder: Path) -> Any:
 
 
 def test_a_version_that_was_tampered_with_does_not_come_back(api: HfApi, tmp_path: Path):
-    by_hand(api, "v90", "config.json", b'{"model_type": "bert"}')
+    by_hand(api, "bad-config", "config.json", b'{"model_type": "bert"}')
     text = Path(api.hf_hub_download(REPO, "evidence.json", revision="v1", local_dir=tmp_path)).read_text()
-    by_hand(api, "v91", "evidence.json", text.replace('"decision": "pass"', '"decision": "review"').encode())
+    by_hand(api, "bad-evidence", "evidence.json", text.replace('"decision": "pass"', '"decision": "review"').encode())
     before = state(api)
-    for tag, told in (("v90", "Model files are those of the evidence"), ("v91", "Evidence and its own digests")):
+    for tag, told in (("bad-config", "Model files are those of the evidence"), ("bad-evidence", "Evidence and its own digests")):
         with pytest.raises(PushBlocked, match=told) as caught:
             rollback(REPO, tag, api=api)
         assert caught.value.problems
@@ -382,6 +382,6 @@ def test_the_command_tells_what_it_did_in_words_and_as_json(cli: Cli, api: HfApi
 
 
 def test_a_version_that_must_not_come_back_exits_with_block(cli: Cli, api: HfApi):
-    by_hand(api, "v90", "config.json", b'{"model_type": "bert"}')
+    by_hand(api, "bad-config", "config.json", b'{"model_type": "bert"}')
     for more in (("--yes",), ("--dry-run",)):
-        assert cli("rollback", REPO, "--to", "v90", *more)[0] == 1
+        assert cli("rollback", REPO, "--to", "bad-config", *more)[0] == 1

@@ -52,7 +52,6 @@ def broken_links(plan: PushPlan, evidence: Evidence, today: date) -> list[str]:
     if evidence.repo_id is not None and plan.repo_id != evidence.repo_id:
         found.append(f"The evidence is for {evidence.repo_id}, the plan for {plan.repo_id}. Plan again.")
     found.extend(foreign_data(evidence, report))
-    found.extend(foreign_comparison(evidence, policy))
     return found
 
 
@@ -120,6 +119,7 @@ def foreign_data(evidence: Evidence, report: AuditReport) -> list[str]:
         report: the audit in it.
     """
     found = _foreign_claims(evidence, report)
+    found += foreign_comparison(evidence, evidence.policy) if evidence.policy is not None else []
     if evidence.training is not None:
         unread = [name for name in evidence.training.text_columns if name not in report.columns.texts]
         if unread:
