@@ -29,6 +29,7 @@ from hf_contrastive.cli import (
     rollback,
     train,
     verify,
+    versions,
 )
 from hf_contrastive.cli import license as license_
 from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, REVIEW, USAGE
@@ -49,6 +50,7 @@ app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("push")(push.command)
 app.command("rollback")(rollback.command)
+app.command("versions")(versions.command)
 app.command("verify")(verify.command)
 app.command("approve")(approve.command)
 app.command("demo")(demo.command)
