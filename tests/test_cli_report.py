@@ -17,7 +17,7 @@ from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.published import last_published, read_named, read_published, version_tags
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
-from model_cards.render import render, write_documents
+from model_cards.render import write_documents
 from tests.evidence_samples import audit_of, evidence_of, ref
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -59,13 +59,21 @@ def publish(api: HfApi, evidence: Evidence, tag: str) -> str:
     return str(commit)
 
 
+def write(folder: Path, evidence: Evidence) -> Path:
+    """A folder of reports with no more than the evidence in it."""
+    folder.mkdir(parents=True)
+    (folder / "evidence.json").write_text(evidence_json.render(evidence), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_documents(second(), tmp_path / "report")
-    return tmp_path / "report"
+    return write(tmp_path / "report", second())
 
 
-def test_documents_are_rendered_again_byte_by_byte(run_cli: Cli, folder: Path, tmp_path: Path):
+def test_documents_are_rendered_again_byte_by_byte(run_cli: Cli, tmp_path: Path):
+    folder = tmp_path / "report"
+    write_documents(second(), folder)
     code, out, _ = run_cli("report", folder, "--format", "html")
     assert code == 0
     assert out == (folder / "report.html").read_text()
@@ -103,8 +111,7 @@ def test_only_what_changed_since_a_version_of_the_same_repository(run_cli: Cli, 
 
 
 def test_changes_are_short_markdown_and_a_page_that_stands_alone(run_cli: Cli, folder: Path, tmp_path: Path):
-    before = tmp_path / "before"
-    write_documents(first(), before)
+    before = write(tmp_path / "before", first())
     code, markdown, _ = run_cli("report", folder, "--since", before)
     assert code == 0
     assert markdown.startswith("## Changes from ")
@@ -117,6 +124,9 @@ def test_changes_are_short_markdown_and_a_page_that_stands_alone(run_cli: Cli, f
     assert run_cli("report", folder, "--since", before, "--out", tmp_path / "changes")[0] == 0
     assert set(CHANGES) <= {path.name for path in (tmp_path / "changes").iterdir()}
     assert (tmp_path / "changes" / "changes.md").read_text() == markdown
+    code, out, _ = run_cli("report", folder, "--since", before, "--format", "sarif")
+    assert {item["baselineState"] for item in json.loads(out)["runs"][0]["results"]} <= {"new", "updated", "absent"}
+    assert run_cli("report", folder, "--since", before, "--format", "junit")[1].startswith("<?xml")
 
 
 def test_mistakes_are_told_with_what_there_is(
@@ -133,12 +143,12 @@ def test_mistakes_are_told_with_what_there_is(
         ((tmp_path / "none.json",), "is no folder, no file and no repository"),
         ((folder, "--json", "--format", "html"), "ask for two forms"),
         ((folder, "--format", "pdf"), "pdf"),
-        ((folder, "--out", folder / "report.html" / "x.md"), "can not be written"),
+        ((folder, "--out", folder / "evidence.json" / "x.md"), "can not be written"),
     ):
         code, out, err = run_cli("report", *arguments)
         assert (code, out) == (2, ""), arguments
         assert words in " ".join(err.split()), (arguments, err)
-    write_documents(replace(second(), repo_id=None), tmp_path / "nameless")
+    write(tmp_path / "nameless", replace(second(), repo_id=None))
     assert "names no repository" in run_cli("report", tmp_path / "nameless", "--since", "v1")[2]
     changed = (
         (folder / "evidence.json").read_text().replace("23,840", "1").replace('"license": "mit"', '"license": "x"')
@@ -171,7 +181,7 @@ def test_published_evidence_is_read_at_a_tag_a_branch_and_a_commit(api: HfApi):
 
 
 def test_a_folder_goes_before_a_repository_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    write_documents(first(), tmp_path / "local" / "m" / "report")
+    write(tmp_path / "local" / "m" / "report", first())
     monkeypatch.chdir(tmp_path)
     read = read_named("local/m")
     assert (read.repo_id, read.evidence) == ("", first())
@@ -188,4 +198,3 @@ def test_a_push_writes_what_changed_beside_its_reports_or_removes_what_is_stale(
     assert json.loads((tmp_path / "report" / "changes.json").read_text())["before"]["tag"] == "v1"
     assert write_changes(tmp_path / "report", None, second()) is None
     assert [path.name for path in (tmp_path / "report").iterdir()] == ["kept.txt"]
-    assert render(second(), "evidence_json")
