@@ -196,6 +196,9 @@ def test_the_decision_and_what_now_asks_come_first():
     assert [item.key for item in found[:2]] == ["decision", "outcome PII001"]
     assert (found[0].kind, found[0].before, found[0].after) == ("worse", "pass by waiver", "block")
     assert found[1].after == "block (9 rows in test)"
+    report = compare(BASE, replace(BASE, verdict=blocked))
+    assert (report.before.decision, report.before.decided, report.after.decided) == ("pass", "pass by waiver", "block")
+    assert "**Decision:** pass by waiver → block." in render_changes(report, BASE, BASE, "md")
     assert found[-1].area == "software"
     assert told(replace(BASE, verdict=blocked), BASE)["outcome PII001"].kind == "better"
 

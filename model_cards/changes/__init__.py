@@ -9,6 +9,7 @@ from typing import Any
 from model_cards.changes.data import check_changes, data_changes, remedy_changes, trained_data_changes
 from model_cards.changes.decisions import (
     approval_changes,
+    decided,
     policy_changes,
     verdict_changes,
     verdict_rest,
@@ -29,7 +30,7 @@ from model_cards.changes.statements import statement_changes
 from model_cards.evidence import Evidence
 from model_cards.facts import headline
 
-__all__ = ["AREAS", "Area", "Change", "ChangeReport", "Kind", "Side", "changes", "compare", "side_of"]
+__all__ = ["AREAS", "Area", "Change", "ChangeReport", "Kind", "Side", "changes", "compare", "decided", "side_of"]
 
 _Comparer = Callable[[Evidence, Evidence], Iterable[Change]]
 
@@ -94,6 +95,7 @@ def side_of(evidence: Evidence, name: str = "", *, commit: str = "", tag: str = 
         name=name or evidence.repo_id or evidence.model_name or "an audit",
         evidence_digest=evidence.digest,
         decision=headline(evidence).decision,
+        decided=decided(evidence),
         commit=commit,
         tag=tag,
     )

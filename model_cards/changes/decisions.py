@@ -26,7 +26,7 @@ def verdict_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
         ranks = [_RANK.get(item.decision, 5) for item in (old, new)]
         kind: Kind = "changed" if ranks[0] == ranks[1] else "worse" if ranks[1] > ranks[0] else "better"
         words = Words("decision", "decision", "Decision", 100)
-        yield changed(words, _decision(before), _decision(after), kind)
+        yield changed(words, decided(before), decided(after), kind)
     titles = {**_titles(before), **_titles(after)}
     left, right = _outcomes(before), _outcomes(after)
     quiet: list[tuple[str, tuple[Outcome, ...]]] = []
@@ -118,7 +118,8 @@ def policy_changes(before: Policy | None, after: Policy | None) -> Iterator[Chan
         yield details(words, old.intent, new.intent)
 
 
-def _decision(evidence: Evidence) -> str:
+def decided(evidence: Evidence) -> str:
+    """Return the decision as it is shown: a pass by waiver is no plain pass, and what was not judged is none."""
     told = headline(evidence)
     if told.decision == "none":
         return told.title.lower()

@@ -74,11 +74,15 @@ class Change(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side(Record):
-    """One of the two releases; ``name`` is as people call it, ``commit`` and ``tag`` those of the Hub, if any."""
+    """One of the two releases; ``name`` is as people call it, ``commit`` and ``tag`` those of the Hub, if any.
+
+    ``decision`` is that of the verdict, "none" without one; ``decided`` the same as people read it.
+    """
 
     name: str
     evidence_digest: str
     decision: str = ""
+    decided: str = ""
     commit: str = ""
     tag: str = ""
 

@@ -30,6 +30,7 @@ from model_cards.facts import open_outcomes, unchecked
 from model_cards.typesetting import number, plural
 
 ROUTES = Routes()
+_DECIDED = {"pass": "pass", "pass by waiver": "review", "review": "review", "block": "block"}
 _SIGNED = {"none": "none", "holds": "pass", "broken": "block"}
 _KINDS = {"worse": "block", "better": "pass"}
 _AT_ONCE = 10
@@ -131,13 +132,8 @@ def _counts(report: ChangeReport | None) -> str:
 
 
 def _decision(release: Release) -> Markup:
-    told = release.stated.headline
-    words = told.decision if told.decision != "none" else told.title.lower()
-    return mark("pass by waiver" if told.title == "Passed by waiver" else words, _decided(told.decision))
-
-
-def _decided(decision: str) -> str:
-    return decision if decision in ("pass", "review", "block") else "none"
+    words = release.stated.decided or release.stated.headline.title.lower()
+    return mark(words, _DECIDED.get(words, "none"))
 
 
 def _signature(release: Release) -> Markup:
@@ -150,7 +146,7 @@ def _signature(release: Release) -> Markup:
 def _headline(release: Release) -> Markup:
     told = release.stated.headline
     return Markup('<div class="verdict {}"><p class="title">{}</p><p>{}</p></div>').format(
-        _decided(told.decision), told.title, told.sentence
+        _DECIDED.get(release.stated.decided, "none"), told.title, told.sentence
     )
 
 
@@ -198,7 +194,7 @@ def _open_points(release: Release) -> Markup:
     points = open_outcomes(evidence) if evidence is not None else ()
     if not points:
         return Markup("")
-    rows = [(point.code, mark(point.decision, _decided(point.decision)), "; ".join(point.observed)) for point in points]
+    rows = [(point.code, mark(point.decision, _DECIDED[point.decision]), "; ".join(point.observed)) for point in points]
     return Markup("<h3>Not passed</h3>") + table(("Rule", "Decision", "Observed"), rows, none="", stack=True)
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.trees import Commit
 from hf_contrastive.release.plan import SIGNATURE
-from model_cards.changes import Change, ChangeReport, Side, changes
+from model_cards.changes import Change, ChangeReport, Side, changes, decided
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, SigningKey
@@ -34,6 +34,7 @@ class Stated(NamedTuple):
     """What an evidence says at a glance; small, so that it is kept where the evidence is not."""
 
     headline: Headline
+    decided: str = ""
     quality: tuple[str, ...] = ()
     license: str = ""
     digest: str = ""
@@ -133,6 +134,7 @@ def _side(repository: Repository, release: Release) -> Side:
         name=name,
         evidence_digest=release.stated.digest,
         decision=release.stated.headline.decision,
+        decided=release.stated.decided,
         commit=release.commit.id,
         tag=name if _VERSION.fullmatch(name) else "",
     )
@@ -162,7 +164,7 @@ def _stated(path: Path, size: int) -> Stated:
         if item.after.name == evaluation.primary_metric
     )
     license_ = evidence.license or "not named"
-    return Stated(headline(evidence), quality, license_, evidence.digest, evidence.signing_key)
+    return Stated(headline(evidence), decided(evidence), quality, license_, evidence.digest, evidence.signing_key)
 
 
 @lru_cache(maxsize=128)
