@@ -28,7 +28,8 @@ report = json.loads(pathlib.Path("report.json").read_text(encoding="utf-8"))
 assert report["decision"] == "block", report["decision"]
 found = {finding["code"] for result in report["results"] for finding in result["findings"]}
 assert {"DUP001", "LIC001"} <= found, found
-assert pathlib.Path("report/report.html").is_file()
+for name in ("report.html", "report.md", "report.sarif", "report.junit.xml", "evidence.json"):
+    assert pathlib.Path("report", name).is_file(), name
 CHECK
 # a missing extra is one paragraph with the command, not a traceback
 status=0
