@@ -126,9 +126,6 @@ def open_outcomes(evidence: Evidence) -> tuple[OpenPoint, ...]:
         words = tuple(f"observed {outcome.observed}, allowed {outcome.allowed}" for outcome in own)
         findings = evidence.audit.findings if evidence.audit is not None else ()
         remedies = dict.fromkeys(item.remedy for item in findings if item.code == code and item.remedy)
-        rule = evidence.licenses.result(code) if evidence.licenses is not None else None
-        if rule is not None and rule.resolution:
-            remedies[rule.resolution] = None
         points.append(OpenPoint(code, gravest, words, tuple(remedies)))
     return tuple(sorted(points, key=lambda point: (-_SEVERITY[point.decision], point.code)))
 

@@ -13,7 +13,6 @@ from model_cards.facts import (
     chain,
     check_rows,
     compute_words,
-    decision_words,
     excused_words,
     headline,
     license_tables,
@@ -23,7 +22,7 @@ from model_cards.facts import (
     removed_ranges,
     rows_of,
 )
-from model_cards.finding_lines import finding_lines
+from model_cards.finding_lines import finding_lines, rank_of, ranked_outcomes
 from model_cards.frameworks import (
     FRAMEWORKS,
     OWN_WORDS,
@@ -97,7 +96,8 @@ def _reasons(evidence: Evidence) -> dict[str, Any]:
     return {
         "audit": evidence.audit,
         "checks": check_rows(evidence),
-        "decision_words": lambda outcome: decision_words(evidence, outcome),
+        "ranked_outcomes": ranked_outcomes(evidence),
+        "rank_of": rank_of,
         "licenses": evidence.licenses,
         "license_sentence": license_sentence(evidence),
         "license_rules": rule_rows(evidence),
@@ -105,7 +105,7 @@ def _reasons(evidence: Evidence) -> dict[str, Any]:
         "license_tables": license_tables(evidence.audit),
         "obligation_words": lambda item: obligation_words(item, evidence.license_texts),
         "finding_lines": lines,
-        "finding_count": sum(map(len, lines)),
+        "ranked_lines": sorted((line for own in lines for line in own), key=lambda line: line.rank),
         "charts": audit_charts(evidence.audit, inputs),
         "finding_titles": {
             **_titles(evidence.earlier_audit, evidence.audit),

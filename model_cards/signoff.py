@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -52,9 +53,9 @@ class ApprovalRow(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """What was not checked, for one reason."""
+    """What was not checked, for one reason; ``what`` holds codes (or places) with their titles."""
 
-    what: tuple[str, ...]
+    what: tuple[tuple[str, str], ...]
     status: str
     reason: str
     required: bool
@@ -110,42 +111,55 @@ def _intended(evidence: Evidence, intent: Intent | None) -> tuple[Point, ...]:
 def first_inputs(evidence: Evidence) -> tuple[tuple[InputRow, ...], str]:
     """Return the inputs that went into the model, open questions first, and the others in a sentence.
 
-    What was only measured with is counted there, not listed.
+    Rows of data whose license is clear are one line together. What was only measured with is counted, not listed.
     """
     inputs = evidence.licenses.inputs if evidence.licenses is not None else ()
     if not inputs and evidence.lineage is not None:
         inputs = evidence.lineage.inputs
-    rows = list(zip(inputs, input_rows(evidence), strict=True))
-    aside = sum(item.role == "evaluation" for item, _ in rows)
-    went_in = sorted((pair for pair in rows if pair[0].role != "evaluation"), key=lambda pair: _urgency(pair[0]))
-    rest = went_in[_MOST_INPUTS:]
-    words = []
-    if rest:
-        named = Counter(item.license or "undetermined" for item, _ in rest)
-        listed = ", ".join(f"{name} ({count})" for name, count in named.most_common(6))
-        more = f" and {plural(len(named) - 6, 'more license')}" if len(named) > 6 else ""
-        words.append(f"{plural(len(rest), 'more input')}, concluded as {listed}{more}")
-    if aside:
-        words.append(f"{plural(aside, 'input')} only measured with")
-    return tuple(row for _, row in went_in[:_MOST_INPUTS]), "; ".join(words)
+    pairs = sorted(zip(inputs, input_rows(evidence), strict=True), key=lambda pair: _urgency(pair[0]))
+    went_in = [pair for pair in pairs if pair[0].role != "evaluation"]
+    clear = [item for item, _ in went_in if item.kind == "rows" and item.license and not item.disagreements]
+    single = [row for item, row in went_in if len(clear) < 3 or item not in clear]
+    rows = ([_together(clear)] if len(clear) >= 3 else []) + single
+    rest, aside = len(rows) - _MOST_INPUTS, len(pairs) - len(went_in)
+    words = [plural(rest, "more input")] if rest > 0 else []
+    words += [f"{plural(aside, 'input')} only measured with"] if aside else []
+    return tuple(rows[:_MOST_INPUTS]), "; ".join(words)
+
+
+def _together(items: Sequence[LicensedInput]) -> InputRow:
+    """Return rows of data under several clear licenses as one line, the most rows first."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts[item.license or ""] += item.rows or 0
+    listed = [f"{name} ({number(count)})" for name, count in counts.most_common(4)]
+    listed += [f"{len(counts) - 4} more"] if len(counts) > 4 else []
+    read = sum(any(one.place == "license_file" for one in item.statements) for item in items)
+    return InputRow(
+        name="rows of the data",
+        role="trained on",
+        amount=f"{number(counts.total())} rows",
+        declared=f"{plural(len(items), 'declaration')} by rows, packages or cards",
+        found=f"text read for {read} of {len(items)}" if read else "no text read",
+        concluded=", ".join(listed),
+        note="",
+    )
 
 
 def gaps(evidence: Evidence) -> tuple[Gap, ...]:
     """Return what was not checked: whole checks, splits that a check could not judge, rows that nobody looked at."""
-    found: dict[tuple[str, str, bool], list[str]] = {}
+    found: dict[tuple[str, str, bool], list[tuple[str, str]]] = {}
     for row in check_rows(evidence):
         if row.status != "ran":
-            found.setdefault((row.status, row.reason, row.required), []).append(
-                f"{row.code} {row.title}" if row.title else row.code
-            )
+            found.setdefault((row.status, row.reason, row.required), []).append((row.code, row.title))
     listed = [Gap(tuple(what), *key) for key, what in found.items()]
     audit = evidence.audit
     for result in audit.results if audit is not None else ():
-        listed += [Gap((f"{result.code} {result.title}",), "not judged", reason, False) for reason in result.not_judged]
+        listed += [Gap(((result.code, result.title),), "not judged", reason, False) for reason in result.not_judged]
     for ref in audit.datasets if audit is not None else ():
         if ref.unread_rows != 0:
             rows = "an unknown number of rows" if ref.unread_rows is None else plural(ref.unread_rows, "row")
-            listed.append(Gap((f"{rows} of {ref.split} of {name_of(ref)}",), "not read", "", False))
+            listed.append(Gap(((f"{rows} of {ref.split}", f"of {name_of(ref)}"),), "not read", "", False))
     return tuple(sorted(listed, key=lambda gap: not gap.required))
 
 

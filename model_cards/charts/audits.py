@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from audits.findings import AuditReport, Table
 from audits.licenses.inputs import LicensedInput
 from model_cards.charts.drawing import LEFT, RIGHT, WIDTH, Chart, bar, circle, line, scale, short, svg, text, ticks
-from model_cards.typesetting import number, plural
+from model_cards.facts import place
+from model_cards.typesetting import measured, number, plural
 
 _MOST_BARS = 10
 _RELIABILITY = ("from", "to", "rows", "mean confidence", "share right")
@@ -44,7 +45,7 @@ def audit_charts(audit: AuditReport | None, inputs: Sequence[LicensedInput] = ()
         audit: whose checks made tables: ``(from, to, …)`` is a histogram.
         inputs: of the license analysis; rows that were trained on are counted by their license.
     """
-    return (*_of_tables(audit), *_of_licenses(inputs))
+    return (*_of_tables(audit), *_of_truncation(audit), *_of_licenses(inputs))
 
 
 def _of_tables(audit: AuditReport | None) -> Iterator[Chart]:
@@ -88,7 +89,10 @@ def histogram_chart(table: Table, *, key: str, code: str) -> Chart | None:
         text(WIDTH / 2, height - 4, f"{plural(total, counted.removesuffix('s'), counted)} in all", anchor="middle")
     )
     peak = max(rows, key=lambda row: row[2])
-    told = f"{number(total)} {counted} from {edges[0]:g} to {edges[-1]:g}; most of them, {number(peak[2])}, from {peak[0]:g} to {peak[1]:g}."
+    told = (
+        f"{number(total)} {counted} from {edges[0]:g} to {edges[-1]:g}; "
+        f"most of them, {number(peak[2])}, from {peak[0]:g} to {peak[1]:g}."
+    )
     title = f"{table.name[:1].upper()}{table.name[1:]}"
     caption = _CAPTIONS.get(table.name.partition(" (")[0], "As counted by this check.")
     return Chart(f"{title} ({code})", svg(key, height, title, told, parts), caption, table)
@@ -142,21 +146,40 @@ def _of_licenses(inputs: Sequence[LicensedInput]) -> Iterator[Chart]:
     shown, rest = ranked[:_MOST_BARS], ranked[_MOST_BARS:]
     if rest:
         shown.append((plural(len(rest), "other license"), sum(count for _, count in rest)))
-    step, top, left = 34, 4, 8
-    height = top + step * len(shown) + 4
-    x = scale(0, max(count for _, count in shown), 0, WIDTH - 2 * left)
     total = sum(counts.values())
-    parts = []
-    for position, (name, count) in enumerate(shown):
-        y = top + step * position
-        parts.append(text(left, y + 12, name if len(name) <= 44 else f"{name[:43]}…", kind="label"))
-        parts.append(text(WIDTH - left, y + 12, f"{count:,} rows, {100 * count / total:.3g} %", anchor="end"))
-        parts.append(bar(left, y + 17, max(x(count), 1.0), 10))
-    told = "; ".join(f"{name} {count:,} rows" for name, count in shown)
     table = Table(name="Rows trained on by concluded license", columns=("License", "Rows"), rows=tuple(ranked))
     caption = "As concluded from what each row, package or card declares and from the texts that were read."
-    drawing = svg("licenses", height, "Rows trained on by concluded license", f"{told}.", parts)
-    yield Chart("Rows trained on by concluded license", drawing, caption, table)
+    told = [(name, count, f"{count:,} rows, {100 * count / total:.3g} %") for name, count in shown]
+    yield bar_chart(told, key="licenses", caption=caption, table=table)
+
+
+def _of_truncation(audit: AuditReport | None) -> Iterator[Chart]:
+    """Yield the share of texts that the model does not read to the end, by split and column."""
+    result = audit.result("PAIR004") if audit is not None else None
+    found = [item for item in (result.findings if result is not None else ()) if item.measurement.unit == "fraction"]
+    if not found:
+        return
+    rows = [(place(item), float(item.measurement.value), measured(item.measurement)) for item in found[:_MOST_BARS]]
+    values = tuple((place(item), item.measurement.value) for item in found)
+    table = Table(name=f"{found[0].title} (PAIR004)", columns=("Split and column", "Share of texts"), rows=values)
+    yield bar_chart(rows, key="truncation", caption="Share of the texts that are cut.", table=table, full=1.0)
+
+
+def bar_chart(
+    rows: Sequence[tuple[str, float, str]], *, key: str, caption: str, table: Table, full: float | None = None
+) -> Chart:
+    """Return (name, value, words) as bars from left to right; ``full`` is what a bar of the whole width stands for."""
+    step, top, left = 34, 4, 8
+    height = top + step * len(rows) + 4
+    x = scale(0, full or max(value for _, value, _ in rows), 0, WIDTH - 2 * left)
+    parts = []
+    for position, (name, value, words) in enumerate(rows):
+        y = top + step * position
+        parts.append(text(left, y + 12, name if len(name) <= 40 else f"{name[:39]}…", kind="label"))
+        parts.append(text(WIDTH - left, y + 12, words, anchor="end"))
+        parts.append(bar(left, y + 17, max(x(value), 1.0), 10))
+    told = "; ".join(f"{name} {words}" for name, _, words in rows)
+    return Chart(table.name, svg(key, height, table.name, f"{told}.", parts), caption, table)
 
 
 def _numbers(*cells: object) -> bool:

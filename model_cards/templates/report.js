@@ -80,7 +80,7 @@
           affected += Number(row.dataset.rows);
         }
       }
-      status.textContent = `${number.format(shown)} of ${counted(rows.length, "finding")} shown, ${counted(affected, "affected row")}`;
+      status.textContent = `${number.format(shown)} of ${counted(rows.length, "finding")} shown. They list ${counted(affected, "row")}; one may stand in several.`;
     };
 
     const clear = () => {
@@ -104,6 +104,15 @@
   };
   addEventListener("hashchange", reveal);
   if (location.hash) reveal();
+
+  // what is closed is not printed: one button opens all of it, and closes it again
+  const opener = document.getElementById("open-all");
+  opener.querySelector("button").addEventListener("click", ({ currentTarget: button }) => {
+    const open = button.getAttribute("aria-pressed") !== "true";
+    for (const section of document.querySelectorAll("details")) section.open = open;
+    button.setAttribute("aria-pressed", String(open));
+  });
+  opener.hidden = false;
 
   // what scrolls sideways can be reached by the keyboard
   const regions = () => {
