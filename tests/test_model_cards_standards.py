@@ -1,22 +1,25 @@
 """Bills of materials, SARIF, JUnit and Markdown: each follows its standard and claims no more than the evidence."""
 
+import datetime
 import json
 import uuid
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audits.findings import Measurement
+from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Measurement
 from audits.formats import markdown
 from audits.licenses.inputs import LicensedInput, LicenseStatement
-from audits.policy import Approval, Outcome
+from audits.policy import Approval, Outcome, Policy, Rule, Waiver, judge
 from model_cards.documents import cyclonedx, junit, sarif
 from model_cards.errors import DocumentError
 from model_cards.evidence import Evidence, SigningKey, Statement
 from model_cards.render import render
+from model_cards.standards.rulings import gravest, rulings
 from model_cards.standards.values import moment
 from tests.evidence_samples import HOSTILE, evidence_of, poisoned, with_digests
 
@@ -603,3 +606,71 @@ def test_no_account_is_told_of_a_comment(model_evidence):
     text = render(replace(model_evidence, model_name="@octocat/model", license="x@y"), "report_md")
     assert "@octocat" not in text
     assert "@\u2060octocat/model" in text
+
+
+# ---- invariants ---------------------------------------------------------------------------------------
+
+CODES = st.sampled_from(["DUP001", "PII001", "LEAK001", "TEXT001"])
+PLACES = st.tuples(st.sampled_from(["train", "test", "x in train"]), st.sampled_from([None, "anchor", "a in b"]))
+
+
+@st.composite
+def judged_audits(draw):
+    """Return an evidence with any findings, checks that did not run, rules and waivers, as they are judged."""
+    results = []
+    for code in draw(st.lists(CODES, unique=True, max_size=4)):
+        places = draw(st.lists(PLACES, unique=True, max_size=3))
+        measurements = [Measurement(name="share", value=draw(st.sampled_from([0.0, 0.2, 0.9])), unit="fraction")] * 3
+        findings = tuple(
+            Finding(code=code, title=code, split=split, column=column, measurement=measurement, total_rows=2)
+            for (split, column), measurement in zip(places, measurements, strict=False)
+        )
+        status = draw(st.sampled_from(["ran", "ran", "ran", "skipped", "errored"]))
+        results.append(CheckResult(code=code, status=status, findings=findings if status == "ran" else (), reason="r"))
+    rules = st.builds(
+        Rule, code=CODES, allowed=st.sampled_from([0.1, 0.5]), decision=st.sampled_from(["review", "block"]),
+        required=st.booleans(), measurement=st.sampled_from([None, None, "share"]),
+    )  # fmt: skip
+    scopes = st.sampled_from(["*", "train", "test/anchor"])
+    waivers = st.builds(
+        Waiver, code=CODES, scope=scopes, reason=st.just("r"), owner=st.just("Ada"), approver=st.just("Grace"),
+        expires=st.just("2027-01-31"),
+    )  # fmt: skip
+    policy = Policy(
+        name="any",
+        rules=tuple(draw(st.lists(rules, max_size=4))),
+        waivers=tuple(draw(st.lists(waivers, max_size=2))),
+    )
+    data = tuple(DatasetRef(split=split, fingerprint=split, num_rows=9) for split in ("train", "test", "x in train"))
+    audit = AuditReport(datasets=data, results=tuple(results))
+    verdict = judge(audit, policy, today=datetime.date(2026, 11, 27))
+    return Evidence(audit=audit, policy=policy, verdict=verdict)
+
+
+@settings(max_examples=150)
+@given(evidence=judged_audits())
+def test_no_tool_is_told_a_milder_or_a_graver_verdict(evidence):
+    decision = evidence.verdict.decision
+    found = rulings(evidence)
+    assert gravest(item.decision for item in found) == decision
+    # no outcome that is no pass is lost, and no finding either
+    told = Counter(outcome for item in found for outcome in set(item.outcomes))
+    assert all(told[item] for item in evidence.verdict.outcomes if item.decision != "pass")
+    assert [item.finding for item in found if item.finding is not None] == list(evidence.audit.findings)
+    levels = {item["level"] for item in run_of(evidence)["results"] if "suppressions" not in item}
+    assert {"block": "error", "review": "warning", "pass": "note"}[decision] in {*levels, "note"}
+    assert ("error" in levels) == (decision == "block")
+    kinds = {kind for _, kind, *_ in cases_of(evidence).values()} - {None}
+    assert ("block" in kinds) == (decision == "block")
+    assert bool(kinds) == (decision != "pass")
+
+
+@settings(max_examples=50)
+@given(evidence=judged_audits())
+def test_what_did_not_run_never_passes(evidence):
+    cases = cases_of(evidence)
+    notes = run_of(evidence)["invocations"][0].get("toolExecutionNotifications", [])
+    missing = {result.code for result in evidence.audit.results if result.status != "ran"}
+    assert missing <= {item["descriptor"]["id"] for item in notes}
+    for name, (kind, *_) in cases.items():
+        assert name.split()[0] not in missing or kind in ("failure", "skipped")

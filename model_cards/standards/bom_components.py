@@ -206,6 +206,8 @@ def _input_properties(item: LicensedInput | None) -> list[dict[str, str]]:
         ("license-concluded", item.license or "undetermined"),
         ("license-note", "; ".join(filter(None, (*item.disagreements, item.reason)))),
         ("gated", item.gated),
+        # the commit whose card and files were read, which need not be the one that was used
+        ("license-read-at", item.revision),
         ("not-read", "true" if item.unread else None),
     )
 
