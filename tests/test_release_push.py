@@ -40,6 +40,7 @@ from model_cards.evidence import Evidence
 from model_cards.validate import card_metadata
 
 WRITTEN = (
+    "bom.cdx.json",
     "README.md",
     "report.html",
     "report.json",
@@ -237,7 +238,10 @@ def test_the_same_again_makes_no_second_commit_and_anything_else_does(
     assert (other.tag, len(titles(api))) == ("v2", 3)
     api.create_commit(REPO, [CommitOperationAdd("theirs.txt", b"theirs")], commit_message="Theirs")
     third = push(trained, REPO, data=str(permissive_file), license="apache-2.0", **where)
-    assert (third.tag, titles(api)[:2]) == ("v3", ["Add model, card and evidence", "Theirs"])
+    assert (third.tag, third.commit, titles(api)[0]) == ("v2", other.commit, "Theirs")
+    api.create_commit(REPO, [CommitOperationAdd("config.json", b"{}")], commit_message="Theirs too")
+    fourth = push(trained, REPO, data=str(permissive_file), license="apache-2.0", **where)
+    assert (fourth.tag, titles(api)[:2]) == ("v3", ["Add model, card and evidence", "Theirs too"])
 
 
 @pytest.mark.parametrize("fault", ["commit", "branch"])

@@ -29,17 +29,17 @@ from hf_contrastive.errors import HubError
 from hf_contrastive.release.arrival import same_files
 from hf_contrastive.release.faults import (
     FAULTS,
-    SILENCE_SECONDS,
     Outcome,
     Patience,
     UnreadableAnswerError,
     asked,
-    bounded_silence,
     explain,
     is_refused,
     may_be_commit,
+    unread,
 )
 from hf_contrastive.release.plan import PushPlan, is_replaced
+from hf_contrastive.release.traffic import Traffic, bounded_silence
 
 LOOK_BACK = 50
 """How many commits below the head are searched for one of the same content."""
@@ -92,7 +92,7 @@ class Target:
         """Ask for a revision, and the sizes and ids of its files; ``fresh`` and ``first`` as for :func:`asked`."""
 
         def ask() -> ModelInfo:
-            info = self.api.model_info(self.repo_id, revision=revision, files_metadata=True, timeout=SILENCE_SECONDS)
+            info = self.api.model_info(self.repo_id, revision=revision, files_metadata=True)
             # a commit on a head that is not known would overwrite what others did meanwhile
             if not COMMIT_ID.fullmatch(str(info.sha)) or info.siblings is None:
                 msg = "it describes a revision without commit and files"
@@ -135,20 +135,13 @@ def description(plan: PushPlan, note: str = "") -> str:
 def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None:
     """Return the commit of this very content that the branch stands on.
 
-    That is its head; or, after a push that ended before its tag, an untagged commit below, where nobody has changed
-    its files since: what others added on top is theirs.
+    That is its head, or a commit below whose files nobody has changed since: what others added on top is theirs.
     """
     commits = target.commits()
-    at = next((number for number, commit in enumerate(commits) if _holds(commit, plan)), None)
-    if at is None:
+    found = next((commit for commit in commits if _holds(commit, plan)), None)
+    if found is None or (found is not commits[0] and not same_files(plan, head, target.info(found["id"]))):
         return None
-    if at > 0:
-        tags = target.refs().tags
-        below = commits[at]["id"]
-        finished = any(tag.target_commit == below and VERSION_TAG.fullmatch(tag.name) for tag in tags)
-        if finished or not same_files(plan, head, target.info(below)):
-            return None
-    return _published(commits[at])
+    return _published(found)
 
 
 def replaced_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
@@ -183,8 +176,9 @@ def commit_plan(
     stale = [CommitOperationDelete(path) for path in replaced_files(plan, head)]
     patience, sent = Patience(), False
     while True:
+        traffic = Traffic()
         try:
-            with bounded_silence():
+            with bounded_silence() as traffic:
                 info = target.api.create_commit(
                     target.repo_id,
                     operations=[*additions, *stale],
@@ -197,14 +191,14 @@ def commit_plan(
                 break
             msg = f"it named {str(info.oid)[:60]!r} as the commit"
             raise UnreadableAnswerError(msg)
-        except FAULTS as error:
-            lost = may_be_commit(error)
+        except FAULTS as fault:
+            error, lost = unread(fault, traffic), may_be_commit(fault, traffic)
             found = _after(target, plan, head, error, sent=sent) if lost or sent else None
             sent = sent or (lost and not is_refused(error))
             if found is not None:
                 return found
             if not patience.allows(error, fresh=target.fresh):
-                raise _failed(error, target, "not seen" if sent else "absent") from error
+                raise _failed(error, target, "not seen" if sent else "absent") from fault
     if info.oid == head.sha:
         # nothing differed, so none was made: it is below, or somebody uploaded the same files
         below = next((commit for commit in target.commits() if _holds(commit, plan)), None)

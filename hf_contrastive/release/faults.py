@@ -1,8 +1,8 @@
 """What goes wrong between this machine and the Hub: which faults pass, how long they are waited for, how they are told.
 
 huggingface_hub repeats some requests by itself and others never, waits without end for an answer that does not come,
-and raises whatever its parsing of an odd answer gives. Here every call gets a bound on its silence, what can be
-repeated without harm is repeated, and every fault has one form.
+and raises whatever its parsing of an odd answer gives. Here what can be repeated without harm is repeated, and every
+fault has one form.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
-from huggingface_hub import HfApi, get_session
+from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RevisionNotFoundError,
 )
+
+from hf_contrastive.release.traffic import Traffic, bounded_silence
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
@@ -52,10 +52,6 @@ FIRST_WAIT_SECONDS = 1.0
 PATIENCE_SECONDS = 90.0
 """After this time no further try is begun."""
 
-SILENCE_SECONDS = 300.0
-"""How long an answer may stay away, or a sent byte unacknowledged."""
-
-CONNECT_SECONDS = 30.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError)
 _RESET = re.compile(r";\s*t=(\d+)")
@@ -122,48 +118,6 @@ def asked(call: Callable[[], _T], *, fresh: bool = False, first: bool = False) -
                 raise
 
 
-@contextmanager
-def bounded_silence() -> Iterator[None]:
-    """End a request of huggingface_hub that gets no answer, within the block; by itself it would wait forever.
-
-    Requests that say how long they wait keep their own bound.
-    """
-    _Silence.enter()
-    try:
-        yield
-    finally:
-        _Silence.leave()
-
-
-class _Silence:
-    """How many blocks bound the waits; of the process, since uploads run in threads of their own."""
-
-    _lock = threading.Lock()
-    _blocks = 0
-
-    @classmethod
-    def enter(cls) -> None:
-        with cls._lock:
-            cls._blocks += 1
-            client = get_session()
-            hooks = client.event_hooks
-            if cls.bound not in hooks.get("request", []):
-                # first: a guard's hook has to see the request as it is sent
-                client.event_hooks = {**hooks, "request": [cls.bound, *hooks.get("request", [])]}
-
-    @classmethod
-    def leave(cls) -> None:
-        with cls._lock:
-            cls._blocks -= 1
-
-    @classmethod
-    def bound(cls, request: Any) -> None:
-        if cls._blocks:
-            limits = {"connect": CONNECT_SECONDS, "read": SILENCE_SECONDS, "write": SILENCE_SECONDS}
-            given = {name: value for name, value in request.extensions.get("timeout", {}).items() if value is not None}
-            request.extensions = {**request.extensions, "timeout": {**limits, **given}}
-
-
 def root_of(error: Exception) -> Exception:
     """Return what is behind the ``RuntimeError`` by which huggingface_hub tells of an upload."""
     while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
@@ -210,14 +164,25 @@ def is_refused(error: Exception) -> bool:
     return answered is not None and 400 <= answered < 500 and answered not in _PASSING and answered not in (409, 412)
 
 
-def may_be_commit(error: Exception) -> bool:
-    """Whether what failed may have been the commit itself, and not something that goes before it."""
-    root = root_of(error)
-    path = _path_of(root)
-    if path is not None:
-        return "/commit/" in path
-    # else: a file that can not be read, or an argument that is refused on this side
-    return is_lost(root) or is_unreadable(root)
+def may_be_commit(error: Exception, traffic: Traffic) -> bool:
+    """Whether the commit itself may have been sent, and not only what goes before it.
+
+    Args:
+        error: of ``create_commit``.
+        traffic: what was asked meanwhile.
+    """
+    path = _path_of(root_of(error))
+    # else: a file that can not be read, an argument that is refused on this side, or an answer that can not be read
+    return "/commit/" in path if path is not None else traffic.may_hold("/commit/")
+
+
+def unread(error: Exception, traffic: Traffic) -> Exception:
+    """Return ``error``, or what stands behind one about the form of an answer: a status that nobody looked at."""
+    if is_unreadable(error) and traffic.last_status is not None and traffic.last_status >= 400:
+        told = UnreadableAnswerError(f"status {traffic.last_status}, without the JSON that a Hub gives")
+        told.__cause__ = error
+        return told
+    return error
 
 
 def explain(error: Exception, repo_id: str, api: HfApi, *, outcome: Outcome = "absent") -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, ModelInfo
+from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.utils._validators import validate_repo_id
 
 from audits.policy import Decision
@@ -111,7 +112,7 @@ def push_plan(
         head = target.info(revision)
         published = None if made else held_by(target, plan, head)
     except FAULTS as error:
-        raise HubError(explain(error, plan.repo_id, api) + repository.left()) from error
+        raise HubError(repository.explain(error)) from error
     if published is None:
         if on_head is not None:
             on_head(head)
@@ -178,6 +179,7 @@ class _Repository:
     api: HfApi
     repo_id: str
     state: Literal["there", "made", "perhaps made", "perhaps there"] = "there"
+    refusal: Exception | None = None
 
     def make(self, private: bool | None) -> None:
         """Make it unless it is there."""
@@ -198,8 +200,18 @@ class _Repository:
             # a token for one repository may write it and yet make none
             if status(error) not in (403, 409):
                 raise
-            asked(lambda: self.api.create_repo(self.repo_id, private=private, exist_ok=True))
             self.state = "perhaps made" if self.state == "perhaps there" else "there"
+            self.refusal = error
+
+    def explain(self, error: Exception) -> str:
+        """Say what went wrong when it was looked at, and what stays of it."""
+        missing = status(error) == 404 and not isinstance(error, RevisionNotFoundError)
+        if missing and self.refusal is not None and status(self.refusal) == 403:
+            # it is not there, and may not be made: that is what to repair
+            error = self.refusal
+        elif missing and self.state == "made":
+            self.state = "perhaps there"
+        return explain(error, self.repo_id, self.api) + self.left()
 
     def left(self, *, empty: bool = True) -> str:
         """Say what stays of it after a push that failed."""

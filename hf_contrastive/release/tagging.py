@@ -15,12 +15,12 @@ from hf_contrastive.release.faults import (
     FAULTS,
     Patience,
     UnreadableAnswerError,
-    bounded_silence,
     explain,
     first_line,
     status,
 )
 from hf_contrastive.release.plan import PushPlan
+from hf_contrastive.release.traffic import bounded_silence
 
 _TAKEN_TRIES = 5
 _SHOWN = 5
@@ -45,17 +45,15 @@ def tag(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], pub
     """
     commit, seen = published.commit, False
     try:
-        _require_arrival(target, plan, sources, published)
+        refs = _require_arrival(target, plan, sources, published)
         seen = True
-        return _tagged(target, commit, message)
+        return _tagged(target, commit, message, refs)
     except HubError:
         raise
     except FAULTS as error:
-        known = (
-            "is on %s, complete" if seen else "is on %s, as the Hub answered; it could not be compared with the plan"
-        )
+        known = ", complete, but it could not be" if seen else ", as the Hub answered, but could not be looked at and"
         _logger.warning(
-            f"The commit %s {known}, but it could not be tagged: %s. Push the same again to tag it, or run "
+            f"The commit %s is on %s{known} tagged: %s. Push the same again to tag it, or run "
             "`hf repos tag create %s vN --revision %s`.",
             commit,
             target.repo_id,
@@ -66,20 +64,22 @@ def tag(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], pub
         return ""
 
 
-def _require_arrival(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], published: Published) -> None:
-    """Raise unless the commit is on the branch and holds what was planned."""
+def _require_arrival(
+    target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], published: Published
+) -> GitRefs:
+    """Return branches and tags if the commit is on the branch and holds what was planned; raise if not."""
     commit = published.commit
     msg = f"it said that it took the commit {commit}, and does not list it on {target.branch}"
     unlisted = UnreadableAnswerError(msg)
     try:
         # what reads may lag behind what was written just now
         info = target.info(commit, fresh=True)
-        listed = published.found or _is_on_branch(target, commit)
     except FAULTS as error:
         if status(error) != 404:
             raise
         raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown")) from error
-    if not listed:
+    refs = target.refs()
+    if not published.found and not _is_on_branch(target, commit, refs):
         raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown"))
     found = differences(plan, sources, info, documents=published.plan_digest == plan.digest)
     if found:
@@ -90,19 +90,19 @@ def _require_arrival(target: Target, plan: PushPlan, sources: Mapping[str, Path 
             "or a file changed on the way: repair that and push again, or go back to the last tag."
         )
         raise HubError(msg)
+    return refs
 
 
-def _is_on_branch(target: Target, commit: str) -> bool:
-    heads = {branch.name: branch.target_commit for branch in target.refs().branches}
+def _is_on_branch(target: Target, commit: str, refs: GitRefs) -> bool:
+    heads = {branch.name: branch.target_commit for branch in refs.branches}
     return heads.get(target.branch) == commit or any(item["id"] == commit for item in target.commits())
 
 
-def _tagged(target: Target, commit: str, message: str) -> str:
+def _tagged(target: Target, commit: str, message: str, refs: GitRefs) -> str:
     """Tag until the Hub lists the tag: the answer to a request may be lost, or be somebody else's."""
     patience, taken, took = Patience(), 0, False
     unlisted = UnreadableAnswerError("it said that it took the tag, and does not list it")
     while True:
-        refs = target.refs()
         mine = [item.name for item in refs.tags if item.target_commit == commit and VERSION_TAG.fullmatch(item.name)]
         if mine:
             return mine[-1]
@@ -119,6 +119,7 @@ def _tagged(target: Target, commit: str, message: str) -> str:
                 taken += 1
             elif not patience.allows(error, fresh=True):
                 raise
+        refs = target.refs()
 
 
 def next_tag(refs: GitRefs) -> str:
