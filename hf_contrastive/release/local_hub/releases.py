@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.trees import Commit
-from hf_contrastive.release.plan import SIGNATURE
 from model_cards.changes import Change, ChangeReport, Side, changes, decided
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
@@ -174,6 +173,9 @@ def _changes(before: Path, before_size: int, after: Path, after_size: int) -> tu
 
 
 def _signed(repository: Repository, commit: Commit, told: SigningKey | None) -> Signed:
+    # imported here: it needs every document, and this package no library of the Hub
+    from hf_contrastive.release.plan import SIGNATURE
+
     entry = commit.files.get(SIGNATURE)
     if entry is None:
         if told is not None:
