@@ -117,10 +117,13 @@ def test_changes_are_short_markdown_and_a_page_that_stands_alone(run_cli: Cli, f
     assert markdown.startswith("## Changes from ")
     assert "| release | License that it is published under | apache-2.0 | mit |" in markdown
     assert len(markdown) < 6000
+    # from folders of this machine, whose place nobody else needs to know
+    assert f"from `{tmp_path.name}/before` to `{tmp_path.name}/report`" in markdown
     page = run_cli("report", folder, "--since", before, "--format", "html")[1]
     assert not re.search(r"<(script|link|img|iframe|object|form)|url\(|@import|(src|href)=\"[^#]| on[a-z]+=", page)
     assert "default-src 'none'; style-src 'unsafe-inline'" in page
     assert "apache-2.0" in page
+    assert str(tmp_path.parent) not in page
     assert run_cli("report", folder, "--since", before, "--out", tmp_path / "changes")[0] == 0
     assert set(CHANGES) <= {path.name for path in (tmp_path / "changes").iterdir()}
     assert (tmp_path / "changes" / "changes.md").read_text() == markdown

@@ -21,9 +21,15 @@ def changes_since(
     return compare(
         published.evidence,
         evidence,
-        since=side_of(published.evidence, published.name, commit=published.commit, tag=published.tag),
-        now=side_of(evidence, name, commit=commit, tag=tag),
+        since=side_of(published.evidence, _shown(published.name), commit=published.commit, tag=published.tag),
+        now=side_of(evidence, _shown(name), commit=commit, tag=tag),
     )
+
+
+def _shown(name: str) -> str:
+    """Return the name without where it lies on this machine: changes go into pull requests."""
+    path = Path(name)
+    return "/".join(path.parts[-2:]).lstrip("/") if path.is_absolute() else name
 
 
 def write_changes(folder: Path, published: PublishedEvidence | None, evidence: Evidence) -> ChangeReport | None:
