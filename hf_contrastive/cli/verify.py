@@ -39,13 +39,13 @@ def command(
     """
     from hf_contrastive.release.verification import verify
 
-    with progress("Reading files (MiB)") as update:
+    with progress("Reading files (KiB)") as update:
         report = verify(
             target,
             public_key=public_key,
             receipt=receipt,
             weights=weights,
-            on_progress=lambda done, total: update(done >> 20, max(total >> 20, 1)),
+            on_progress=lambda done, total: update(done >> 10, total >> 10),
         )
     if as_json:
         print_json(report.to_dict())
@@ -74,7 +74,7 @@ def _show(report: VerificationReport) -> None:
 
 def _conclude(report: VerificationReport) -> None:
     held, unchecked = len(report.of("holds")), len(report.of("not checked"))
-    rest = f"{held} hold, {unchecked} were not checked"
+    rest = f"{held} hold, {unchecked} not checked"
     if report.broken:
         files = sorted({name for item in report.broken for name in item.files})
         where = f": {', '.join(files)}" if files else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hf_contrastive.release.plan import LICENSE_COPIES
 from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
 from hf_contrastive.release.verification.observed import Observed
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
+from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, own_version
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
@@ -90,7 +90,8 @@ def _compared(key: str, path: str, content: bytes, expected: bytes, read: ReadEv
         return holds(key, f"written anew from {FILENAME}, it is the same byte for byte", [path])
     if not read.comparable:
         return not_checked(key, read.elsewhere, [path])
-    return broken(key, f"{path} is not what {FILENAME} gives: {_difference(content, expected)}", [path])
+    words = f"{path} is not what {FILENAME} gives in the same version {own_version()}: {_difference(content, expected)}"
+    return broken(key, words, [path])
 
 
 def _difference(content: bytes, expected: bytes) -> str:

@@ -172,7 +172,10 @@ def tag_item(at: Repository, receipt: PushReceipt | None) -> Item:
     key = "hub.tag"
     if receipt is None or not receipt.tag:
         has = f"the tag {at.tag} points to this commit" if at.tag else "no version tag points to this commit"
-        words = f"{has}; whether it always did, only a receipt tells (--receipt)"
+        words = (
+            f"{has}; whether it always did, only a receipt tells (--receipt), or the tag's message, which the Hub "
+            "gives to git alone"
+        )
         return not_checked(key, words)
     target = at.tags.get(receipt.tag)
     if target is None:
