@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audits.findings import AuditReport, DatasetRef, Measurement, RemedyRecord
+from audits.findings import AuditReport, DatasetRef, Measurement, RemedyRecord, Table
 from audits.licenses.analysis import LicenseAnalysis
 from audits.licenses.inputs import Lineage
 from audits.policy import Approval, Policy, Verdict
@@ -129,20 +129,38 @@ class MetricComparison(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSection(Record):
+    """One way of looking at a model beside its main task: calibration, robustness, geometry, ….
+
+    In ``metrics``, "before" is the base model. ``tables`` hold curves and slices. ``not_computed`` says why nothing was
+    measured, "" where something was.
+    """
+
+    name: str
+    metrics: tuple[MetricComparison, ...] = ()
+    tables: tuple[Table, ...] = ()
+    not_computed: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
     """One task on one split, measured on the trained model and, if given, on its base.
 
-    ``weights_sha256`` is over the weights that were measured.
+    ``queries`` and ``documents`` are of a retrieval, ``rows`` of any other task; ``sections`` hold what was measured
+    beside the task. ``weights_sha256`` is over the weights that were measured.
     """
 
     task: str
     dataset: DatasetRef
-    queries: int
-    documents: int
+    queries: int = 0
+    documents: int = 0
+    rows: int = 0
     max_length: int
     seed: int
     metrics: tuple[MetricComparison, ...]
     primary_metric: str = "ndcg@10"
+    sections: tuple[EvaluationSection, ...] = ()
     note: str = ""
     weights_sha256: str = ""
     seconds: float = volatile(default=0.0)
