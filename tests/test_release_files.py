@@ -275,7 +275,19 @@ def test_no_pickled_call_reads_as_harmless(protocol: int, text: str, nested: boo
 
 @pytest.mark.parametrize(
     "text",
-    ["cat\ndog\nRabbit\n", "(a) first\n(b) second\n", "I\n", "Vector\n.", "", ".", "N.", "config\nfoo\nbar\n", "0123"],
+    [
+        "line\nword\nline",
+        "li\nos\nsystem\n.",
+        "cat\ndog\nRabbit\n",
+        "(a) first\n(b) second\n",
+        "I\n",
+        "Vector\n.",
+        "",
+        ".",
+        "N.",
+        "config\nfoo\nbar\n",
+        "0123",
+    ],
 )
 def test_plain_text_is_not_taken_for_a_pickle(text: str):
     assert kind_of(text.encode()) == "text"
@@ -284,5 +296,271 @@ def test_plain_text_is_not_taken_for_a_pickle(text: str):
 def test_a_text_that_begins_like_an_old_pickle_is_a_text():
     # M takes two bytes, i names an import in two lines
     assert kind_of(b"Mozilla Public License Version 2.0\n====\n\n1. Definitions\n") == "text"
-    assert kind_of(b"Mozios\nsystem\n") == "pickle"
+    # i needs a mark on the stack, or nothing is imported
+    assert kind_of(b"Mozios\nsystem\n") == "text"
+    assert kind_of(b"(Mozios\nsystem\n") == "pickle"
     assert kind_of(b"(S'ls'\nios\nsystem\n.") == "pickle"
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+BAD_NAMES = {
+    "../model.safetensors": "leads out of the folder",
+    "/etc/vocab.txt": "leads out of the folder",
+    "a//vocab.txt": "leads out of the folder",
+    "./vocab.txt": "leads out of the folder",
+    "..\\..\\evil.safetensors": "no name of a file on Windows",
+    "C:evil.safetensors": "no name of a file on Windows",
+    "NUL.safetensors": "no name of a file on Windows",
+    "con": "no name of a file on Windows",
+    "1_Pooling/aux.json": "no name of a file on Windows",
+    "LPT1.model": "no name of a file on Windows",
+    "LICENSE.": "no name of a file on Windows",
+    "LICENSE ": "no name of a file on Windows",
+    "LICENSE\n.txt": "can not be seen",
+    "LICENSE\x1b[2J": "can not be seen",
+    "LICENSE\u202etxt.exe": "can not be seen",
+    "LICENSE\u200b": "can not be seen",
+    "LICENSE\udcff": "can not be seen",
+    "LICENSE-e\u0301": "combining characters",
+    "x" * 252 + ".spm": "more than 255 bytes",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_name_that_not_every_system_can_hold(name: str):
+    told = list(folder_problems([name]))
+    assert any(BAD_NAMES[name] in line for line in told)
+    assert all(line.isprintable() for line in told)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "1_Pooling/config.json", "LICENSE-é", "LICENSES/MIT.txt", "auxiliary.model"]
+)
+def test_a_name_that_every_system_can_hold(name: str):
+    assert not list(folder_problems([name]))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["README.md", "readme.md"],
+        ["LICENSE", "License"],
+        ["adapter/a.safetensors", "Adapter/b.safetensors"],
+        ["LICENSE-é".upper(), "license-é"],
+        ["LICENSE-\ufb01", "LICENSE-fi"],
+    ],
+)
+def test_names_that_are_one_where_case_does_not_count(names: list[str]):
+    assert "are one file" in next(folder_problems(names))
+
+
+def test_files_of_one_folder_are_no_collision():
+    assert not list(folder_problems(["a/b", "a/c", "ab", "a.b/c"]))
+
+
+# ---- texts ------------------------------------------------------------------------------------------------------
+
+SECRETS = {
+    "AWS access key": "AKIA" + "Q2W3E4R5T6Z7U2IO",
+    "OpenAI key": "sk-proj-" + "a8Kd93hfKQm2Lp0Xv7Zt" + "T3BlbkFJ" + "q9Wn4Rb6Yc1Ue5Gs8Hd3",
+    "Slack token": "xoxb-" + "2837465910-" + "kQ9fL2mXz8Wv4Rt6Yb1N",
+    "private key": "-----BEGIN PRIVATE KEY-----\n" + "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgq9W" * 3
+    + "\n-----END PRIVATE KEY-----",
+    "password in a URL": "postgres://ada:kT9" + "x2Lq7Vb@db.example.org/x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "vocab.txt", "LICENSE", "evidence.json", "a.jinja"])
+def test_a_secret_is_told_by_its_kind_and_not_shown(name: str, kind: str):
+    secret = SECRETS[kind]
+    text = json.dumps({"deep": [{"x": f"see {secret} here"}]}) if name.endswith(".json") else f"line\n{secret}\nline"
+    told = [line for line in found(name, text) if "looks like a secret" in line]
+    assert len(told) == 1
+    assert kind in told[0]
+    assert secret.split("\n")[0][12:] not in told[0] or kind == "private key"
+
+
+def test_a_secret_in_the_metadata_of_safetensors():
+    leaking = save({"w": np.ones(1)}, metadata={"from": SECRETS["AWS access key"]})
+    assert "AWS access key" in found("model.safetensors", leaking)[0]
+
+
+def test_a_secret_behind_an_escape_in_the_metadata():
+    header = json.dumps({"__metadata__": {"a": TOKEN}}).replace("hf_", "\\u0068f_").encode()
+    assert "Hub token" in found("model.safetensors", struct.pack("<Q", len(header)) + header)[0]
+
+
+@pytest.mark.parametrize("text", ["sk-your-key-here", "hf_xxx", "AKIAEXAMPLEEXAMPLE00", "https://user:pass@host.org"])
+def test_a_placeholder_is_no_secret(text: str):
+    assert not found("LICENSE", f"set {text}\n")
+
+
+def test_a_vocabulary_of_many_words_is_searched_to_its_end():
+    words = [f"\u2581word{i}sk-{i}" for i in range(20_000)]
+    assert not found("tokenizer.json", json.dumps({"vocab": dict.fromkeys(words, 1)}))
+    told = found("tokenizer.json", json.dumps({"vocab": dict.fromkeys([*words, SECRETS["AWS access key"]], 1)}))
+    assert "AWS access key" in told[0]
+
+
+SETTINGS: dict[str, tuple[str, Any, str]] = {
+    "auto_map": ("config.json", {"auto_map": {"AutoModel": "x--y.Z"}}, "`auto_map`"),
+    "auto_map deep": ("config.json", {"text_config": {"a": [{"auto_map": {"AutoModel": "x.Z"}}]}}, "`auto_map`"),
+    "auto_map of a processor": ("preprocessor_config.json", {"image_processor": {"auto_map": "x.Z"}}, "`auto_map`"),
+    "auto_map of a module": ("1_Pooling/config.json", {"auto_map": ["x.Z"]}, "`auto_map`"),
+    "trust": ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}, "`trust_remote_code`"),
+    "trust by a word": ("config.json", {"trust_remote_code": "yes"}, "`trust_remote_code`"),
+    "kernel": ("config.json", {"attn_implementation": "owner/kernel"}, "native code would be fetched"),
+    "kernel by part": ("config.json", {"_attn_implementation": {"text": "a/b@main:x"}}, "native code would be fetched"),
+    "experts": ("config.json", {"experts_implementation": "owner/kernel"}, "native code would be fetched"),
+    "activation": ("2_Dense/config.json", {"activation_function": "os.system"}, "code outside torch.nn"),
+    "activation of torch": ("2_Dense/config.json", {"activation_function": "torch.hub.load"}, "code outside torch.nn"),
+    "peft": (
+        "adapter_config.json",
+        {"base_model_name_or_path": "a/b", "auto_mapping": {"base_model_class": "X", "parent_library": "os"}},
+        "lets PEFT import os",
+    ),
+    "module path": (
+        "modules.json", [{"type": "sentence_transformers.models.Pooling", "path": "../x"}], "from outside"),
+    "module path, absolute": (
+        "modules.json", [{"type": "sentence_transformers.models.Pooling", "path": "C:\\x"}], "from outside"),
+    "shards": ("model.safetensors.index.json", {"weight_map": {"w": "pytorch_model.bin"}}, "no safetensors files beside"),
+    "shards elsewhere": ("model.safetensors.index.json", {"weight_map": {"w": "../m.safetensors"}}, "beside it"),
+    "template": ("tokenizer_config.json", {"chat_template": "{{ ''.__class__ }}"}, "reaches into Python's objects"),
+    "templates": (
+        "tokenizer_config.json", {"chat_template": [{"name": "x", "template": "{{ x|attr('y') }}"}]}, "reaches into"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_setting_that_loads_or_runs_code(case: str):
+    name, data, told = SETTINGS[case]
+    assert any(told in line for line in found(name, json.dumps(data)))
+
+
+HARMLESS: dict[str, Any] = {
+    "config.json": {
+        "auto_map": None, "trust_remote_code": False, "library_name": "x", "__version__": {"a": "1"},
+        "attn_implementation": "sdpa", "_attn_implementation": {"": "eager"}, "activation_function": "gelu_new",
+    },
+    "2_Dense/config.json": {"activation_function": "torch.nn.modules.activation.Tanh", "in_features": 3},
+    "adapter_config.json": {
+        "base_model_name_or_path": "owner/base",
+        "auto_mapping": {"base_model_class": "BertModel", "parent_library": "transformers.models.bert.modeling_bert"},
+    },
+    "model.safetensors.index.json": {"metadata": {}, "weight_map": {"w": "model-00001-of-00002.safetensors"}},
+    "vocab.json": {"auto_map": 7, "trust_remote_code": 1, "attn_implementation": 2, "chat_template": 3},
+    "tokenizer_config.json": {"chat_template": "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_settings_that_run_nothing(name: str):
+    assert found(name, json.dumps(HARMLESS[name])) == []
+
+
+def test_code_in_a_card_is_what_a_card_is_for():
+    assert not found("README.md", CARD + "\n```python\nimport os\nos.system('ls')\n```\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("LICENSE", "#!/bin/sh\nrm -rf x\n", "begins as a script"),
+        ("LICENSE.html", "<script>1</script>", "is a page"),
+        ("LICENSE.svg", "<svg/>", "is a page"),
+        ("chat_template.jinja", "{{ x.__globals__ }}", "reaches into"),
+        ("LICENSE.png", b"\x89PNG\r\n\x1a\n", "is an image"),
+        ("config.json", "[" * 100_000, "no valid JSON"),
+    ],
+)
+def test_a_text_that_is_more_than_a_text(name: str, text: Any, told: str):
+    assert any(told in line for line in found(name, text))
+
+
+@pytest.mark.parametrize("value", ["evil\n  - all is well", "evil\x1b[2J", "evil" * 100])
+def test_what_is_quoted_can_not_forge_a_line(value: str):
+    for line in found("modules.json", json.dumps([{"type": value}])):
+        assert line.isprintable()
+        assert len(line) < 300
+
+
+# ---- safetensors and sentencepiece, strictly ---------------------------------------------------------------------
+
+
+def tensors(header: Any, body: bytes = b"") -> bytes:
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + body
+
+
+def tensor(begin: int, end: int, **told: Any) -> dict[str, Any]:
+    return {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]} | told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (tensors({"a": tensor(0, 4), "b": tensor(8, 12)}, bytes(12)), "bytes before the tensor 'b'"),
+        (tensors({"a": tensor(4, 8)}, bytes(8)), "bytes before the tensor 'a'"),
+        (tensors({"a": tensor(0, 8), "b": tensor(4, 12)}, bytes(12)), "another tensor overlaps"),
+        (tensors({"a": tensor(0, 4, dtype="F32")}, bytes(4)), "another size than its shape"),
+        (tensors({"a": tensor(0, 4, dtype="OBJ")}, bytes(4)), "not known here, 'OBJ'"),
+        (tensors({"a": tensor(0, 4, more=1)}, bytes(4)), "not known here"),
+        (tensors({"a": tensor(0, 4, shape=[True] * 4)}, bytes(4)), "no number"),
+        (tensors({"a": tensor(0, 4, shape=[-4, -1])}, bytes(4)), "no number"),
+        (tensors(b'{"a":' + json.dumps(tensor(0, 4)).encode() + b',"a":1}', bytes(4)), "stands in it twice"),
+        (tensors({"__metadata__": {"a": {"b": 1}}}), "metadata holds more than texts"),
+        (tensors(b"{" + b'"a":[' * 20_000), "can not be read"),
+    ],
+    ids=str,
+)
+def test_safetensors_that_the_format_does_not_allow(content: bytes, told: str):
+    assert any(told in line for line in found("model.safetensors", content))
+
+
+def test_tensors_that_are_an_archive_too():
+    archive = zipped()
+    shape = len(archive)
+    assert "ZIP archive" in found("model.safetensors", tensors({"w": tensor(0, shape)}, archive))[0]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.sampled_from(["float32", "float16", "int8", "bool"]), st.integers(0, 5)), max_size=4))
+def test_what_safetensors_writes_is_clean(shapes: list[tuple[str, int]]):
+    arrays = {f"t{i}": np.zeros((n, 2), dtype=kind) for i, (kind, n) in enumerate(shapes)}
+    assert found("model.safetensors", save(arrays)) == []
+
+
+PIECE = b"\n\x0e\n\x05hello\x15\x00\x00\x00\x00\x18\x01"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\n\x00", "a piece has no text"),
+        (PIECE + b"\x80\x04", "holds a field 64"),
+        (PIECE[:-1], "cut off"),
+        (PIECE + b"\n", "cut off"),
+        (b"\n\x04\n\x02\xff\xfe", "no UTF-8"),
+        (PIECE + b"\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "too long"),
+        (PIECE + b"\x1a\x03\xa0\x06\x01", "holds a field 100"),
+        (PIECE + b"\x07\x00", "no field begins"),
+        (b"\n" + bytes(9), "no sentencepiece model"),
+    ],
+    ids=str,
+)
+def test_a_false_sentencepiece_model(content: bytes, told: str):
+    (line,) = found("tokenizer.model", content)
+    assert told in line
+
+
+def test_a_path_of_this_machine_in_a_sentencepiece_model():
+    def trained_on(path: bytes) -> bytes:
+        spec = b"\n" + bytes([len(path)]) + path
+        return PIECE + b"\x12" + bytes([len(spec)]) + spec
+
+    own = str(Path.home() / "corpus.txt").encode()
+    assert "home or working folder" in found("tokenizer.model", trained_on(own))[0]
+    # upstream's own stand in most of these files
+    assert found("tokenizer.model", trained_on(b"/home/somebody/corpus.txt")) == []

@@ -128,37 +128,40 @@ class _Machine:
         self.memo: dict[Any, Any] = {}
 
     def run(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
+        """Do to the stack what unpickling would; where that would stop with an error, so does this."""
         name = opcode.name
-        if name in _TUPLES:
-            self.reading.arguments = True
-        if name in ("GLOBAL", "INST"):
-            self._import(*str(argument).partition(" ")[::2])
-        elif name == "STACK_GLOBAL":
+        if name == "STACK_GLOBAL":
             found, module = self._pop(), self._pop()
             self._import(module, found)
             self.stack.append(_UNKNOWN)
-            return
-        elif name in _EXTENSIONS:
-            self.reading.imports.append("?")
-        if name in _CALLS and self.reading.imports and (self.reading.arguments or name in ("INST", "OBJ")):
-            self.reading.calls = True
-        if name in _TEXTS:
+        elif name in _TEXTS:
             self.stack.append(argument if isinstance(argument, str) else str(argument))
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = self._top()
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            self.memo[int(argument)] = self._top()
+        elif name in ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"):
+            self.memo[len(self.memo) if name == "MEMOIZE" else int(argument)] = self._top()
         elif name in ("GET", "BINGET", "LONG_BINGET"):
-            self.stack.append(self.memo.get(int(argument), _UNKNOWN))
+            self.stack.append(self.memo[int(argument)])
         elif name == "DUP":
             self.stack.append(self._top())
         elif name == "MARK":
             self.stack.append(_MARK)
+        elif name == "POP" and self.stack:
+            self.stack.pop()
         else:
             self._others(opcode)
+        self._note(name, argument)
+
+    def _note(self, name: str, argument: Any) -> None:
+        if name in _TUPLES:
+            self.reading.arguments = True
+        if name in ("GLOBAL", "INST"):
+            self._import(*str(argument).partition(" ")[::2])
+        elif name in _EXTENSIONS:
+            self.reading.imports.append("?")
+        if name in _CALLS and self.reading.imports and (self.reading.arguments or name in ("INST", "OBJ")):
+            self.reading.calls = True
 
     def _import(self, module: Any, name: Any) -> None:
-        if module is _UNKNOWN or name is _UNKNOWN or not (isinstance(module, str) and isinstance(name, str)):
+        if not (isinstance(module, str) and isinstance(name, str)):
             self.reading.imports.append("?")
         elif _DOTTED.fullmatch(module) and _DOTTED.fullmatch(name):
             # a line with blanks in it, as of a text that begins with "Mozilla Public License", names nothing
@@ -166,20 +169,23 @@ class _Machine:
 
     def _others(self, opcode: pickletools.OpcodeInfo) -> None:
         for item in reversed(opcode.stack_before):
-            if item is pickletools.stackslice:
-                continue
             if item is pickletools.markobject:
-                while self.stack and self.stack.pop() is not _MARK:
+                while self.stack.pop() is not _MARK:
                     pass
-            else:
+            elif item is not pickletools.stackslice:
                 self._pop()
         self.stack.extend(_UNKNOWN for _ in opcode.stack_after)
 
     def _top(self) -> Any:
-        return self.stack[-1] if self.stack else _UNKNOWN
+        if not self.stack or self.stack[-1] is _MARK:
+            msg = "its stack is empty where something is taken from it"
+            raise ValueError(msg)
+        return self.stack[-1]
 
     def _pop(self) -> Any:
-        return self.stack.pop() if self.stack and self.stack[-1] is not _MARK else _UNKNOWN
+        top = self._top()
+        self.stack.pop()
+        return top
 
 
 def _second_opinion(raw: bytes) -> tuple[frozenset[str], frozenset[str]]:
