@@ -425,7 +425,7 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
         "modules.json", [{"type": "sentence_transformers.models.Pooling", "path": "../x"}], "from outside"),
     "module path, absolute": (
         "modules.json", [{"type": "sentence_transformers.models.Pooling", "path": "C:\\x"}], "from outside"),
-    "shards": ("model.safetensors.index.json", {"weight_map": {"w": "pytorch_model.bin"}}, "no safetensors files beside"),
+    "shards": ("model.safetensors.index.json", {"weight_map": {"w": "pytorch_model.bin"}}, "no safetensors files"),
     "shards elsewhere": ("model.safetensors.index.json", {"weight_map": {"w": "../m.safetensors"}}, "beside it"),
     "template": ("tokenizer_config.json", {"chat_template": "{{ ''.__class__ }}"}, "reaches into Python's objects"),
     "templates": (
