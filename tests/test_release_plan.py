@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
+import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +20,12 @@ from hf_contrastive.release.plan import (
     PlannedFile,
     PushPlan,
     contents,
+    in_memory,
     is_replaced,
+    link_in,
     payload,
     payload_digest,
+    payload_names,
     planned,
 )
 
@@ -200,3 +207,111 @@ def test_a_push_replaces_files_of_a_model_and_nothing_else():
     assert all(map(is_replaced, (*OF_A_MODEL, *DOCUMENTS, "pytorch_model.bin", "adapter/adapter_model.bin")))
     theirs = ("onnx/notes.txt", "onnx/model.onnx", ".gitattributes", "LICENSE", "sub/README.md", "eval/config.json")
     assert not any(map(is_replaced, (*theirs, *STRAY)))
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_a_socket_and_a_device_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path, {"config.json": b"{}"})
+    # whoever opens it waits for a writer
+    os.mkfifo(tmp_path / "model.safetensors")
+    os.mkfifo(tmp_path / "weights.bin")
+    with socket.socket(socket.AF_UNIX) as listening:
+        # a path of a socket has few characters
+        monkeypatch.chdir(tmp_path)
+        listening.bind("vocab.txt")
+        files, kept = payload(tmp_path)
+    assert [item.path for item in files] == ["config.json"]
+    assert dict(kept) == dict.fromkeys(
+        ["model.safetensors", "vocab.txt", "weights.bin"], "a pipe, a socket or a device"
+    )
+
+
+def test_a_device_is_told_by_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path, {"config.json": b"{}", "vocab.txt": b"x"})
+    real = Path.lstat
+
+    def lstat(path: Path) -> Any:
+        found = real(path)
+        if path.name != "vocab.txt":
+            return found
+        return os.stat_result((stat.S_IFCHR | 0o666, *found[1:]))
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert payload(tmp_path)[1] == (("vocab.txt", "a pipe, a socket or a device"),)
+
+
+def test_a_name_that_is_no_text_stays_and_is_told(tmp_path: Path):
+    write(tmp_path, {"config.json": b"{}"})
+    raw = os.fsencode(tmp_path) + b"/model-\xff\n.safetensors"
+    with open(raw, "wb"):  # noqa: PTH123  (bytes are no Path)
+        pass
+    files, kept = payload(tmp_path)
+    assert [item.path for item in files] == ["config.json"]
+    assert kept == (("model-\\udcff\\n.safetensors", "its name is no text"),)
+    plan = PushPlan(repo_id="a/b", files=files, kept_out=kept)
+    assert PushPlan.from_dict(plan.to_dict()).digest == plan.digest
+
+
+def test_a_file_that_grows_while_it_is_read_ends_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"a" * 10)
+    real = os.fstat
+
+    def grow(number: int) -> os.stat_result:
+        found = real(number)
+        with path.open("ab") as more:
+            more.write(b"b" * 10)
+        return found
+
+    monkeypatch.setattr("hf_contrastive.release.plan.os.fstat", grow)
+    item = planned("model.safetensors", path)
+    assert (item.size, item.sha256) == (10, hashlib.sha256(b"a" * 10).hexdigest())
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_counted_as_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"a" * 10)
+    real = os.fstat
+
+    def shrink(number: int) -> os.stat_result:
+        found = real(number)
+        os.truncate(path, 4)
+        return found
+
+    monkeypatch.setattr("hf_contrastive.release.plan.os.fstat", shrink)
+    item = planned("model.safetensors", path)
+    assert (item.size, item.sha256) == (4, hashlib.sha256(b"aaaa").hexdigest())
+
+
+def test_names_are_listed_without_reading_weights(tmp_path: Path):
+    write(tmp_path, LEAVES | {"notes.txt": b"x", "README.md": b"old"})
+    assert set(payload_names(tmp_path)) == {item.path for item in payload(tmp_path)[0]} == set(LEAVES)
+
+
+def test_what_the_gate_looks_at_is_held_in_memory_and_weights_are_not(tmp_path: Path):
+    files, _ = payload(write(tmp_path, LEAVES))
+    plan = PushPlan(repo_id="a/b", files=(*files, planned("README.md", b"card")))
+    held = in_memory(plan, contents(tmp_path, {"README.md": b"card"}, plan))
+    assert held["model.safetensors"] == tmp_path / "model.safetensors"
+    (tmp_path / "config.json").write_bytes(b"changed behind the gate")
+    assert (held["config.json"], held["README.md"]) == (b"{}", b"card")
+    # one that changed before is read so that it can not equal what was planned
+    grown = in_memory(plan, contents(tmp_path, {}, plan))["config.json"]
+    assert planned("config.json", grown) != next(item for item in files if item.path == "config.json")
+
+
+def test_links_are_left_for_the_gate_to_tell(tmp_path: Path):
+    folder = write(tmp_path / "model", LEAVES)
+    files, _ = payload(folder)
+    plan = PushPlan(repo_id="a/b", files=files)
+    (folder / "config.json").rename(tmp_path / "elsewhere.json")
+    (folder / "config.json").symlink_to(tmp_path / "elsewhere.json")
+    (folder / "1_Pooling").rename(tmp_path / "elsewhere")
+    (folder / "1_Pooling").symlink_to(tmp_path / "elsewhere")
+    held = in_memory(plan, contents(folder, {}, plan))
+    for name, link in (("config.json", "config.json"), ("1_Pooling/config.json", "1_Pooling")):
+        assert held[name] == folder / name
+        assert link_in(name, folder / name) == folder / link
+    # a link above the folder is how it was named
+    (tmp_path / "named").symlink_to(folder)
+    assert link_in("LICENSE", tmp_path / "named" / "LICENSE") is None

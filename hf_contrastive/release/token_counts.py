@@ -30,8 +30,9 @@ def audit_options(folder: Path) -> dict[str, Any]:
 
 def _limit(path: Path, key: str) -> int | None:
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # a pipe in its place would be waited for
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
         return None
     value = settings.get(key) if isinstance(settings, dict) else None
     return int(value) if isinstance(value, int | float) and 0 < value < _NO_LIMIT else None
