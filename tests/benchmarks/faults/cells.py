@@ -124,16 +124,31 @@ def audited(folder: Path) -> Evidence:
     )  # fmt: skip
 
 
-def prepared(folder: Path) -> tuple[Prepared, Prepared]:
+def prepared(folder: Path, *, weights: bytes = b"new!") -> tuple[Prepared, Prepared]:
     """Return a push and the same push at another time: other documents, the same content."""
-    model = model_folder(folder / "model")
+    model = model_folder(folder / "model", weights=weights)
     evidence = audited(folder)
-    return tuple(_prepared(model, replace(evidence, created_at=f"2026-01-0{day}T00:00:00+00:00")) for day in (1, 2))
+    later = replace(evidence, created_at="2026-01-02T00:00:00+00:00")
+    return _prepared(model, evidence), _prepared(model, later)
 
 
 def _prepared(model: Path, evidence: Evidence) -> Prepared:
     plan, evidence, rendered = prepare(model, evidence, load_policy("standard"), reviewed_by="Ada", reason="tests")
     return Prepared(plan, evidence, contents(model, rendered, plan))
+
+
+def push_prepared(push: Prepared, api: HfApi, repo_id: str, folder: Path) -> PushReceipt:
+    """Do what :func:`hf_contrastive.release.publish.publish` does after the gate; it is the gate that takes time."""
+    evidence, plan, history = push.evidence, replace(push.plan, repo_id=repo_id), folder / "history.jsonl"
+    if evidence.audit is None or evidence.verdict is None or evidence.policy is None:
+        raise SystemExit("There is no audit to record.")
+    entries = or_warn(record_audit, evidence.audit, evidence.verdict, evidence.policy, path=history)
+    head = str(entries[-1].head) if entries else ""
+    receipt = push_plan(plan, push.sources, api=api, commit_message=TITLE, history_head=head)
+    entry = or_warn(record_push, evidence, receipt, path=history)
+    receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
+    keep_receipt(receipt, folder / "report")
+    return receipt
 
 
 class Bench:
@@ -175,22 +190,10 @@ class Bench:
         return Cell(_told(outcome), there, _told(again), tuple(bad), message)
 
     def _push(self, place: Place, push: Prepared, endpoint: str) -> PushReceipt | Exception:
-        """Do what :func:`hf_contrastive.release.publish.publish` does after the gate."""
-        api = HfApi(endpoint=endpoint, token=self.hub.token)
-        evidence, plan = push.evidence, replace(push.plan, repo_id=place.repo_id)
-        if evidence.audit is None or evidence.verdict is None or evidence.policy is None:
-            raise SystemExit("There is no audit to record.")
-        entries = or_warn(record_audit, evidence.audit, evidence.verdict, evidence.policy, path=place.history)
         try:
-            receipt = push_plan(
-                plan, push.sources, api=api, commit_message=TITLE, history_head=str(entries[-1].head) if entries else ""
-            )
+            return push_prepared(push, HfApi(endpoint=endpoint, token=self.hub.token), place.repo_id, place.folder)
         except Exception as error:  # noqa: BLE001  (any other than HubError is what is looked for)
             return error
-        entry = or_warn(record_push, evidence, receipt, path=place.history)
-        receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
-        keep_receipt(receipt, place.report)
-        return receipt
 
     def _place(self, situation: str) -> Place:
         storage, self._made = self.hub._state.storage, self._made + 1

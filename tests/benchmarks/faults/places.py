@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,12 @@ class Place:
         self.tag = "v2" if situation == "next version" else "v1"
         self._before = self.commits()
         self._others: list[str] = []
+
+    def reopened(self, storage: Storage) -> Place:
+        """Return the same place, read anew after its server was killed."""
+        place = copy.copy(self)
+        place.storage = storage
+        return place
 
     @property
     def repository(self) -> Repository | None:
