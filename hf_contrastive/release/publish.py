@@ -26,6 +26,7 @@ from hf_contrastive.release.against_published import (
     require_seen,
 )
 from hf_contrastive.release.approvals import ApprovalError
+from hf_contrastive.release.changelog import write_changes
 from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
@@ -33,6 +34,7 @@ from hf_contrastive.release.licensing import trace
 from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
+from hf_contrastive.release.published import PublishedEvidence
 from hf_contrastive.release.report_folder import keep_receipt, write_publication
 from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
@@ -96,8 +98,8 @@ def publish(
         license_texts: texts of licenses that must go along, by SPDX id; those of LICENSE files that are read on the
             way need not be given.
         report_dir: the documents are also written there, whatever the decision, those that quote rows into its
-            folder ``with_excerpts``, the rows of each finding into ``findings``, and every license, card and gating
-            text as retrieved into ``retrieved``.
+            folder ``with_excerpts``, the rows of each finding into ``findings``, every license, card and gating
+            text as retrieved into ``retrieved``, and what changed since the published version into ``changes.*``.
         token: Hub token; default: the one logged in.
         endpoint: of the Hub; default: HF_ENDPOINT or huggingface.co.
         revision: branch; default: main.
@@ -303,6 +305,7 @@ def _lay_out(
         )
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
+        write_changes(report_dir, _read_before(published), evidence)
     sources = in_memory(plan, contents(folder, rendered, plan))
     return _LaidOut(
         plan=plan,
@@ -312,6 +315,15 @@ def _lay_out(
         walked=walked,
         published=published,
         api=api,
+    )
+
+
+def _read_before(published: Seen | None) -> PublishedEvidence | None:
+    if published is None or published.evidence is None:
+        return None
+    name = f"{published.repo_id}@{published.tag or published.commit[:8]}"
+    return PublishedEvidence(
+        evidence=published.evidence, name=name, repo_id=published.repo_id, commit=published.commit, tag=published.tag
     )
 
 
