@@ -18,6 +18,7 @@ from model_cards.version_comparison import stored_vectors_words, version_words
 
 _MOST_INPUTS = 8
 _LONGEST = 420  # characters of a statement; all of it stands further below
+_UNKNOWN = "not known: no policy says so"
 _DISTRIBUTION = {
     "internal": "internal: nobody outside uses it",
     "hosted": "hosted: others use it through a service",
@@ -84,8 +85,9 @@ def purpose(evidence: Evidence) -> tuple[Point, ...]:
         _said(evidence, "direct_use", "Intended use"),
         _said(evidence, "out_of_scope_use", "Not to be used for"),
         _said(evidence, "legal_entity", "Legal entity")._replace(short=True),
-        *_intended(evidence, intent),
+        *_intended(intent),
         _license(evidence, intent),
+        _ships(evidence, intent),
     )
 
 
@@ -94,16 +96,16 @@ def purpose_source(evidence: Evidence) -> str:
     return f"policy “{evidence.policy.name}”" if evidence.policy is not None else "the license analysis"
 
 
-def _intended(evidence: Evidence, intent: Intent | None) -> tuple[Point, ...]:
+def _intended(intent: Intent | None) -> tuple[Point, ...]:
     if intent is None:
-        words = "not known: no policy says so"
-        titles = ("Commercial use", "Distribution", "Territory", "What ships")
-        return tuple(Point(title, words, "unanswered", short=True) for title in titles)
+        return tuple(
+            Point(title, _UNKNOWN, "unanswered", short=True)
+            for title in ("Commercial use", "Distribution", "Territory")
+        )
     told = {
         "Commercial use": "intended" if intent.commercial else "not intended",
         "Distribution": _DISTRIBUTION[intent.distribution],
         "Territory": ", ".join(intent.territory) or "everywhere",
-        "What ships": _ships(evidence, intent),
     }
     return tuple(Point(title, words, "stated", short=True) for title, words in told.items())
 
@@ -243,15 +245,14 @@ def _intent(evidence: Evidence) -> Intent | None:
     return evidence.licenses.intent if evidence.licenses is not None else None
 
 
-def _ships(evidence: Evidence, intent: Intent) -> str:
-    words = ["an adapter alone" if intent.ships == "adapter" else "merged weights"]
+def _ships(evidence: Evidence, intent: Intent | None) -> Point:
+    if intent is None:
+        return Point("What ships", _UNKNOWN, "unanswered", short=True)
+    words = "an adapter alone" if intent.ships == "adapter" else "merged weights"
     if evidence.training is not None and intent.ships != evidence.save_format:
-        words[0] += f", but the model was saved as {evidence.save_format}"
-    if intent.ship_rows:
-        words.append(f"rows of the data, as {intent.outgoing_data_license or 'no license named yet'}")
-    else:
-        words.append("no rows of the data")
-    return "; ".join(words)
+        words += f", but the model was saved as {evidence.save_format}"
+    rows = f"rows of the data, as {intent.outgoing_data_license or 'no license named yet'}"
+    return Point("What ships", f"{words}; {rows if intent.ship_rows else 'no rows of the data'}", "stated", short=True)
 
 
 def _license(evidence: Evidence, intent: Intent | None) -> Point:

@@ -80,7 +80,7 @@ class Browser:
     def violations(self) -> list[str]:
         """Return what axe-core finds on the page that is serious or critical: rule, element, why."""
         self.run(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8") + "; 0")
-        found = self.run("axe.run().then(result => result.violations)")
+        found = self.run("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
         return [
             f"{item['id']} ({item['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
             for item in found
