@@ -49,6 +49,23 @@ def test_a_trained_model_passes(run_cli: Cli, trained: Path, permissive_file: Pa
     assert len(api.list_repo_refs(REPO).tags) == 2
 
 
+def test_a_push_without_its_tag_is_no_success_and_the_next_one_is(
+    run_cli: Cli, trained: Path, permissive_file: Path, api: HfApi, monkeypatch: pytest.MonkeyPatch
+):
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError("no rights")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HfApi, "create_tag", forbidden)
+        code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
+    first = PushReceipt.from_dict(json.loads(out))
+    assert (code, first.tag, first.commit) == (3, "", api.model_info(REPO).sha)
+    assert "has no tag yet: push the same again" in err
+    code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
+    second = PushReceipt.from_dict(json.loads(out))
+    assert (code, second.tag, second.commit) == (0, "v1", first.commit)
+
+
 def test_a_model_trained_elsewhere_waits_for_a_named_person(
     run_cli: Cli, tiny_bert: Path, permissive_file: Path, api: HfApi, tmp_path: Path
 ):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from hf_contrastive.cli.exit_codes import ERRORED
 from hf_contrastive.console import print_json, say
 
 
@@ -113,6 +114,10 @@ def command(
     say(f"Published {receipt.repo_id} as {receipt.tag or '(not tagged yet)'}, commit {receipt.commit}: {receipt.url}")
     if as_json:
         print_json(receipt.to_dict())
+    if not receipt.tag:
+        # the warning before says why; whoever only looks at the exit code must not take it for finished
+        say("The commit is published and has no tag yet: push the same again, which only adds the tag.")
+        raise typer.Exit(ERRORED)
 
 
 def _how_to_approve(report: Path) -> str:

@@ -141,6 +141,9 @@ def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None
     found = next((commit for commit in commits if _holds(commit, plan)), None)
     if found is None or (found is not commits[0] and not same_files(plan, head, target.info(found["id"]))):
         return None
+    if {item.path for item in plan.files} - {item.rfilename for item in head.siblings or []}:
+        # something was left out of it, as a .gitignore does; the message alone is no proof
+        return None
     return _published(found)
 
 
