@@ -116,8 +116,11 @@ def version_rows(comparison: VersionComparison) -> tuple[VersionRow, ...]:
         told = f"{comparison.wins:,} better, {comparison.losses:,} worse, {comparison.ties:,} alike"
         rows.append(VersionRow(f"queries by {comparison.primary_metric}", "–", told, "–"))
     shares = (comparison.neighbour_overlap, comparison.negative_flips, comparison.positive_flips)
-    single = [item for item in (*shares, *comparison.compatibility) if item is not None]
-    rows.extend(VersionRow(item.name, "–", measured(item), "–") for item in single)
+    sizes = _sizes(comparison)
+    others = [item for item in comparison.compatibility if not item.name.startswith(DIMENSIONS)]
+    rows.extend(VersionRow(item.name, "–", measured(item), "–") for item in (*shares, *others) if item is not None)
+    if len(sizes) == 2:
+        rows.append(VersionRow(DIMENSIONS, f"{sizes[0]:,}", f"{sizes[1]:,}", "–"))
     rows.extend(_row(item) for item in comparison.cost)
     return tuple(rows)
 

@@ -18,6 +18,7 @@ from audits.findings import DatasetRef, Measurement
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import EvaluationError, ModelError
 from hf_contrastive.evaluation import comparison as module
+from hf_contrastive.evaluation.bootstrap import share_interval
 from hf_contrastive.evaluation.comparison import compare, compare_encoders, compare_models
 from hf_contrastive.evaluation.cost import latency
 from hf_contrastive.evaluation.neighbours import cosines, flips, neighbour_overlap
@@ -222,6 +223,26 @@ def test_flips_are_what_changed_sides(pairs: list[tuple[bool, bool]]):
     found = flips(before, after)
     assert (found.negative ^ found.positive).tolist() == (before != after).tolist()
     assert before.mean() - after.mean() == pytest.approx(found.negative.mean() - found.positive.mean())
+
+
+@given(st.integers(1, 400), st.data())
+def test_the_interval_of_a_share_solves_wilsons_equation(size: int, data: st.DataObject):
+    hits = data.draw(st.integers(0, size))
+    low, high = share_interval(hits, size)
+    assert 0.0 <= low <= hits / size <= high <= 1.0
+    assert low < high
+    # at its ends the observed share is 1.96 standard errors away
+    for end in (low, high):
+        if 0.0 < end < 1.0:
+            assert abs(hits / size - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / size), abs=1e-9)
+
+
+def test_no_flip_among_few_queries_is_no_certainty():
+    found, _ = run(Table(*drawn(0)), Table(*drawn(0)), 60)
+    assert found.negative_flips is not None
+    assert found.negative_flips.interval is not None
+    assert found.negative_flips.interval[0] == 0.0
+    assert 0.05 < found.negative_flips.interval[1] < 0.07
 
 
 def test_cosines_in_blocks_are_those_of_rows(monkeypatch: pytest.MonkeyPatch):

@@ -56,7 +56,9 @@ def _row(item: Version) -> tuple[str, ...]:
         f"{tag}: back to {item.rolled_back_to}" if item.rolled_back_to else tag,
         item.date[:10] or "?",
         f"{item.decision}{approved}" if item.decision else "?",
-        f"{item.metric.name} {measured(item.metric)}" if item.metric is not None else "not measured",
+        f"{item.metric.name} {measured(item.metric)} on {item.measured_on.split(' ')[0]}"
+        if item.metric is not None
+        else "not measured",
         item.license or "?",
         f"{name}@{revision[:_COMMIT]}" if revision else name or "?",
         f"{item.evidence_digest[:_DIGEST]}…{belongs}" if item.evidence_digest else "none",

@@ -1,4 +1,4 @@
-"""How sure is a difference? The paired bootstrap over queries."""
+"""How sure is a difference, or a share? The paired bootstrap over queries; Wilson's interval."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ def paired_bootstrap(
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return BootstrapInterval(float(differences.mean()), float(low), float(high))
+
+
+def share_interval(hits: int, size: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share by Wilson's score (JASA 22, 1927).
+
+    For rare events, of which a sample may hold none: resampling it would call the share certainly 0.
+
+    Args:
+        hits: how many of them.
+        size: of the sample, at least 1.
+    """
+    z2 = 1.959964**2
+    share = hits / size
+    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = np.sqrt(z2 * (share * (1 - share) / size + z2 / (4 * size**2))) / (1 + z2 / size)
+    return (
+        0.0 if hits == 0 else max(0.0, float(centre - half)),
+        1.0 if hits == size else min(1.0, float(centre + half)),
+    )
 
 
 def _resampled_means(

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from audits.findings import DatasetRef, Measurement
 from hf_contrastive.errors import EvaluationError
-from hf_contrastive.evaluation.cost import latency, size
+from hf_contrastive.evaluation.bootstrap import share_interval
+from hf_contrastive.evaluation.cost import latency, size_of_weights
 from hf_contrastive.evaluation.neighbours import cosines, flips, neighbour_overlap
 from hf_contrastive.evaluation.pairs import K, RetrievalTask
 from hf_contrastive.evaluation.report import PRIMARY, bootstrapped_mean, metric_comparison, read_pairs
@@ -297,17 +298,27 @@ def _check_vectors(vectors: Floats, which: str, prompt: str, task: RetrievalTask
 
 def _shares(old: _Encoded, new: _Encoded, seed: int) -> Mapping[str, Any]:
     turned = flips(old.first_right, new.first_right)
-    shares = {
-        "neighbour_overlap": (
-            f"shared among the {old.top.shape[1]} nearest documents",
-            neighbour_overlap(old.top, new.top),
-        ),
-        "negative_flips": ("negative flips: right at rank 1 before, wrong now", turned.negative.astype(np.float64)),
-        "positive_flips": ("positive flips: wrong at rank 1 before, right now", turned.positive.astype(np.float64)),
-    }
+    shared = neighbour_overlap(old.top, new.top)
     return {
-        field: bootstrapped_mean(name, values, seed=seed, unit="fraction") for field, (name, values) in shares.items()
+        "neighbour_overlap": bootstrapped_mean(
+            f"shared among the {old.top.shape[1]} nearest documents", shared, seed=seed, unit="fraction"
+        ),
+        "negative_flips": _share("negative flips: right at rank 1 before, wrong now", turned.negative),
+        "positive_flips": _share("positive flips: wrong at rank 1 before, right now", turned.positive),
     }
+
+
+def _share(name: str, found: npt.NDArray[np.bool_]) -> Measurement:
+    hits, size = int(found.sum()), len(found)
+    low, high = (round(end, _DIGITS) for end in share_interval(hits, size))
+    return Measurement(
+        name=name,
+        value=hits / size,
+        unit="fraction",
+        sample_size=size,
+        interval=(low, high),
+        method="95 % Wilson interval over queries",
+    )
 
 
 def _compatibility(
@@ -340,4 +351,4 @@ def _cost(
     before: TextEncoder, after: TextEncoder, task: RetrievalTask, max_length: int | None
 ) -> tuple[MetricComparison, ...]:
     queries: Sequence[str] = task.queries
-    return latency(before, after, queries, max_length=max_length), size(before, after)
+    return latency(before, after, queries, max_length=max_length), size_of_weights(before, after)

@@ -60,7 +60,7 @@ def latency(
     return _beside("latency of a query", "ms", [float(item) for item in medians], ratio, len(times), method)
 
 
-def size(before: Any, after: Any) -> MetricComparison:
+def size_of_weights(before: Any, after: Any) -> MetricComparison:
     """Return the megabytes (10^6 bytes) that the weights of two encoders take as they are stored.
 
     Args:
