@@ -15,13 +15,14 @@ from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Measu
 from audits.formats import markdown
 from audits.licenses.inputs import LicensedInput, LicenseStatement
 from audits.policy import Approval, Outcome, Policy, Rule, Waiver, judge
+from hf_contrastive.release.files import problems
 from model_cards.documents import cyclonedx, junit, sarif
 from model_cards.errors import DocumentError
-from model_cards.evidence import Evidence, SigningKey, Statement
+from model_cards.evidence import EvaluationSection, Evidence, SigningKey, Statement, VersionComparison
 from model_cards.render import render
 from model_cards.standards.rulings import gravest, rulings
 from model_cards.standards.values import moment
-from tests.evidence_samples import HOSTILE, evidence_of, poisoned, with_digests
+from tests.evidence_samples import HOSTILE, comparison, evidence_of, poisoned, with_digests
 
 # ---- bill of materials --------------------------------------------------------------------------------
 
@@ -150,6 +151,38 @@ def test_metrics_carry_their_interval_and_where_they_were_measured(model_evidenc
     assert {item["slice"] for item in told} == {"docs-lab/docstring-pairs (python), split test"}
 
 
+def test_what_was_measured_beside_the_task_is_told_too(model_evidence):
+    (evaluation,) = model_evidence.evaluations
+    error = comparison("calibration_error", 0.2, 0.1, -0.12, -0.08)
+    sections = (
+        EvaluationSection(name="Calibration", metrics=(error,)),
+        EvaluationSection(name="Robustness", not_computed="no perturbed queries were given"),
+    )
+    changed = replace(model_evidence, evaluations=(replace(evaluation, sections=sections),))
+    card = bill_of(changed)["metadata"]["component"]["modelCard"]
+    told = {item["type"]: item for item in card["quantitativeAnalysis"]["performanceMetrics"]}
+    assert told["Calibration: calibration_error"]["value"] == "0.1"
+    bounds = told["Calibration: calibration_error, difference to the base model"]["confidenceInterval"]
+    assert bounds == {"lowerBound": "-0.12", "upperBound": "-0.08"}
+    text = render(changed, "report_md")
+    assert "| Calibration | calibration\\_error | 0.2000 | 0.1000 |" in text
+    assert "Robustness was not computed: no perturbed queries were given" in text
+
+
+def test_the_published_version_is_compared_by_what_differs(model_evidence):
+    metric = comparison("ndcg@10", 0.7, 0.65, -0.06, -0.04)
+    published = VersionComparison(
+        repo_id="docs-lab/docstring-minilm", dataset=model_evidence.audit.datasets[1], queries=9, documents=9,
+        max_length=128, seed=0, metrics=(metric,),
+    )  # fmt: skip
+    bill = bill_of(replace(model_evidence, comparison=published))
+    told = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    assert [(item["type"], item["value"]) for item in told[-2:]] == [
+        ("ndcg@10 of the published version", "0.7"),
+        ("ndcg@10, difference to the published version", "-0.05"),
+    ]
+
+
 def test_energy_is_told_only_where_it_was_measured(model_evidence):
     def energy(**changes):
         training = replace(model_evidence.training, **changes)
@@ -248,6 +281,8 @@ def test_the_bill_holds_no_path_and_no_token(model_evidence):
     text = render(with_digests(Evidence.from_dict(poisoned(model_evidence.to_dict(), poison=secret))), "cyclonedx")
     assert "alice" not in text
     assert "hf_a1B2" not in text
+    # nor does the gate find anything in it
+    assert list(problems(cyclonedx.filename, text.encode())) == []
 
 
 @settings(max_examples=15)

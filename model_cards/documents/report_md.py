@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from audits.formats.markdown import MOST_BYTES
 from audits.waivers import used_waivers
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.errors import DocumentError, EvidenceError
-from model_cards.evidence import Evidence
+from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
     chain,
     check_rows,
@@ -30,7 +31,7 @@ from model_cards.facts import (
 )
 from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model
-from model_cards.typesetting import code_markdown, escape_markdown, number, plural
+from model_cards.typesetting import code_markdown, escape_markdown, plural
 
 name = "report_md"
 filename = "report.md"
@@ -189,11 +190,29 @@ def _evaluations(evidence: Evidence) -> Iterator[Section]:
             (f"{row.name}{' (primary)' if row.primary else ''}", row.before, row.after, row.difference, row.words)
             for row in comparison_rows(evaluation)
         )
-        where = f"{name_of(evaluation.dataset)}, split {evaluation.dataset.split}, {number(evaluation.queries)} queries"
+        counted = (
+            plural(evaluation.queries, "query", "queries") if evaluation.queries else plural(evaluation.rows, "row")
+        )
+        where = f"{name_of(evaluation.dataset)}, split {evaluation.dataset.split}, {counted}"
         words = f"{evaluation_words(evaluation)} Measured on {where}."
         yield Section(f"Evaluation: {evaluation.task}", words, head, rows)
+        yield from _beside(evaluation)
     if not evidence.evaluations:
         yield Section("Evaluation", "Not evaluated: no quality was measured.")
+
+
+def _beside(evaluation: EvaluationReport) -> Iterator[Section]:
+    """Yield what was measured beside the task, and why something was not."""
+    rows = tuple(
+        (section.name, row.name, row.before, row.after, row.difference)
+        for section in evaluation.sections
+        for row in comparison_rows(replace(evaluation, metrics=section.metrics))
+    )
+    unmeasured = (section for section in evaluation.sections if section.not_computed)
+    missing = [f"{section.name} was not computed: {section.not_computed}" for section in unmeasured]
+    if rows or missing:
+        head = ("Section", "Metric", "Before", "After", "Difference [95 % interval]")
+        yield Section(f"Beside the task: {evaluation.task}", "; ".join(missing), head, rows)
 
 
 def _digests(evidence: Evidence) -> Iterator[tuple[str, ...]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from audits.findings import DatasetRef, Measurement
 from audits.waivers import used_waivers
-from model_cards.evidence import Evidence, Statement, TrainingRecord
+from model_cards.evidence import Evidence, MetricComparison, Statement, TrainingRecord
 from model_cards.facts import name_of, unchecked
 from model_cards.questions import QUESTIONS, answer
 from model_cards.standards.bom_components import MODEL, Components, base_identity, hub_identity
@@ -96,23 +96,28 @@ def _approach(data_format: str) -> str | None:
 def _metrics(evidence: Evidence) -> Iterator[dict[str, Any]]:
     for evaluation in evidence.evaluations:
         where = _slice(evaluation.dataset)
-        for item in evaluation.metrics:
-            name = item.after.name
-            yield _metric(name, item.after, where)
-            if item.before is not None:
-                yield _metric(f"{name} of the base model", item.before, where)
-            if item.difference is not None:
-                yield _metric(f"{name}, difference to the base model", item.difference, where)
+        yield from _compared(evaluation.metrics, where, "base model")
+        for section in evaluation.sections:
+            yield from _compared(section.metrics, where, "base model", prefix=f"{section.name}: ")
     comparison = evidence.comparison
     if comparison is not None and comparison.dataset is not None:
-        where = _slice(comparison.dataset)
-        for item in comparison.metrics:
-            if item.before is not None:
-                yield _metric(f"{item.after.name} of the published version", item.before, where)
-            if item.difference is not None:
-                yield _metric(f"{item.after.name}, difference to the published version", item.difference, where)
+        yield from _compared(comparison.metrics, _slice(comparison.dataset), "published version", own=False)
     for measurement in evidence.training.metrics if evidence.training is not None else ():
         yield _metric(measurement.name, measurement, measurement.method)
+
+
+def _compared(
+    metrics: Iterable[MetricComparison], where: str, before: str, *, prefix: str = "", own: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Yield each metric, what it was before, and the difference; ``own`` is whether the new value is told too."""
+    for item in metrics:
+        name = f"{prefix}{item.after.name}"
+        if own:
+            yield _metric(name, item.after, where)
+        if item.before is not None:
+            yield _metric(f"{name} of the {before}", item.before, where)
+        if item.difference is not None:
+            yield _metric(f"{name}, difference to the {before}", item.difference, where)
 
 
 def _metric(name: str, item: Measurement, where: str) -> dict[str, Any]:
