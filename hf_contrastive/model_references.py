@@ -90,14 +90,14 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
     from huggingface_hub.errors import RevisionNotFoundError
 
     from hf_contrastive.release.hub import hub_api
-    from hf_contrastive.release.plan import MODEL_FILES, OLD_WEIGHTS
+    from hf_contrastive.release.plan import OLD_WEIGHTS
     from hf_contrastive.release.published import FAILURES, explained, version_tags
 
     api = api or hub_api()
     try:
         commit = str(api.model_info(repo_id, revision=revision).sha)
         tags = version_tags(repo_id, api=api)
-        patterns = [*MODEL_FILES, "README.md"]
+        patterns = _wanted()
         folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=patterns))
         if not any(folder.glob("*.safetensors")):
             # older models have their weights in pickles, which torch reads as weights alone
@@ -120,13 +120,19 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
     )
 
 
+def _wanted() -> list[str]:
+    from hf_contrastive.release.plan import MODEL_FILES
+
+    return [*MODEL_FILES, "README.md"]
+
+
 def _cached(repo_id: str, revision: str | None) -> ModelReference | None:
     """Return what an earlier answer of the Hub has left in the cache, where there is no connection."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
+        folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=_wanted(), local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
     if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
