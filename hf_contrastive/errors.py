@@ -44,6 +44,10 @@ class EvaluationError(ContrastiveError, ValueError):
     """The data can not be evaluated as asked."""
 
 
+class NotComputableError(EvaluationError):
+    """One metric has no value on this data; the message is the reason, as in "not computed because …"."""
+
+
 class PushBlocked(ContrastiveError):  # noqa: N818  (a public name that reads as what happened)
     """The gate is closed: nothing was published. ``verdict`` and ``problems`` say why."""
 
