@@ -33,6 +33,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question("contact", "Contact", "project organizer", "Who answers questions about this model?"),
     Question("license", "License", "project organizer", "Under which license is the model published?"),
+    Question("language", "Language", "project organizer", "In which languages does it work?"),
     Question("direct_use", "Direct use", "project organizer", "What is it for, and who are its users?"),
     Question("downstream_use", "Downstream use", "project organizer", "What may be built on it?"),
     Question("out_of_scope_use", "Out-of-scope use", "sociotechnic", "What must it not be used for?"),
@@ -108,11 +109,13 @@ class FurtherStatement(NamedTuple):
 
 
 def answer(evidence: Evidence, key: str) -> Answer:
-    """Return the answer to question ``key``; ``license`` is also answered by ``Evidence.license``."""
+    """Return the answer to question ``key``; ``Evidence.license`` and ``Evidence.language`` answer theirs."""
     question = next(item for item in (*QUESTIONS, TRAINING_QUESTION) if item.key == key)
     statement = evidence.statement(key)
     if key == "license" and evidence.license and statement.origin == "unanswered":
         statement = Statement(key=key, text=evidence.license, origin="stated")
+    if key == "language" and evidence.language and statement.origin == "unanswered":
+        statement = Statement(key=key, text=", ".join(evidence.language), origin="stated")
     return Answer(question, statement)
 
 

@@ -19,7 +19,7 @@ from audits.findings import Measurement
 from hf_contrastive.release.report_folder import render_all
 from model_cards import render as rendering
 from model_cards.documents import card
-from model_cards.evidence import Evidence, MetricComparison, SigningKey, Statement, VersionComparison
+from model_cards.evidence import EvaluationSection, Evidence, MetricComparison, SigningKey, Statement, VersionComparison
 from model_cards.questions import QUESTIONS
 from model_cards.render import documents, render
 from model_cards.validate import card_metadata, examine_card
@@ -128,7 +128,7 @@ def test_every_bullet_of_the_template_is_there(evidence: Evidence):
 def test_every_question_is_open_until_it_is_answered(evidence: Evidence, question: Any):
     mark = f"Words on {question.title}."
     said = Statement(key=question.key, text=mark, origin="stated", by="Grace", date="2026-11-20")
-    bare = replace(evidence, statements=(), license=None)
+    bare = replace(evidence, statements=(), license=None, language=())
     assert mark not in render(bare, "card")
     text = render(replace(bare, statements=(said,)), "card")
     assert re.search(re.escape(mark) + r" \*\[stated by Grace on 2026-11-20\]\*", text)
@@ -206,15 +206,25 @@ def test_our_own_cards_have_no_problem(evidence: Evidence, name: str):
     assert ModelCard(text).data.to_dict() == card_metadata(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("en", ["en"]), ("en, deu; code", ["en", "deu", "code"]), ("English and German", None), ("no", ["no"])],
+)
+def test_an_answer_in_codes_is_also_metadata(evidence: Evidence, text: str, codes: list[str] | None):
+    said = Statement(key="language", text=text, origin="stated", by="Ada")
+    shown = render(replace(evidence, language=(), statements=(said,)), "card")
+    assert card_metadata(shown).get("language") == codes
+    assert f"- **Language:** {text} *[stated by Ada]*" in shown
+    assert examine_card(shown) == ()
+
+
 def test_a_card_without_a_license_says_so(evidence: Evidence):
     told = examine_card(render(replace(evidence, license=None), "card"))
     assert [problem.code for problem in told] == ["CARD020"]
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
-YAML_TRAPS = st.sampled_from(
-    ["no", "1e5", "5e12345", "0o17", "012", "12:30", "2024-01-01", "null", "~", "- x", "a: b", "---"]
-)
+TRAPS = ["no", "1e5", "5e12345", "0o17", "012", "12:30", "2024-01-01", "null", "~", "- x", "a: b", "---"]
 
 
 @settings(max_examples=40)
@@ -308,6 +318,27 @@ def test_a_document_of_ones_own_is_listed(evidence: Evidence, monkeypatch: pytes
     assert "| `FACTS.txt` | facts for buyers. |" in card.render(evidence)
     own.published = False  # type: ignore[attr-defined]
     assert "FACTS.txt" not in card.render(evidence)
+
+
+def test_what_is_measured_beside_a_task_is_told_without_a_reading(evidence: Evidence):
+    item = MetricComparison(
+        before=measured("ece", 0.21), after=measured("ece", 0.08), difference=measured("ece", -0.13)
+    )
+    parts = (
+        EvaluationSection(name="calibration", metrics=(item,), method="15 bins of equal size."),
+        EvaluationSection(name="robustness | noise", not_computed="no noisy queries were given."),
+    )
+    task = replace(evidence.evaluations[0], queries=0, documents=0, rows=900, task="classification", sections=parts)
+    text = render(replace(evidence, evaluations=(task,)), "card")
+    told = section(text, "calibration")
+    assert "| ece | 0.2100 | 0.0800 | -0.1300 |" in told
+    assert "15 bins of equal size. *[measured]*" in told
+    assert "better" not in told
+    assert "Not computed: no noisy queries were given. *[unanswered]*" in section(text, "robustness \\| noise")
+    assert "900 rows, at most 128 tokens" in text
+    assert "0 queries" not in text
+    assert card_metadata(text)["model-index"][0]["results"][0]["task"]["type"] == "text-classification"
+    assert examine_card(text) == ()
 
 
 # ---- code --------------------------------------------------------------------------------------------------

@@ -43,13 +43,18 @@ from model_cards.questions import answer, answers, describes_model, further_stat
 from model_cards.typesetting import markdown_environment, one_line, redact
 from model_cards.validate import hub_values, is_hub_id, require_valid_card
 from model_cards.validation.front_matter import write_metadata
+from model_cards.validation.hub_lists import is_language
 from model_cards.version_comparison import stored_vectors_words, version_name, version_rows, version_words
 
 name = "card"
 filename = "README.md"
 published = True
 
-_HUB_TASKS = {"retrieval": "information-retrieval", "similarity": "semantic-similarity"}
+_HUB_TASKS = {
+    "retrieval": "information-retrieval",
+    "similarity": "semantic-similarity",
+    "classification": "text-classification",
+}
 _POOLING = frozenset({"mean", "cls", "lasttoken"})
 _POOLING_NAMES = {"last": "lasttoken", "last_token": "lasttoken"}
 _METRICS = (
@@ -160,7 +165,7 @@ def metadata(evidence: Evidence) -> dict[str, Any]:
     results = [item for evaluation in evidence.evaluations for item in _results(evaluation)]
     datasets = sorted({ref.repo_id for ref in _training_data(evidence) if ref.repo_id and is_hub_id(ref.repo_id)})
     data = ModelCardData(
-        language=list(evidence.language) or None,
+        language=languages(evidence) or None,
         base_model=base_model,
         **extra,
         datasets=datasets or None,
@@ -179,6 +184,14 @@ def metadata(evidence: Evidence) -> dict[str, Any]:
     )
     told: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
     return told
+
+
+def languages(evidence: Evidence) -> list[str]:
+    """Return the codes of the languages that were stated; [] where the answer is in words that are no codes."""
+    if evidence.language:
+        return list(evidence.language)
+    told = re.split(r"[\s,;]+", answer(evidence, "language").statement.text.strip())
+    return told if all(map(is_language, told)) else []
 
 
 def companions(evidence: Evidence) -> list[tuple[str, str]]:
@@ -261,7 +274,7 @@ def _results(evaluation: EvaluationReport) -> list[EvalResult]:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-") or "unnamed"
+    return re.sub(r"[^a-z0-9_]+", "-", redact(text).lower()).strip("-") or "unnamed"
 
 
 def _clean(text: str) -> str:

@@ -30,6 +30,12 @@ def accepted(value: object, name: str) -> bool:
     return isinstance(value, str) and value in hub_values()[name]
 
 
+def is_language(value: object) -> bool:
+    """Whether ``value`` is a code of ISO 639-1 or 639-3, or one of the words that stand beside them on the Hub."""
+    known = accepted(value, "languages") or accepted(value, "special_languages")
+    return known or (isinstance(value, str) and value in three_letter_languages())
+
+
 def is_hub_id(value: object) -> bool:
     """Whether ``value`` is ``name`` or ``owner/name`` as the Hub spells ids, and no path."""
     return (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from model_cards.validation.front_matter import Metadata
-from model_cards.validation.hub_lists import accepted, hub_values, is_hub_id, three_letter_languages
+from model_cards.validation.hub_lists import accepted, hub_values, is_hub_id, is_language
 from model_cards.validation.problems import CardProblem, found, shown
 
 _LICENSE_FILES = frozenset({"LICENSE", "LICENSE.md"})
@@ -212,17 +212,16 @@ def _task(metadata: Metadata) -> Iterator[CardProblem]:
 def _languages(metadata: Metadata) -> Iterator[CardProblem]:
     given = metadata.data.get("language")
     for number, value in each(given) if given is not None else ():
-        if accepted(value, "languages") or accepted(value, "special_languages"):
+        if is_language(value):
             continue
         line = _line(metadata, "language", number)
         if isinstance(value, str) and re.fullmatch(r"[a-z]{3}", value):
-            if value not in three_letter_languages():
-                yield found(
-                    "CARD044",
-                    line,
-                    f"`language` holds {shown(value)}, which is in no list of ISO 639-3 here",
-                    then="Correct it, or keep it if the Hub takes it.",
-                )
+            yield found(
+                "CARD044",
+                line,
+                f"`language` holds {shown(value)}, which is in no list of ISO 639-3 here",
+                then="Correct it, or keep it if the Hub takes it.",
+            )
             continue
         yield found(
             "CARD043",
