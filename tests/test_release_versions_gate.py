@@ -241,6 +241,30 @@ def test_a_version_that_appears_meanwhile_is_not_replaced_unseen(release: Callab
     assert release("better").decision == "pass"
 
 
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_fault_while_looking_is_waited_for_or_told(
+    release: Callable[..., Any], api: HfApi, monkeypatch: pytest.MonkeyPatch, times: int
+):
+    release("first")
+    monkeypatch.setattr("hf_contrastive.release.faults.FIRST_WAIT_SECONDS", 0.0)
+    plain, left = module.last_published, [times]
+
+    def last(*told: Any, **more: Any) -> Any:
+        if left[0] > 0:
+            left[0] -= 1
+            msg = "The Hub did not give it."
+            raise HubError(msg) from ConnectionResetError("gone")
+        return plain(*told, **more)
+
+    monkeypatch.setattr(module, "last_published", last)
+    if times == 1:
+        assert release("better").tag == "v2"
+        return
+    with pytest.raises(HubError, match=r"could not be looked at before \(The Hub did not give it\), so that nothing"):
+        release("better")
+    assert titles(api) == 2
+
+
 def test_a_published_version_that_can_not_be_loaded_is_told_without_paths(
     release: Callable[..., Any], trainers: dict[str, ContrastiveTrainer], api: HfApi, tmp_path: Path
 ):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from audits.findings import AuditReport, DatasetRef
 from audits.policy import Policy
 from hf_contrastive.errors import EvaluationError, HubError, ModelError
+from hf_contrastive.release.faults import Patience, is_unreachable, passes
 from hf_contrastive.release.plan import PushPlan, payload, payload_digest
-from hf_contrastive.release.published import NotPublishedError, last_published
+from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, last_published, version_tags
+from hf_contrastive.release.traffic import bounded_silence
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, VersionComparison
@@ -29,6 +31,7 @@ MOST_QUERIES = 2000
 
 Prepared = tuple[PushPlan, Evidence, dict[str, bytes]]
 
+_T = TypeVar("_T")
 _SEED = 0
 _LONGEST_REASON = 400
 _SPLITS = ("test", "validation")
@@ -69,10 +72,18 @@ class Seen:
     evidence: Evidence | None = None
 
 
-def published_version(repo_id: str, *, api: Any, revision: str | None = None) -> Seen | None:
-    """Return the version that the branch holds; None where there is none, or where it can not be looked at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What looking at the branch gave: the version that it holds, None where there is none, or why it is not known."""
 
-    The latter is told by the push itself, which refuses to replace a version that was not seen here.
+    seen: Seen | None = None
+    problem: str = ""
+
+
+def look_at_published(repo_id: str, *, api: Any, revision: str | None = None) -> Looked:
+    """Look which version the branch holds; a Hub that does not answer is no error here.
+
+    The push itself tells that, after the gate has spoken, and refuses to replace a version that was not seen.
 
     Args:
         repo_id: ``user/name``.
@@ -80,43 +91,72 @@ def published_version(repo_id: str, *, api: Any, revision: str | None = None) ->
         revision: the branch; default: main.
     """
     try:
-        found = last_published(repo_id, revision, api=api)
+        found = _patiently(lambda: last_published(repo_id, revision, api=api))
     except EvidenceError:
         return _unreadable(repo_id, api=api, revision=revision)
-    except (HubError, NotPublishedError):
-        return None
+    except HubError as error:
+        return Looked(problem=str(error))
+    except NotPublishedError:
+        return Looked()
     if found is None:
-        return None
-    return Seen(repo_id=repo_id, commit=found.commit, tag=found.tag, evidence=found.evidence)
+        return Looked()
+    return Looked(seen=Seen(repo_id=repo_id, commit=found.commit, tag=found.tag, evidence=found.evidence))
 
 
-def _unreadable(repo_id: str, *, api: Any, revision: str | None) -> Seen | None:
-    from hf_contrastive.release.published import FAILURES, version_tags
+def _patiently(call: Callable[[], _T]) -> _T:
+    """Repeat what reads the Hub while its faults pass; where nobody listens, that is told at once."""
+    patience = Patience()
+    while True:
+        try:
+            with bounded_silence():
+                return call()
+        except HubError as error:
+            faults = list(_causes(error))
+            fault = next((item for item in faults if passes(item)), None)
+            if fault is None or any(map(is_unreachable, faults)) or not patience.allows(fault):
+                raise
 
+
+def _causes(error: BaseException) -> Iterator[Exception]:
+    cause = error.__cause__
+    while isinstance(cause, Exception):
+        yield cause
+        cause = cause.__cause__
+
+
+def _unreadable(repo_id: str, *, api: Any, revision: str | None) -> Looked:
     try:
         commit = str(api.model_info(repo_id, revision=revision).sha)
         tags = version_tags(repo_id, api=api)
-    except FAILURES:
-        return None
+    except FAILURES as error:
+        return Looked(problem=str(explained(error, repo_id, api)))
     tag = next((name for name, target in reversed(tags) if target == commit), "")
-    return Seen(repo_id=repo_id, commit=commit, tag=tag)
+    return Looked(seen=Seen(repo_id=repo_id, commit=commit, tag=tag))
 
 
-def require_seen(head: ModelInfo, *, repo_id: str, published: Seen | None) -> None:
+def require_seen(head: ModelInfo, *, repo_id: str, looked: Looked) -> None:
     """Refuse to replace a version that nothing was compared with.
 
     Args:
         head: the revision that the commit would go onto.
         repo_id: of the push.
-        published: the version that was there before the gate.
+        looked: what was there before the gate.
 
     Raises:
         HubError: ``head`` holds another version.
     """
+    seen = looked.seen
     holds_version = any(item.rfilename == evidence_json.filename for item in head.siblings or [])
-    if not holds_version or (published is not None and published.commit == head.sha):
+    if not holds_version or (seen is not None and seen.commit == head.sha):
         return
-    other = f"this one was compared with commit {published.commit[:8]}" if published is not None else "none was seen"
+    if looked.problem:
+        msg = (
+            f"A version is published as {repo_id}, and it could not be looked at before "
+            f"({looked.problem.rstrip('.')}), so that nothing was compared with it; nothing was changed. Push again, "
+            "which compares."
+        )
+        raise HubError(msg)
+    other = f"this one was compared with commit {seen.commit[:8]}" if seen is not None else "none was seen"
     msg = (
         f"Another version was published to {repo_id} meanwhile (commit {str(head.sha)[:8]}; {other}); nothing was "
         "changed. Push again, which compares again."
@@ -229,7 +269,7 @@ def _measured(folder: Path, base: VersionComparison, comparing: Comparing | None
     from hf_contrastive.model_references import ModelReference, download_model
 
     try:
-        reference = download_model(base.repo_id, base.commit, api=api)
+        reference = _patiently(lambda: download_model(base.repo_id, base.commit, api=api))
         before = reference.load()
     except (ModelError, HubError, NotPublishedError) as error:
         msg = f"the published version can not be loaded ({error})"

@@ -20,9 +20,10 @@ from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.against_published import (
     Comparing,
+    Looked,
     Seen,
     beside_published,
-    published_version,
+    look_at_published,
     require_seen,
 )
 from hf_contrastive.release.approvals import ApprovalError
@@ -52,7 +53,7 @@ class _LaidOut:
     sources: Mapping[str, Path | bytes]
     folder: Path
     walked: WalkedLineage
-    published: Seen | None
+    looked: Looked
     api: Any
 
 
@@ -157,7 +158,7 @@ def publish(
             private=private,
             decision=evidence.verdict.decision if evidence.verdict else "block",
             history_head=head,
-            on_head=partial(_before_commit, plan, laid.published),
+            on_head=partial(_before_commit, plan, laid.looked),
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
@@ -166,8 +167,8 @@ def publish(
     return receipt
 
 
-def _before_commit(plan: PushPlan, published: Seen | None, head: ModelInfo) -> None:
-    require_seen(head, repo_id=plan.repo_id, published=published)
+def _before_commit(plan: PushPlan, looked: Looked, head: ModelInfo) -> None:
+    require_seen(head, repo_id=plan.repo_id, looked=looked)
     staying = unsigned_files(plan, (item.rfilename for item in head.siblings or ()))
     if staying:
         _logger.warning(
@@ -294,9 +295,9 @@ def _lay_out(
         signer=signer,
         **yes._asdict(),
     )
-    published = published_version(given.repo_id or "", api=api, revision=revision)
+    looked = look_at_published(given.repo_id or "", api=api, revision=revision)
     given, (plan, evidence, rendered) = beside_published(
-        folder, given, policy, published, comparing, prepare=prepared, api=api
+        folder, given, policy, looked.seen, comparing, prepare=prepared, api=api
     )
     _tell_kept_out(plan, folder)
     if report_dir is not None:
@@ -305,7 +306,7 @@ def _lay_out(
         )
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
-        write_changes(report_dir, _read_before(published), evidence)
+        write_changes(report_dir, _read_before(looked.seen), evidence)
     sources = in_memory(plan, contents(folder, rendered, plan))
     return _LaidOut(
         plan=plan,
@@ -313,7 +314,7 @@ def _lay_out(
         sources=sources,
         folder=folder,
         walked=walked,
-        published=published,
+        looked=looked,
         api=api,
     )
 
