@@ -26,14 +26,19 @@ if TYPE_CHECKING:
     from hf_contrastive.config import ContrastiveConfig
     from hf_contrastive.encoder import TextEncoder
     from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
+    from hf_contrastive.evaluation.comparison import compare
     from hf_contrastive.evaluation.report import evaluate
     from hf_contrastive.release.guard import guard
     from hf_contrastive.release.hub import PushReceipt
-    from hf_contrastive.release.push import push
+    from hf_contrastive.release.previews import Preview
+    from hf_contrastive.release.push import preview, push
+    from hf_contrastive.release.rollback import RollbackReceipt, rollback
+    from hf_contrastive.release.verification import VerificationReport, verify
+    from hf_contrastive.release.versions import VersionList, versions
     from hf_contrastive.trainer import ContrastiveTrainer
     from hf_contrastive.training.losses import LossInputs
     from hf_contrastive.training.mining import mine_hard_negatives
-    from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord
+    from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord, VersionComparison
 
 _ADDRESSES = {
     "Approval": "audits.policy",
@@ -53,27 +58,37 @@ _ADDRESSES = {
     "Measurement": "audits.findings",
     "Outcome": "audits.policy",
     "Policy": "audits.policy",
+    "Preview": "hf_contrastive.release.previews",
     "PushBlocked": "hf_contrastive.errors",
     "PushReceipt": "hf_contrastive.release.hub",
     "RemedyRecord": "audits.findings",
+    "RollbackReceipt": "hf_contrastive.release.rollback",
     "RowEvidence": "audits.findings",
     "Rule": "audits.policy",
     "Statement": "model_cards.evidence",
     "TextEncoder": "hf_contrastive.encoder",
     "TrainingRecord": "model_cards.evidence",
     "Verdict": "audits.policy",
+    "VerificationReport": "hf_contrastive.release.verification",
+    "VersionComparison": "model_cards.evidence",
+    "VersionList": "hf_contrastive.release.versions",
     "Waiver": "audits.policy",
     "audit": "hf_contrastive.auditing",
+    "compare": "hf_contrastive.evaluation.comparison",
     "evaluate": "hf_contrastive.evaluation.report",
     "guard": "hf_contrastive.release.guard",
     "judge": "audits.policy",
     "load_policy": "audits.policy",
     "mine_hard_negatives": "hf_contrastive.training.mining",
+    "preview": "hf_contrastive.release.push",
     "push": "hf_contrastive.release.push",
     "remove_duplicates": "audits.remedies",
     "remove_leakage": "audits.remedies",
     "remove_licenses": "audits.remedies",
     "remove_listed": "audits.remedies",
+    "rollback": "hf_contrastive.release.rollback",
+    "verify": "hf_contrastive.release.verification",
+    "versions": "hf_contrastive.release.versions",
 }
 _NEED_TORCH = (
     "hf_contrastive.config",
@@ -101,27 +116,37 @@ __all__ = [
     "Measurement",
     "Outcome",
     "Policy",
+    "Preview",
     "PushBlocked",
     "PushReceipt",
     "RemedyRecord",
+    "RollbackReceipt",
     "RowEvidence",
     "Rule",
     "Statement",
     "TextEncoder",
     "TrainingRecord",
     "Verdict",
+    "VerificationReport",
+    "VersionComparison",
+    "VersionList",
     "Waiver",
     "audit",
+    "compare",
     "evaluate",
     "guard",
     "judge",
     "load_policy",
     "mine_hard_negatives",
+    "preview",
     "push",
     "remove_duplicates",
     "remove_leakage",
     "remove_licenses",
     "remove_listed",
+    "rollback",
+    "verify",
+    "versions",
 ]
 
 
