@@ -121,8 +121,10 @@ def first_inputs(evidence: Evidence) -> tuple[tuple[InputRow, ...], str]:
     pairs = sorted(zip(inputs, input_rows(evidence), strict=True), key=lambda pair: _urgency(pair[0]))
     went_in = [pair for pair in pairs if pair[0].role != "evaluation"]
     clear = [item for item, _ in went_in if item.kind == "rows" and item.license and not item.disagreements]
-    single = [row for item, row in went_in if len(clear) < 3 or item not in clear]
-    rows = ([_together(clear)] if len(clear) >= 3 else []) + single
+    single = [(item, row) for item, row in went_in if len(clear) < 3 or item not in clear]
+    rows = [row for item, row in single if item.license is None]
+    rows += [_together(clear)] if len(clear) >= 3 else []
+    rows += [row for item, row in single if item.license is not None]
     rest, aside = len(rows) - _MOST_INPUTS, len(pairs) - len(went_in)
     words = [plural(rest, "more input")] if rest > 0 else []
     words += [f"{plural(aside, 'input')} only measured with"] if aside else []
