@@ -288,6 +288,17 @@ def test_data_that_is_named_and_can_not_be_used_stops_the_push(release: Callable
     assert list(api.list_models(author="local")) == []
 
 
+def test_the_command_line_reads_that_data_before_the_audit(
+    run_cli: Callable[..., tuple[int, str, str]], tiny_bert: Path, permissive_file: Path, tmp_path: Path
+):
+    (tmp_path / "few.jsonl").write_text('{"anchor": "a", "positive": "b"}\n')
+    for name, told in (("few.jsonl", "1 distinct queries"), ("nowhere.jsonl", "nowhere.jsonl")):
+        options = ("--data", permissive_file, "--compare-data", tmp_path / name)
+        code, out, err = run_cli("push", tiny_bert, REPO, *options)
+        assert (code, out) == (2, "")
+        assert told in err
+
+
 def test_the_evaluation_data_is_what_a_trainer_compares_on(
     make_trainer: Callable[..., Any], topic_pairs: Any, rows: Dataset
 ):
