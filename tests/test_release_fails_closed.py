@@ -24,8 +24,7 @@ from audits.licenses.repo_folders import FolderHub
 from audits.policy import Policy, Rule, Verdict, Waiver, load_policy
 from audits.verdicts import Approval
 from hf_contrastive.errors import HubError, PushBlocked
-from hf_contrastive.release import chain, gate, planned_files, report_folder
-from hf_contrastive.release import publish as publishing
+from hf_contrastive.release import chain, gate, planned_files, report_folder, staging
 from hf_contrastive.release.approvals import approve, subject_digest
 from hf_contrastive.release.local_hub import serve
 from hf_contrastive.release.plan import PushPlan, planned
@@ -63,8 +62,8 @@ class World:
 
     def prepared(self, change: Callable[..., Prepared]) -> None:
         """Change plan, evidence or documents between planning and the gate."""
-        real = publishing.prepare
-        self.patch.setattr(publishing, "prepare", lambda *given, **told: change(*real(*given, **told)))
+        real = staging.prepare
+        self.patch.setattr(staging, "prepare", lambda *given, **told: change(*real(*given, **told)))
 
     def plan(self, **changes: Any) -> None:
         self.prepared(lambda plan, evidence, rendered: (replace(plan, **changes), evidence, rendered))
@@ -80,13 +79,13 @@ class World:
 
     def later(self, change: Callable[[Path], Any]) -> None:
         """Change the folder when the plan is made and nothing has passed the gate."""
-        real = publishing.in_memory
+        real = staging.in_memory
 
         def changed(*given: Any) -> Any:
             change(self.folder)
             return real(*given)
 
-        self.patch.setattr(publishing, "in_memory", changed)
+        self.patch.setattr(staging, "in_memory", changed)
 
     def untrained(self) -> Verdict:
         """Make it a matter of review; return the verdict that the push will come to."""
@@ -97,14 +96,14 @@ class World:
         """The evidence that the push will come to."""
         found: list[Evidence] = []
         with pytest.MonkeyPatch.context() as patch:
-            real = publishing.prepare
+            real = staging.prepare
 
             def keep(*given: Any, **told: Any) -> Prepared:
                 prepared = real(*given, **told)
                 found.append(prepared[1])
                 return prepared
 
-            patch.setattr(publishing, "prepare", keep)
+            patch.setattr(staging, "prepare", keep)
             preview(self.folder, self.evidence, self.policy, **self.options)
         return found[-1]
 

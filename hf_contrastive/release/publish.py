@@ -4,57 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelInfo
 
-from audits.licenses.hub_clients import OnlineHub
-from audits.licenses.lineage import WalkedLineage
 from audits.licenses.snapshots import HubClient
 from audits.policy import Approval, Policy
 from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
-from hf_contrastive.release.against_published import (
-    Comparing,
-    Looked,
-    Seen,
-    beside_published,
-    look_at_published,
-    require_seen,
-)
-from hf_contrastive.release.approvals import ApprovalError
-from hf_contrastive.release.changelog import write_changes
+from hf_contrastive.release.against_published import Comparing, Looked, require_seen
 from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
-from hf_contrastive.release.hub import PushReceipt, full_repo_id, hub_api, push_plan, require_hub
-from hf_contrastive.release.licensing import trace
-from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
-from hf_contrastive.release.preparing import Yes, judged, prepare
+from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan, require_hub
+from hf_contrastive.release.plan import PushPlan
+from hf_contrastive.release.preparing import Yes
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
-from hf_contrastive.release.published import PublishedEvidence
-from hf_contrastive.release.report_folder import keep_receipt, write_publication
+from hf_contrastive.release.report_folder import keep_receipt
 from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
+from hf_contrastive.release.staging import stage
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LaidOut:
-    """Everything that the gate looks at, and the Hub that it would go to."""
-
-    plan: PushPlan
-    evidence: Evidence
-    sources: Mapping[str, Path | bytes]
-    folder: Path
-    walked: WalkedLineage
-    looked: Looked
-    api: Any
 
 
 def publish(
@@ -121,7 +96,7 @@ def publish(
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
-    laid = _lay_out(
+    staged = stage(
         folder,
         evidence,
         policy,
@@ -135,30 +110,30 @@ def publish(
         revision=revision,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
-    plan, evidence = laid.plan, laid.evidence
+    plan, evidence = staged.plan, staged.evidence
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, history)
     try:
-        check(plan, evidence, laid.sources, folder=folder)
+        check(plan, evidence, staged.sources, folder=folder)
     except PushBlocked as blocked:
-        unread = [item for item in laid.walked.lineage.inputs if item.unread]
+        unread = [item for item in staged.walked.lineage.inputs if item.unread]
         if hub is None and unread and awaits_review(blocked):
             # where the Hub can not be asked at all, that is what to repair first
-            require_hub(laid.api, evidence.repo_id or "")
+            require_hub(staged.api, evidence.repo_id or "")
         raise
     if on_plan is not None:
         on_plan(plan)
     with allow(plan):
         receipt = push_plan(
             plan,
-            laid.sources,
-            api=laid.api,
+            staged.sources,
+            api=staged.api,
             commit_message=commit_message,
             revision=revision,
             private=private,
             decision=evidence.verdict.decision if evidence.verdict else "block",
             history_head=head,
-            on_head=partial(_before_commit, plan, laid.looked),
+            on_head=partial(_before_commit, plan, staged.looked),
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
@@ -232,7 +207,7 @@ def preview(
     if unknown := sorted(set(of_a_push) - _OF_A_PUSH):
         msg = f"preview() got what no push takes: {', '.join(unknown)}."
         raise TypeError(msg)
-    laid = _lay_out(
+    staged = stage(
         folder,
         evidence,
         policy,
@@ -248,93 +223,17 @@ def preview(
     )
     blocked = None
     try:
-        check(laid.plan, laid.evidence, laid.sources, folder=folder)
+        check(staged.plan, staged.evidence, staged.sources, folder=folder)
     except PushBlocked as refused:
         blocked = refused
     try:
-        state = repository_state(laid.api, laid.plan, revision)
+        state = repository_state(staged.api, staged.plan, revision)
     except HubError as error:
         state = RepositoryState(unknown=str(error))
-    return preview_of(laid.plan, blocked, state)
+    return preview_of(staged.plan, blocked, state)
 
 
 _OF_A_PUSH = frozenset({"commit_message", "private", "history", "on_plan"})
-
-
-def _lay_out(
-    folder: Path,
-    evidence: Evidence,
-    policy: Policy,
-    *,
-    yes: Yes,
-    hub: HubClient | None,
-    license_texts: Mapping[str, str] | None,
-    report_dir: Path | None,
-    publish_excerpts: bool,
-    signer: Signer | None,
-    comparing: Comparing | None,
-    revision: str | None,
-    api: Any,
-) -> _LaidOut:
-    """Trace, judge, render, plan and write the reports: all that precedes the gate."""
-    if yes.reviewed_by and not policy.single_reviewer:
-        msg = (
-            f"The policy {policy.name} takes no name alone as a yes, got `reviewed_by={yes.reviewed_by}`. Record an "
-            "approval with `hf-contrastive approve`, and push with `--approval FILE`."
-        )
-        raise ApprovalError(msg)
-    given = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
-    walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
-    prepared = partial(
-        prepare,
-        folder,
-        policy=policy,
-        walked=walked,
-        license_texts=license_texts,
-        publish_excerpts=publish_excerpts,
-        signer=signer,
-        **yes._asdict(),
-    )
-    looked = look_at_published(given.repo_id or "", api=api, revision=revision)
-    given, (plan, evidence, rendered) = beside_published(
-        folder, given, policy, looked.seen, comparing, prepare=prepared, api=api
-    )
-    _tell_kept_out(plan, folder)
-    if report_dir is not None:
-        traced = replace(
-            given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
-        )
-        full = judged(traced, policy, evidence.payload_digest, yes)
-        write_publication(report_dir, evidence, full, walked, rendered)
-        write_changes(report_dir, _read_before(looked.seen), evidence)
-    sources = in_memory(plan, contents(folder, rendered, plan))
-    return _LaidOut(
-        plan=plan,
-        evidence=evidence,
-        sources=sources,
-        folder=folder,
-        walked=walked,
-        looked=looked,
-        api=api,
-    )
-
-
-def _read_before(published: Seen | None) -> PublishedEvidence | None:
-    if published is None or published.evidence is None:
-        return None
-    name = f"{published.repo_id}@{published.tag or published.commit[:8]}"
-    return PublishedEvidence(
-        evidence=published.evidence, name=name, repo_id=published.repo_id, commit=published.commit, tag=published.tag
-    )
-
-
-def _tell_kept_out(plan: PushPlan, folder: Path) -> None:
-    stray = [name for name, why in plan.kept_out if why == NO_MODEL_FILE]
-    if stray:
-        _logger.warning("Not published, since no file of a model: %s in %s.", ", ".join(stray), folder.name)
-    for name, why in plan.kept_out:
-        if why.startswith(WRITTEN_ANEW):
-            _logger.warning("%s of %s is not published: it is %s.", name, folder.name, why)
 
 
 def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:
