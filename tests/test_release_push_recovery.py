@@ -11,10 +11,11 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_contrastive.errors import HubError
-from hf_contrastive.release import committing, faults
+from hf_contrastive.release import committing, faults, traffic
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.local_hub.trees import Add, Commit
+from hf_contrastive.release.published import read_published
 from tests.benchmarks.faults.cells import Prepared, prepared, push_prepared
 from tests.fault_proxy import FAULTS, Asked, Fault, FaultProxy
 
@@ -192,6 +193,14 @@ def test_a_token_that_may_make_no_repository_writes_one_that_is_there(hub: Local
     hub._state.storage.create("model", REPO, author="local")
     with FaultProxy(hub.endpoint, fault=forbidden) as proxy:
         assert push(endpoint=proxy.address).tag == "v1"
+
+
+def test_reading_what_is_published_ends_where_a_hub_does_not_answer(hub: LocalHub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(traffic, "SILENCE_SECONDS", 0.2)
+    with FaultProxy(hub.endpoint, fault=at("/api/models/", FAULTS["no answer"].act)) as proxy:
+        api = HfApi(endpoint=proxy.address, token=hub.token)
+        with pytest.raises(HubError, match="can not be reached"):
+            read_published(REPO, api=api)
 
 
 def test_a_hub_that_nobody_listens_at_is_told_at_once(hub: LocalHub, push: Push, monkeypatch: pytest.MonkeyPatch):

@@ -22,6 +22,7 @@ from huggingface_hub.errors import (
 from audits.records import Record, near_names
 from hf_contrastive.errors import ContrastiveError, HubError
 from hf_contrastive.release.hub import hub_api
+from hf_contrastive.release.traffic import bounded_silence
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 
@@ -58,6 +59,7 @@ class PublishedEvidence(Record):
     tag: str = ""
 
 
+@bounded_silence()
 def read_published(repo_id: str, revision: str | None = None, *, api: Any = None) -> PublishedEvidence:
     """Read the evidence that stands in a repository of the Hub, with its digests recomputed.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,11 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--telling", action="store_true", help="only the cells that the tests run")
     add_output(parser)
     options = parser.parse_args(given)
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         tables = run(Path(folder), *([] if options.telling else ["--every"]))
-    seconds = time.monotonic() - begun
-    result = {"tables": tables, "seconds": seconds, **circumstances("faults", given, ("huggingface_hub", "hf-xet"))}
+    result = {"tables": tables, **circumstances("faults", given, ("huggingface_hub", "hf-xet"))}
     write(result, "\n".join([*_heading(tables, result), *_tables(tables), ""]), options)
 
 
@@ -74,7 +71,7 @@ def _heading(tables: dict[str, Tables], result: dict[str, Any]) -> Iterator[str]
     yield ""
     yield ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     yield ""
-    yield f"`{result['command']}`, {result['seconds'] / 60:.0f} minutes"
+    yield f"`{result['command']}`"
     yield ""
     yield f"{counts['✗']} bad; " + ", ".join(f"{sign} {counts[sign]:,}" for sign in "✓t–?!") + "."
     yield _LEGEND

@@ -43,6 +43,8 @@ class Pusher:
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(30)
+        if self._process.stdout:
+            self._process.stdout.close()
 
     def start(self, endpoint: str, token: str, repo_id: str, folder: Path, **how: Any) -> int:
         """Begin a push and return the id of the process that does it.
@@ -89,12 +91,13 @@ def main() -> None:
 def _push(told: dict[str, Any], folder: Path, pushes: Sequence[Any]) -> NoReturn:
     from huggingface_hub import HfApi
 
-    from tests.benchmarks.faults.cells import push_prepared
+    from hf_contrastive.release import traffic
+    from tests.benchmarks.faults.cells import push_prepared, short_waits
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     place, push = Path(told["folder"]), pushes[bool(told.get("again"))]
     try:
-        with _counted(told.get("step", -1), place / "steps.json"):
+        with _counted(told.get("step", -1), place / "steps.json"), short_waits(traffic.SILENCE_SECONDS):
             api = HfApi(endpoint=told["endpoint"], token=told["token"])
             if told.get("whole"):
                 _publish(folder, push.evidence, api, told["repo_id"], place)
