@@ -1,8 +1,8 @@
-"""nDCG, MRR and recall of a search over embeddings: exact, in blocks, with NumPy alone."""
+"""nDCG, MRR, recall and MAP of a search over embeddings: exact and in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.ranks import RelevantRanks, ranks_among
 from hf_contrastive.evaluation.search import DOCUMENT_BLOCKS, Floats, nearest
+from hf_contrastive.evaluation.vectors import matrix, unit_vectors
 
 Similarity = Literal["cosine", "dot"]
 Relevant = Sequence[Collection[int]] | npt.NDArray[np.integer]
@@ -52,9 +54,8 @@ def rank_metrics(
     trec_eval's ndcg_cut); MRR@k = 1 / rank of the first relevant document, 0 beyond k; recall@k = share
     of the R relevant documents within the first k.
 
-    Documents whose computed similarities are equal are ranked by their index, so equal input gives equal
-    scores. Similarities are computed in float32 (float64 if the embeddings are), 16 ``block_size``²
-    at a time.
+    Ranks are exact, whatever the block, the number of threads or the BLAS: see
+    :func:`~hf_contrastive.evaluation.ranks.ranks_among`. Documents of equal vectors are ranked by their index.
 
     Args:
         query_embeddings: ``[queries, dim]``.
@@ -70,8 +71,74 @@ def rank_metrics(
             a zero vector under cosine, a query without a relevant document or with an index that
             names none, or a setting out of its range.
     """
-    top = top_documents(query_embeddings, document_embeddings, k=k, block_size=block_size, similarity=similarity)
-    return scores_of(top, relevant, k=k, documents=len(np.asarray(document_embeddings)))
+    _check_range(k, block_size)
+    found = relevant_ranks(
+        query_embeddings, document_embeddings, relevant, block_size=block_size, similarity=similarity
+    )
+    return RetrievalScores(ndcg=found.ndcg(k), mrr=found.mrr(k), recall=found.recall(k), k=k, documents=found.documents)
+
+
+def relevant_ranks(
+    query_embeddings: npt.ArrayLike,
+    document_embeddings: npt.ArrayLike,
+    relevant: Relevant,
+    *,
+    block_size: int = 1024,
+    similarity: Similarity = "cosine",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RelevantRanks:
+    """Return the exact rank of each relevant document among all, from which nDCG, MRR, recall and MAP follow.
+
+    One pass serves every cut-off, and MAP over the whole ranking. In memory are 16 ``block_size``² scores.
+
+    Args:
+        query_embeddings: ``[queries, dim]``.
+        document_embeddings: ``[documents, dim]``.
+        relevant: see :func:`rank_metrics`.
+        block_size: queries that are compared at a time.
+        similarity: see :func:`rank_metrics`.
+        on_progress: called with (queries done, queries in all).
+
+    Raises:
+        EvaluationError: see :func:`rank_metrics`.
+    """
+    _check_range(1, block_size)
+    queries, documents = _both(query_embeddings, document_embeddings, similarity)
+    pairs, counts = _relevance(relevant, len(queries), len(documents))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    targets = pairs % len(documents)
+    ranks = ranks_among(queries, documents, offsets, targets, block_size=block_size, on_progress=on_progress)
+    order = np.lexsort((ranks, np.repeat(np.arange(len(queries)), counts)))
+    return RelevantRanks(ranks=ranks[order], offsets=offsets, documents=len(documents))
+
+
+def ranks_of(
+    query_embeddings: npt.ArrayLike,
+    document_embeddings: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    block_size: int = 1024,
+    similarity: Similarity = "cosine",
+) -> npt.NDArray[np.int64]:
+    """Return the rank of one document for each query, 1 for the first, ``[queries]``.
+
+    Args:
+        query_embeddings: ``[queries, dim]``.
+        document_embeddings: ``[documents, dim]``.
+        target: index of the document, ``[queries]``.
+        block_size: queries that are compared at a time.
+        similarity: see :func:`rank_metrics`.
+
+    Raises:
+        EvaluationError: see :func:`rank_metrics`.
+    """
+    wanted = np.asarray(target)
+    if wanted.ndim != 1:
+        msg = f"`target` must name one document for each query, got shape {wanted.shape}."
+        raise EvaluationError(msg)
+    return relevant_ranks(
+        query_embeddings, document_embeddings, wanted, block_size=block_size, similarity=similarity
+    ).ranks
 
 
 def top_documents(
@@ -89,20 +156,8 @@ def top_documents(
     Raises:
         EvaluationError: see there.
     """
-    if k < 1 or block_size < 1:
-        msg = f"`k` and `block_size` must be at least 1, got {k} and {block_size}; usual are 10 and 1024."
-        raise EvaluationError(msg)
-    if similarity not in ("cosine", "dot"):
-        msg = f"`similarity` must be 'cosine' or 'dot', got {similarity!r}; sentence encoders use 'cosine'."
-        raise EvaluationError(msg)
-    queries = _matrix("query_embeddings", query_embeddings, similarity)
-    documents = _matrix("document_embeddings", document_embeddings, similarity)
-    if queries.shape[1] != documents.shape[1]:
-        msg = (
-            f"Queries have {queries.shape[1]} dimensions and documents {documents.shape[1]}; both must come "
-            "from one model (and one truncation of its dimensions): encode them again."
-        )
-        raise EvaluationError(msg)
+    _check_range(k, block_size)
+    queries, documents = _both(query_embeddings, document_embeddings, similarity)
     cutoff = min(k, len(documents))
     found = np.empty((len(queries), cutoff), dtype=np.int64)
     for start in range(0, len(queries), block_size):
@@ -142,35 +197,31 @@ def _scores(hits: npt.NDArray[np.bool_], counts: npt.NDArray[np.int64], k: int, 
     )
 
 
-def _matrix(name: str, embeddings: npt.ArrayLike, similarity: Similarity) -> Floats:
-    array = np.asarray(embeddings)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        msg = (
-            f"`{name}` must be a matrix of numbers with one row a text, got shape {array.shape} of "
-            f"{array.dtype}; there must be at least one text and one dimension."
-        )
+def _check_range(k: int, block_size: int) -> None:
+    if k < 1 or block_size < 1:
+        msg = f"`k` and `block_size` must be at least 1, got {k} and {block_size}; usual are 10 and 1024."
         raise EvaluationError(msg)
-    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
-        msg = (
-            f"`{name}` has NaN or infinite values in {bad.size} of {len(array)} rows, first in row {bad[0]}; "
-            "embeddings must be finite: look at that text, or encode in float32 instead of half precision."
-        )
+
+
+def _both(queries: npt.ArrayLike, documents: npt.ArrayLike, similarity: Similarity) -> tuple[Floats, Floats]:
+    """Return both as matrices of one type, normalised where the similarity is the cosine."""
+    if similarity not in ("cosine", "dot"):
+        msg = f"`similarity` must be 'cosine' or 'dot', got {similarity!r}; sentence encoders use 'cosine'."
         raise EvaluationError(msg)
+    named = {"query_embeddings": queries, "document_embeddings": documents}
     if similarity == "dot":
-        return array
-    # in float64, as the square of a small or large float32 may not be one
-    norms = np.linalg.norm(array.astype(np.float64), axis=1)
-    if not norms.all():
-        row = int(np.flatnonzero(norms == 0)[0])
+        found = [matrix(name, array) for name, array in named.items()]
+    else:
+        hint = "leave that text out (it may be empty) or use similarity='dot'"
+        found = [unit_vectors(name, array, otherwise=hint) for name, array in named.items()]
+    if found[0].shape[1] != found[1].shape[1]:
         msg = (
-            f"`{name}` row {row} is a zero vector, which has no direction and so no cosine; leave that text "
-            "out (it may be empty) or use similarity='dot'."
+            f"Queries have {found[0].shape[1]} dimensions and documents {found[1].shape[1]}; both must come "
+            "from one model (and one truncation of its dimensions): encode them again."
         )
         raise EvaluationError(msg)
-    normalised: Floats = (array / norms[:, None]).astype(array.dtype)
-    return normalised
+    kind = np.result_type(*found)
+    return found[0].astype(kind, copy=False), found[1].astype(kind, copy=False)
 
 
 def _relevance(relevant: Relevant, queries: int, documents: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
