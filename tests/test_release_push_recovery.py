@@ -176,6 +176,18 @@ def test_a_commit_that_was_made_up_is_not_believed(hub: LocalHub, push: Push):
     assert "\n" not in str(caught.value)
 
 
+def test_an_answer_that_names_no_commit_is_told(hub: LocalHub, push: Push):
+    def act(asked: Asked) -> None:
+        asked.body()
+        answer = {"commitUrl": f"{hub.endpoint}/{REPO}/commit/x", "commitOid": "<html>"}
+        asked.answer("200 OK", json.dumps(answer).encode(), "Content-Type: application/json")
+
+    with FaultProxy(hub.endpoint, fault=at("/commit/", act)) as proxy, pytest.raises(HubError) as caught:
+        push(endpoint=proxy.address)
+    assert "it named '<html>' as the commit); nothing was published as far as the Hub tells now" in str(caught.value)
+    assert len(commits(hub)) == 1
+
+
 def test_a_tag_that_was_made_up_is_not_in_the_receipt(hub: LocalHub, push: Push, caplog: pytest.LogCaptureFixture):
     with FaultProxy(hub.endpoint, fault=at("/tag/", FAULTS["200 with other JSON"].act)) as proxy:
         receipt = push(endpoint=proxy.address)
@@ -208,6 +220,7 @@ def test_a_hub_that_nobody_listens_at_is_told_at_once(hub: LocalHub, push: Push,
     monkeypatch.setattr(faults.time, "sleep", waited.append)
     endpoint = hub.endpoint
     hub.close()
-    with pytest.raises(HubError, match=r"can not be reached .*; nothing was published"):
+    with pytest.raises(HubError, match=r"can not be reached .*; nothing was published") as caught:
         push(endpoint=endpoint)
     assert waited == []
+    assert "created" not in str(caught.value)

@@ -200,7 +200,8 @@ def commit_plan(
             sent = sent or (lost and not is_refused(error))
             if found is not None:
                 return found
-            if not patience.allows(error, fresh=target.fresh):
+            # huggingface_hub takes what it believes to be committed no second time
+            if isinstance(fault, UnreadableAnswerError) or not patience.allows(error, fresh=target.fresh):
                 raise _failed(error, target, "not seen" if sent else "absent") from fault
     if info.oid == head.sha:
         # nothing differed, so none was made: it is below, or somebody uploaded the same files

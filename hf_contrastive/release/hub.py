@@ -15,7 +15,7 @@ from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError
 from hf_contrastive.release.committing import CommitError, Target, commit_plan, held_by
-from hf_contrastive.release.faults import FAULTS, asked, explain, is_refused, status
+from hf_contrastive.release.faults import FAULTS, asked, explain, is_unreachable, passes, status
 from hf_contrastive.release.plan import PlannedFile, PushPlan
 from hf_contrastive.release.tagging import tag
 
@@ -188,7 +188,7 @@ class _Repository:
             try:
                 self.api.create_repo(self.repo_id, private=private)
             except FAULTS as error:
-                if not is_refused(error) and status(error) != 409:
+                if passes(error) and not is_unreachable(error):
                     # it may have been made, and the answer lost
                     self.state = "perhaps there"
                 raise

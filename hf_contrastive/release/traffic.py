@@ -16,7 +16,7 @@ SILENCE_SECONDS = 300.0
 CONNECT_SECONDS = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Traffic:
     """What was asked within a block, in this process.
 
@@ -78,7 +78,7 @@ class _Watch:
 
     @classmethod
     def bound(cls, request: Any) -> None:
-        for traffic in cls._blocks:
+        for traffic in tuple(cls._blocks):
             traffic.paths.append(str(request.url.path))
         if cls._blocks:
             limits = {"connect": CONNECT_SECONDS, "read": SILENCE_SECONDS, "write": SILENCE_SECONDS}
@@ -87,5 +87,5 @@ class _Watch:
 
     @classmethod
     def note(cls, response: Any) -> None:
-        for traffic in cls._blocks:
+        for traffic in tuple(cls._blocks):
             traffic.last_status = int(response.status_code)
