@@ -1,26 +1,34 @@
-"""From a model and pairs to an EvaluationReport."""
+"""From a model and data to an EvaluationReport."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from audits.findings import DatasetRef, Measurement
+from audits.findings import DatasetRef
 from hf_contrastive.errors import EvaluationError
-from hf_contrastive.evaluation.bootstrap import paired_bootstrap
-from hf_contrastive.evaluation.pairs import RetrievalTask, score
+from hf_contrastive.evaluation.encodings import Encodings, Progress
+from hf_contrastive.evaluation.means import RESAMPLES, Scores, bootstrapped_mean, metric_comparison
+from hf_contrastive.evaluation.pairs import RetrievalTask
+from hf_contrastive.evaluation.reading import TaskName, read_pairs, read_task, read_texts
 from hf_contrastive.evaluation.retrieval import RetrievalScores
-from model_cards.evidence import EvaluationReport, MetricComparison
+from hf_contrastive.evaluation.sections import SAMPLE, Asked
+from hf_contrastive.evaluation.suite import SectionNames, run, section_names
+from model_cards.evidence import EvaluationReport
+
+__all__ = [
+    "PRIMARY",
+    "RESAMPLES",
+    "Scores",
+    "bootstrapped_mean",
+    "evaluate",
+    "evaluation_report",
+    "improves",
+    "metric_comparison",
+    "read_pairs",
+]
 
 PRIMARY = "ndcg@10"
-RESAMPLES = 2000
-
-Scores = npt.NDArray[np.float64]
-"""One a query, ``[queries]``."""
 
 
 def evaluate(
@@ -28,53 +36,115 @@ def evaluate(
     dataset: Any,
     *,
     base: Any = None,
+    task: TaskName = "auto",
+    sections: SectionNames = "standard",
     anchor_column: str = "anchor",
     positive_column: str = "positive",
+    text_column: str = "text",
+    label_column: str = "label",
     split: str | None = None,
     limit: int | None = None,
     max_length: int | None = None,
     seed: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    ood: Any = None,
+    members: Any = None,
+    slices_column: str | None = None,
+    counterfactuals: Sequence[tuple[str, str]] = (),
+    triggers: Mapping[str, str] | None = None,
+    sample: int = SAMPLE,
+    on_progress: Progress | None = None,
+    on_stage: Callable[[str], None] | None = None,
 ) -> EvaluationReport:
-    """Measure how well each anchor finds its positive among all positives.
+    """Measure a model on a task, and beside it whatever else decides whether it can be used.
+
+    The columns say what the task is: (anchor, positive) is a retrieval, does each anchor find its positive among all
+    positives; so are queries, corpus and qrels. (sentence1, sentence2, score) are graded pairs, (sentence1, sentence2,
+    label) with labels 0 and 1 a pair classification, (text, label) a classification by a probe, neighbours and
+    clusters on the embeddings. Every text is encoded once, by each model.
+
+    Sections that can not be measured on this task or without more data say why.
 
     Args:
         model: anything that ContrastiveTrainer takes as ``model``, or a TextEncoder.
-        dataset: a Dataset, Hub id or path, with the two columns.
-        base: a model to compare with, measured on the same queries.
+        dataset: a Dataset, DatasetDict, Hub id or path; or a mapping or folder of queries, corpus and qrels.
+        base: a model to compare with, measured on the same texts.
+        task: ``retrieval``, ``similarity``, ``pair classification`` or ``classification`` where columns allow several.
+        sections: ``standard`` (ranking, calibration, robustness and geometry where they fit the task, and the others
+            whose data is given), ``all``, or names; ``()`` measures the task alone.
         anchor_column: the queries.
-        positive_column: the documents.
-        split: of ``dataset``, where it has several.
-        limit: number of queries, drawn with ``seed``; their positives are the documents.
+        positive_column: the documents; a text or a list of texts in each row.
+        text_column: of a classification.
+        label_column: of a classification.
+        split: of ``dataset``; default: test, or the only one. A classification is fitted on ``train`` where there is
+            one beside it, else on a drawn half.
+        limit: number of queries, pairs or texts, drawn with ``seed``; positives of the queries are the documents.
         max_length: tokens a text is cut to; default: the model's own.
-        seed: of the draw and of the bootstrap.
+        seed: of all draws.
+        ood: foreign texts for ``out-of-distribution``: a Dataset, path or list of texts, or several by name, such as
+            ``{"near": …, "far": …}``.
+        members: rows that were trained on, for ``membership``: a Dataset, path or list of texts.
+        slices_column: of ``dataset``, for ``slices``.
+        counterfactuals: pairs of terms to swap, such as ``("he", "she")``, for ``counterfactual``.
+        triggers: for ``triggers``, the document that each trigger is to pull up, by the trigger.
+        sample: at most so many texts are changed in each way for ``robustness``, and asked with each trigger.
         on_progress: called with (texts done, texts in all).
+        on_stage: called with the name of what is measured, once all texts are encoded.
 
     Returns:
-        nDCG@10, MRR@10 and Recall@10 with 95 % bootstrap intervals over the queries.
+        The task's metrics (retrieval: nDCG@10, MRR@10, Recall@10; graded pairs: Spearman, Pearson; pair
+        classification: AP, AUROC, best accuracy and F1; classification: accuracy, macro-F1, V-measure) and the
+        sections, each number with its sample size and, where it is of a sample, a 95 % bootstrap interval.
 
     Raises:
-        EvaluationError: the split or the columns are missing, or cells are no text.
+        EvaluationError: the split or the columns are missing, cells are no text, the task can not be measured on this
+            data, or a setting is out of its range.
         ModelError: the model can not be read.
+        SourceError: the data can not be read.
     """
     from hf_contrastive.encoder import TextEncoder
 
-    rows, reference = read_pairs(dataset, split, anchor_column, positive_column)
-    task = RetrievalTask.from_pairs(rows[anchor_column], rows[positive_column], limit=limit, seed=seed)
-    encoder = TextEncoder.load(model)
-    started = time.perf_counter()
-    after = score(encoder, task, max_length=max_length, on_progress=on_progress)
-    before = score(TextEncoder.load(base), task, max_length=max_length) if base is not None else None
-    return evaluation_report(
-        task,
-        reference,
-        before=before,
-        after=after,
-        max_length=max_length or encoder.spec.max_length,
+    names = section_names(sections)
+    if sample < 1 or seed < 0:
+        msg = f"`sample` must be at least 1 and `seed` at least 0, got {sample} and {seed}; usual are {SAMPLE} and 0."
+        raise EvaluationError(msg)
+    data = read_task(
+        dataset,
+        task=task,
+        split=split,
+        anchor_column=anchor_column,
+        positive_column=positive_column,
+        text_column=text_column,
+        label_column=label_column,
+        limit=limit,
         seed=seed,
-        seconds=time.perf_counter() - started,
-        weights_sha256=encoder.weights_digest(),
     )
+    if slices_column is not None:
+        data.column(slices_column)
+    columns = (text_column, anchor_column, "sentence1", positive_column)
+    own = {"retrieval": anchor_column, "classification": text_column}.get(data.task.name, "sentence1")
+    kinds = ood if _by_name(ood) else {"ood": ood} if ood is not None else {}
+    foreign = {kind: read_texts("ood", part, columns, split="test") for kind, part in kinds.items()}
+    trained_on = read_texts("members", members, (own, *columns), split="train") if members is not None else None
+    encoders = [TextEncoder.load(item) for item in (model, base) if item is not None]
+    after, *rest = (Encodings(encoder, max_length=max_length) for encoder in encoders)
+    asked = Asked(
+        data=data,
+        after=after,
+        before=rest[0] if rest else None,
+        seed=seed,
+        sample=sample,
+        slices_column=slices_column,
+        counterfactuals=tuple(counterfactuals),
+        triggers=dict(triggers or {}),
+        ood=foreign,
+        members=trained_on,
+    )
+    return run(asked, names, on_progress=on_progress, on_stage=on_stage)
+
+
+def _by_name(data: Any) -> bool:
+    """Whether these are several sets of texts by name, and not the splits of one dataset."""
+    return isinstance(data, Mapping) and not hasattr(data, "column_names")
 
 
 def evaluation_report(
@@ -122,83 +192,3 @@ def improves(report: EvaluationReport) -> bool:
     """Whether the primary metric rose with the whole interval of the difference above zero."""
     difference = next(item.difference for item in report.metrics if item.after.name == report.primary_metric)
     return difference is not None and difference.interval is not None and difference.interval[0] > 0
-
-
-def metric_comparison(name: str, before: Scores | None, after: Scores, seed: int) -> MetricComparison:
-    """Return the means of one metric with their intervals, and of the difference where there is a ``before``.
-
-    Args:
-        name: of the metric.
-        before: a score per query of the other model, ``[queries]``, or None.
-        after: a score per query of the model, ``[queries]``.
-        seed: of the bootstrap.
-    """
-    mean = bootstrapped_mean(name, after, seed=seed)
-    if before is None:
-        return MetricComparison(after=mean)
-    return MetricComparison(
-        before=bootstrapped_mean(name, before, seed=seed),
-        after=mean,
-        difference=bootstrapped_mean(f"{name} difference", after, against=before, seed=seed),
-    )
-
-
-def bootstrapped_mean(
-    name: str, values: Scores, *, seed: int, against: Scores | None = None, unit: str = "score", of: str = "queries"
-) -> Measurement:
-    """Return a mean, or the mean of paired differences, with a 95 % bootstrap interval.
-
-    Args:
-        name: of the measurement.
-        values: one each, ``[n]``.
-        seed: of the bootstrap.
-        against: what is subtracted, ``[n]``.
-        unit: of the measurement.
-        of: what is drawn, for the method in words.
-    """
-    mean, low, high = paired_bootstrap(
-        values * 0 if against is None else against, values, resamples=RESAMPLES, seed=seed
-    )
-    method = f"95 % percentile bootstrap over {of}, {RESAMPLES} resamples{'' if against is None else ', paired'}"
-    return Measurement(name=name, value=mean, unit=unit, sample_size=len(values), interval=(low, high), method=method)
-
-
-def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
-    """Return the two columns of one split, and what identifies it.
-
-    Args:
-        dataset: a Dataset, Hub id or path.
-        split: where there are several; default: test.
-        anchor: column of the queries.
-        positive: column of the documents.
-
-    Raises:
-        EvaluationError: the split or the columns are missing.
-        SourceError: the data can not be read.
-    """
-    from audits.source import dataset_of, references
-
-    # a bare Dataset is one split; its name is the caller's
-    if split is not None and hasattr(dataset, "column_names") and not hasattr(dataset, "keys"):
-        dataset, split = {split: dataset}, split
-    splits = dataset_of(dataset)
-    names = list(splits)
-    if split is None and len(names) > 1:
-        split = "test" if "test" in names else None
-        if split is None:
-            msg = f"The data has the splits {', '.join(names)}; say which one with `split`."
-            raise EvaluationError(msg)
-    split = split or names[0]
-    if split not in names:
-        msg = f"The data has no split {split!r}; it has {', '.join(names)}."
-        raise EvaluationError(msg)
-    table = splits[split]
-    missing = [name for name in (anchor, positive) if name not in table.column_names]
-    if missing:
-        msg = (
-            f"The data has no column {' and '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. "
-            "Name the two text columns with `anchor_column` and `positive_column`."
-        )
-        raise EvaluationError(msg)
-    rows = {name: list(table[name]) for name in {anchor, positive}}
-    return rows, next(reference for reference in references({split: table}) if reference.split == split)
