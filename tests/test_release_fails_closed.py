@@ -301,6 +301,11 @@ def remedies_that_lead_elsewhere(world: World, other: AuditReport) -> None:
     world.evidence = replace(world.evidence, remedies=(remedy,))
 
 
+def shards_that_are_not_there(world: World) -> None:
+    index = {"weight_map": {"w": "model.safetensors", "x": "model-00002-of-00002.safetensors"}}
+    (world.folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def trained_from_another_base(world: World) -> None:
     (world.folder / "adapter").mkdir()
     (world.folder / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "other/base"}')
@@ -477,6 +482,7 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
     "comparison of other weights": (lambda w: compared(w, weights_sha256="sha256:x"), "compared with other weights"),
     "comparison with another repository": (lambda w: compared(w, repo_id="other/m"), "with a version of other/m"),
     "remedies that lead elsewhere": (remedies_that_lead_elsewhere, "remedies do not lead to the audited data"),
+    "weights that do not go along": (shards_that_are_not_there, "do not go along (model-00002-of-00002.safetensors)"),
     "another base": (trained_from_another_base, "was trained from the Hub id owner/base"),
     "evidence of another schema": (
         lambda w: w.claim(schema_version=2), "evidence has schema version 2"),

@@ -451,6 +451,7 @@ HARMLESS: dict[str, Any] = {
     },
     "model.safetensors.index.json": {"metadata": {}, "weight_map": {"w": "model-00001-of-00002.safetensors"}},
     "vocab.json": {"auto_map": 7, "trust_remote_code": 1, "attn_implementation": 2, "chat_template": 3},
+    "config_sentence_transformers.json": {"prompts": {"query": "__en__ <__end__>"}, "chat_template": "__en__ {{ x }}"},
     "tokenizer_config.json": {"chat_template": "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"},
 }  # fmt: skip
 

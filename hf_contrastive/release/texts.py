@@ -24,7 +24,10 @@ _LOCAL_PATH = re.compile(
 _RUNS_CODE = ("auto_map", "custom_pipelines")
 _ATTENTION = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 # https://jinja.palletsprojects.com/en/stable/sandbox/: what the sandbox exists against
-_REACHES_OUT = re.compile(r"__[A-Za-z]+__|\|\s*attr\b|\bf_globals\b|\bgi_frame\b|\bmro\s*\(")
+_REACHES_OUT = re.compile(
+    r"__(?:base|bases|builtins|call|class|closure|code|dict|func|getattr|getattribute|globals|import|init|loader|module|mro"
+    r"|reduce|reduce_ex|self|spec|subclasses)__|\|\s*attr\b|\b(?:f_globals|gi_frame|cr_frame|tb_frame)\b|\bmro\s*\("
+)
 _SECRET_HINT = re.compile(SECRETS.hint)
 _MOST_TOLD = 5
 
