@@ -1,4 +1,4 @@
-"""A proxy before a Hub that numbers the requests and does to one of them, or to all from one on, what networks do."""
+"""A proxy before a Hub that knows each request of a push and does to one, or to all from one on, what networks do."""
 
 from __future__ import annotations
 
@@ -117,17 +117,18 @@ class FaultProxy:
     Attributes:
         endpoint: of the Hub.
         fault: what is done, None for nothing.
-        at: number of the request that it is done to, from 0.
+        at: the request that it is done to: method, pattern, and which of those, from 0; None for the first of all.
         meddle: called by faults in which somebody else acts on the Hub.
         watch: called before (False) and after (True) a request went to the Hub, with its number.
     """
 
     endpoint: str
     fault: Fault | None = None
-    at: int = 0
+    at: tuple[str, str, int] | None = None
     meddle: Callable[[], None] = lambda: None
     watch: Callable[[int, bool], None] = lambda number, done: None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    begun: bool = False
     strayed: list[bytes] = field(default_factory=list)
     _listener: socket.socket = field(init=False)
     _open: list[socket.socket] = field(default_factory=list)
@@ -205,10 +206,10 @@ class FaultProxy:
             with self._lock:
                 number = len(self.asked)
                 asked = Asked(number, method, path, head + b"\r\n\r\n", client, rest, self)
+                meant = self._is_meant(method, asked.pattern)
                 self.asked.append((method, asked.pattern))
-            fault = self.fault
-            if fault is not None and (number == self.at or (fault.lasting and number > self.at)):
-                fault.act(asked)
+            if self.fault is not None and meant:
+                self.fault.act(asked)
             else:
                 self.watch(number, False)
                 answer = asked.forward()
@@ -220,6 +221,13 @@ class FaultProxy:
             return
         finally:
             client.close()
+
+    def _is_meant(self, method: str, pattern: str) -> bool:
+        if self.begun:
+            return self.fault is not None and self.fault.lasting
+        wanted = self.at or (method, pattern, 0)
+        self.begun = (method, pattern, self.asked.count((method, pattern))) == wanted
+        return self.begun
 
     def _login_page(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):

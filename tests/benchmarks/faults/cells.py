@@ -29,7 +29,7 @@ from tests.fault_proxy import Fault, FaultProxy
 
 TITLE = "Add model, card and evidence"
 _WORDS = "river stone amber cloud field garden violin copper window harbor meadow lantern forest canyon".split()  # noqa: SIM905
-_SILENCE = 0.5
+_SILENCE = 1.0
 _NOT = ("nothing was published", "nothing was changed")
 _UNKNOWN = "is not known"
 
@@ -174,15 +174,21 @@ class Bench:
                 raise SystemExit(msg)
             return list(proxy.asked)
 
-    def cell(self, situation: str, number: int, fault: Fault) -> Cell:
-        """Push once with ``fault`` at request ``number`` and once more without, and look at the Hub after each."""
+    def cell(self, situation: str, at: tuple[str, str, int], fault: Fault) -> Cell:
+        """Push once with ``fault`` at a request and once more without, and look at the Hub after each.
+
+        Args:
+            situation: one of :data:`SITUATIONS`.
+            at: method and pattern of the request, and which of those.
+            fault: what happens to it.
+        """
         place = self._place(situation)
-        with FaultProxy(self.hub.endpoint, fault=fault, at=number, meddle=place.meddle) as proxy, short_waits():
+        with FaultProxy(self.hub.endpoint, fault=fault, at=at, meddle=place.meddle) as proxy, short_waits():
             outcome = self._push(place, self.pushes[0], proxy.address)
             leaked = [told for told in proxy.strayed if b"authorization" in told.lower()]
         plans = [push.plan for push in self.pushes]
         bad = [*place.problems(plans), *_truth(outcome, place, plans)]
-        bad += ["the token went elsewhere"] * bool(leaked)
+        bad += ["the token went elsewhere"] * bool(leaked) + ["the fault was never met"] * (not proxy.begun)
         there = bool(place.ours(plans))
         again = self._push(place, self.pushes[1], self.hub.endpoint)
         bad += [f"again: {problem}" for problem in (*place.problems(plans), *place.unfinished(again, plans))]

@@ -47,7 +47,8 @@ def main() -> None:
             requests = bench.requests(situation)
             cells: dict[str, dict[str, object]] = {}
             for number, fault in chosen(requests, every=options.every):
-                cell = bench.cell(situation, number, FAULTS[fault])
+                asked = requests[number]
+                cell = bench.cell(situation, (*asked, requests[:number].count(asked)), FAULTS[fault])
                 cells.setdefault(str(number), {})[fault] = {
                     "told": cell.told,
                     "there": cell.there,
