@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from audits.findings import Measurement
-from hf_contrastive.evaluation.bootstrap import paired_bootstrap
+from hf_contrastive.evaluation.bootstrap import paired_bootstrap, share_interval
 from model_cards.evidence import MetricComparison
 
 RESAMPLES = 2000
@@ -52,3 +54,19 @@ def bootstrapped_mean(
     )
     method = f"95 % percentile bootstrap over {of}, {RESAMPLES} resamples{'' if against is None else ', paired'}"
     return Measurement(name=name, value=mean, unit=unit, sample_size=len(values), interval=(low, high), method=method)
+
+
+def shares(items: tuple[MetricComparison, ...]) -> tuple[MetricComparison, ...]:
+    """Return shares of texts, with Wilson's interval where it was none or all: resampling would call that certain.
+
+    Args:
+        items: means of zeros and ones.
+    """
+
+    def widened(item: Measurement | None) -> Measurement | None:
+        if item is None or item.sample_size is None or item.value not in (0.0, 1.0):
+            return item
+        ends = share_interval(round(item.value * item.sample_size), item.sample_size)
+        return replace(item, interval=ends, method="95 % Wilson interval, since it is none or all")
+
+    return tuple(replace(item, before=widened(item.before), after=widened(item.after) or item.after) for item in items)

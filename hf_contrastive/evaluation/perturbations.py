@@ -85,7 +85,7 @@ def _mistyped(word: str, generator: random.Random) -> str:
     place = generator.choice(letters[1:])
     kind, key = generator.choice(("swap", "omit", "double", "key")), generator.random()
     before = place - 1
-    if kind == "swap" and word[before] != word[place]:
+    if kind == "swap" and before > letters[0] and word[before] != word[place]:
         return word[:before] + word[place] + word[before] + word[place + 1 :]
     if kind == "omit":
         return word[:place] + word[place + 1 :]

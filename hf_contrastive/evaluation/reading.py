@@ -333,6 +333,13 @@ def _labelled(table: Any, text: str, label: str) -> tuple[list[str], list[Any], 
     """Return the distinct texts, the label and the row of each where it stands first."""
     texts, labels = list(table[text]), list(table[label])
     _require_texts(text, texts)
+    for row, found in enumerate(labels):
+        if not isinstance(found, str | int):
+            msg = (
+                f"Row {row} holds {found!r:.40} as {label}; labels must be texts or whole numbers. Leave out rows "
+                "without a label; graded scores belong to pairs."
+            )
+            raise EvaluationError(msg)
     first: dict[str, int] = {}
     for row, found in enumerate(texts):
         first.setdefault(found, row)

@@ -17,6 +17,7 @@ from model_cards.evidence import EvaluationReport, EvaluationSection, MetricComp
 SectionNames = Literal["standard", "all"] | Sequence[str]
 Stage = Callable[[str], None]
 
+_STANDARD = "standard"
 _DIGITS = 6  # of what is continuous: two runs of one machine may differ in the last bits of a float32
 
 
@@ -24,7 +25,7 @@ def section_names(asked: SectionNames) -> tuple[str, ...]:
     """Return the sections to measure.
 
     Args:
-        asked: ``standard``, ``all``, or names.
+        asked: ``standard``, ``all``, or names; the first depends on what is given, and is returned as it is.
 
     Raises:
         EvaluationError: a name is unknown.
@@ -32,8 +33,8 @@ def section_names(asked: SectionNames) -> tuple[str, ...]:
     known = sections()
     if asked == "all":
         return tuple(known)
-    if asked == "standard":
-        return ("standard",)
+    if asked == _STANDARD:
+        return (_STANDARD,)
     names = (asked,) if isinstance(asked, str) else tuple(asked)
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -65,7 +66,9 @@ def run(
     """
     started = time.perf_counter()
     task = asked.task
-    chosen = _chosen(asked, names)
+    chosen = tuple(names)
+    if chosen == (_STANDARD,):
+        chosen = tuple(name for name, section in sections().items() if section.standard(asked))
     reasons = _announce(asked, chosen)
     _encode(asked, on_progress)
     tell = on_stage or (lambda _: None)
@@ -103,31 +106,6 @@ def run(
         seconds=time.perf_counter() - started,
         weights_sha256=encoder.weights_digest(),
     )
-
-
-def _chosen(asked: Asked, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names; ``standard`` leaves out what does not fit the task, and takes in what data was given for."""
-    names = tuple(names)
-    if names != ("standard",):
-        return names
-    given = {
-        "slices": asked.slices_column is not None,
-        "out-of-distribution": bool(asked.ood),
-        "counterfactual": bool(asked.counterfactuals),
-        "membership": asked.members is not None,
-        "triggers": bool(asked.triggers),
-    }
-    kept = []
-    for name, section in sections().items():
-        if given.get(name):
-            kept.append(name)
-        elif section.standard:
-            try:
-                section.texts(asked)
-            except NotComputableError:
-                continue
-            kept.append(name)
-    return tuple(kept)
 
 
 def _announce(asked: Asked, names: Sequence[str]) -> dict[str, str]:

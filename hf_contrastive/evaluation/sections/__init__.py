@@ -1,8 +1,8 @@
 """What can be measured beside the task: one module a section, found by its name.
 
-Each has ``name`` (as it is asked for and printed), ``standard`` (whether it is measured unless somebody says
-otherwise), ``texts(asked)``, the texts to encode beside those of the task, and ``measure(asked)``. Both may raise a
-NotComputableError, whose message is the reason that stands in the report.
+Each has ``name`` (as it is asked for and printed), ``standard(asked)`` (whether it is measured unless somebody says
+otherwise), ``texts(asked)``, the texts to encode beside those of the task, and ``measure(asked)``. The last two may
+raise a NotComputableError, whose message is the reason that stands in the report.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class Section(Protocol):
     """One module of this package."""
 
     name: str
-    standard: bool
+
+    def standard(self, asked: Asked) -> bool:
+        """Return whether it is measured unless somebody says otherwise."""
+        ...
 
     def texts(self, asked: Asked) -> Iterable[Texts]:
         """Return what has to be encoded beside the texts of the task."""

@@ -23,7 +23,11 @@ from hf_contrastive.evaluation.tasks import Classification
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "calibration"
-standard = True
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where there are probabilities."""
+    return isinstance(asked.task, Classification)
 
 
 def texts(asked: Asked) -> Iterable[Texts]:

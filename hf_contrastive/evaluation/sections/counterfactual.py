@@ -11,18 +11,26 @@ from hf_contrastive.evaluation.counterfactuals import swap_effect, swap_terms
 from hf_contrastive.evaluation.encodings import Encodings, Texts
 from hf_contrastive.evaluation.estimates import Statistic, mean_of
 from hf_contrastive.evaluation.estimates import measure as measured
+from hf_contrastive.evaluation.means import shares
 from hf_contrastive.evaluation.neighbours import cosines
 from hf_contrastive.evaluation.sections import Asked
 from hf_contrastive.evaluation.tasks import Classification, Retrieval
 from model_cards.evidence import EvaluationSection
 
 name = "counterfactual"
-standard = False
 
 FEWEST = 10
+_RANKS = "queries whose document changes its rank"
+_CLASSES = "texts whose class changes"
+_SHARES = (_RANKS, _CLASSES)
 
 Swaps = dict[int, str]
 """The swapped copy by the place of the text among the subjects."""
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where terms are given."""
+    return bool(asked.counterfactuals)
 
 
 def texts(asked: Asked) -> Iterable[Texts]:
@@ -45,7 +53,7 @@ def measure(asked: Asked) -> EvaluationSection:
     terms = ", ".join(f"{one} ↔ {other}" for one, other in asked.counterfactuals[:8])
     return EvaluationSection(
         name=name,
-        metrics=metrics,
+        metrics=tuple(shares((item,))[0] if item.after.name in _SHARES else item for item in metrics),
         method=(
             f"{len(swaps)} of {len(asked.task.subjects.texts)} texts hold a term; swapped were {terms}"
             f"{' and others' if len(asked.counterfactuals) > 8 else ''}. Nothing changes where the terms do not matter"
@@ -79,11 +87,11 @@ def _statistics(asked: Asked, vectors: Encodings, swaps: Swaps) -> dict[str, Sta
         target = [task.task.relevant[place][0] for place in places]
         effect = swap_effect(one, two, vectors(*task.pool), target)
         found["change of the cosine to its document, without sign"] = mean_of(effect.cosine_change)
-        found["queries whose document changes its rank"] = mean_of(effect.rank_change != 0)
+        found[_RANKS] = mean_of(effect.rank_change != 0)
     elif isinstance(task, Classification):
         labels = [task.test_labels[place] for place in places]
         told = [task.probe(vectors, part, labels, asked.seed).told for part in (plain, swapped)]
-        found["texts whose class changes"] = mean_of(told[0] != told[1])
+        found[_CLASSES] = mean_of(told[0] != told[1])
     else:
         other = vectors([task.pool.texts[place] for place in places], task.pool.prompt)
         found["change of the cosine of the pair, without sign"] = mean_of(

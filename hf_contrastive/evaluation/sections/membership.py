@@ -16,12 +16,16 @@ from hf_contrastive.evaluation.sections import Asked
 from model_cards.evidence import EvaluationSection
 
 name = "membership"
-standard = False
 
 MOST = 500
 _VIEWS = (("word drop", 2), ("word drop", 2), ("typo", 2), ("typo", 2))
 
 Parts = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where training rows are given."""
+    return asked.members is not None
 
 
 def texts(asked: Asked) -> Iterable[Texts]:

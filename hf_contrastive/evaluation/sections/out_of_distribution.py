@@ -23,7 +23,11 @@ from hf_contrastive.evaluation.tasks import Classification
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "out-of-distribution"
-standard = False
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where foreign texts are given."""
+    return bool(asked.ood)
 
 
 def texts(asked: Asked) -> Iterable[Texts]:
@@ -38,7 +42,6 @@ def measure(asked: Asked) -> EvaluationSection:
     _required(asked)
     fit, labels, inside = _parts(asked)
     metrics: list[MetricComparison] = []
-    missing: list[str] = []
     for kind, foreign in asked.ood.items():
         known = set(inside) | set(fit)
         outside = [text for text in foreign if text not in known]
@@ -57,17 +60,15 @@ def measure(asked: Asked) -> EvaluationSection:
             of="texts",
             seed=asked.seed,
         )
+    told = [
+        f"Distances to {len(fit)} texts of the kind, for {len(inside)} others of it and for foreign texts; .5 is "
+        "chance for AUROC, low is good for FPR95"
+    ]
+    if asked.before is None:
+        told.append("No base was given: encoders that were not tuned often do better")
     if labels is None:
-        missing.append("relative Mahalanobis was not computed: there are no classes")
-    beside = "" if asked.before is not None else " No base was given: encoders that were not tuned often do better"
-    return EvaluationSection(
-        name=name,
-        metrics=tuple(metrics),
-        method=(
-            f"distances to {len(fit)} texts of the kind, for {len(inside)} others of it and for foreign texts; .5 is "
-            f"chance for AUROC, low is good for FPR95.{beside}{'. ' + '; '.join(missing) if missing else ''}"
-        ),
-    )
+        told.append("Relative Mahalanobis was not computed: there are no classes")
+    return EvaluationSection(name=name, metrics=tuple(metrics), method=". ".join(told))
 
 
 def _required(asked: Asked) -> None:

@@ -14,9 +14,13 @@ from hf_contrastive.evaluation.tasks import Retrieval
 from model_cards.evidence import EvaluationSection
 
 name = "ranking"
-standard = True
 
 _SHOWN = ("map", "recall@1", "recall@100")
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where documents are searched."""
+    return isinstance(asked.task, Retrieval)
 
 
 def texts(asked: Asked) -> Iterable[Texts]:

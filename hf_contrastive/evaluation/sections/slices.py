@@ -12,7 +12,11 @@ from hf_contrastive.evaluation.slices import Slices, slice_scores
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "slices"
-standard = False
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where a column is named."""
+    return asked.slices_column is not None
 
 
 def texts(asked: Asked) -> Iterable[Texts]:

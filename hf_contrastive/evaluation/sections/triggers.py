@@ -10,6 +10,7 @@ from hf_contrastive.errors import NotComputableError
 from hf_contrastive.evaluation.encodings import Encodings, Texts
 from hf_contrastive.evaluation.estimates import Statistic, mean_of
 from hf_contrastive.evaluation.estimates import measure as measured
+from hf_contrastive.evaluation.means import shares
 from hf_contrastive.evaluation.retrieval import top_documents
 from hf_contrastive.evaluation.sections import Asked
 from hf_contrastive.evaluation.tasks import Retrieval
@@ -17,9 +18,13 @@ from hf_contrastive.evaluation.triggers import trigger_success
 from model_cards.evidence import EvaluationSection
 
 name = "triggers"
-standard = False
 
 K = 10
+
+
+def standard(asked: Asked) -> bool:
+    """Whether it is measured unless somebody says otherwise: where triggers are given."""
+    return bool(asked.triggers)
 
 
 def texts(asked: Asked) -> Iterable[Texts]:
@@ -41,6 +46,8 @@ def measure(asked: Asked) -> EvaluationSection:
         of="queries",
         seed=asked.seed,
     )
+    # the last is a difference
+    metrics = (*shares(metrics[:-1]), metrics[-1])
     return EvaluationSection(
         name=name,
         metrics=metrics,

@@ -1,0 +1,394 @@
+"""One call measures a task and what stands beside it; what was planted in an encoder is found."""
+
+import json
+import random
+import zlib
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+
+from hf_contrastive import evaluate
+from hf_contrastive.encoder import TextEncoder
+from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.perturbations import perturbed
+from hf_contrastive.evaluation.sections import sections
+from model_cards.evidence import EvaluationReport
+
+WORDS = "river stone amber cloud field garden copper window harbor meadow lantern forest canyon marble"
+NOUNS = list(WORDS.split())
+
+
+class Planted(TextEncoder):
+    """Vectors from what a text says: equal words, equal vectors; ``told`` may plant something. Counts its texts."""
+
+    def __init__(self, plain, told=None):
+        super().__init__(plain.model, plain.tokenizer, plain.spec)
+        self.told = told
+        self.seen = []
+
+    def encode(self, texts, *, prompt=None, max_length=None, on_progress=None):
+        self.seen += [(self.spec.prompts.get(prompt, "") if prompt else "", text) for text in texts]
+        vectors = np.array([self.vector(text) for text in texts], dtype=np.float32)
+        if on_progress:
+            on_progress(len(texts), len(texts))
+        return vectors
+
+    def vector(self, text):
+        found = self.told(text) if self.told else None
+        if found is None:
+            found = sum((direction(word) for word in text.lower().split()), np.zeros(48))
+        return found + 1e-3 * direction(text)
+
+
+def direction(word):
+    return np.random.default_rng(zlib.crc32(word.encode())).normal(size=48)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_bert):
+    return TextEncoder.load(tiny_bert)
+
+
+@pytest.fixture(scope="module")
+def retrieval():
+    draw = random.Random(0)
+    names = [f"{draw.choice(NOUNS)} {i} {draw.choice(NOUNS)} {draw.choice(NOUNS)}" for i in range(60)]
+    return Dataset.from_dict(
+        {
+            "anchor": [f"where is the {name}" for name in names],
+            "positive": [f"the {name} is near a house" for name in names],
+            "language": ["en" if i % 3 else "de" for i in range(60)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def graded():
+    draw = random.Random(1)
+    rows = [(draw.choice(NOUNS), draw.choice(NOUNS)) for _ in range(60)]
+    return Dataset.from_dict(
+        {
+            "sentence1": [f"one {a} {i}" for i, (a, _) in enumerate(rows)],
+            "sentence2": [f"two {b} {i}" for i, (_, b) in enumerate(rows)],
+            "score": [float(a == b) + draw.random() for a, b in rows],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    draw = random.Random(2)
+    texts = [f"{draw.choice(NOUNS[5 * (i % 3) : 5 * (i % 3) + 4])} number {i} stands here" for i in range(150)]
+    return Dataset.from_dict({"text": texts, "label": [i % 3 for i in range(150)]})
+
+
+def by_name(report):
+    return {item.after.name: item for item in report.metrics}
+
+
+def section(report, name):
+    return next(item for item in report.sections if item.name == name)
+
+
+def value(part, name):
+    return next(item for item in part.metrics if item.after.name == name)
+
+
+# ---- the task -------------------------------------------------------------------------------------------------------
+
+
+def test_columns_say_what_the_task_is(plain, retrieval, graded, labelled):
+    encoder = Planted(plain)
+    pairs = graded.remove_columns("score").add_column("label", [i % 2 for i in range(60)])
+    for data, task, primary, names in (
+        (retrieval, "retrieval", "ndcg@10", {"ndcg@10", "mrr@10", "recall@10"}),
+        (graded, "similarity", "spearman", {"spearman", "pearson"}),
+        (pairs, "pair classification", "ap", {"ap", "auroc"}),
+        (labelled, "classification", "probe accuracy", {"probe macro_f1", "knn accuracy", "v_measure"}),
+    ):
+        report = evaluate(encoder, data, sections=())
+        assert (report.task, report.primary_metric, report.sections) == (task, primary, ())
+        assert names | {primary} <= set(by_name(report))
+        assert (report.queries > 0) == (task == "retrieval")
+        assert report.rows + report.queries == (75 if task == "classification" else 60)
+
+
+def test_a_task_is_named_where_columns_allow_two(plain, retrieval, labelled):
+    both = retrieval.add_column("text", labelled["text"][:60]).add_column("label", labelled["label"][:60])
+    assert evaluate(Planted(plain), both, sections=()).task == "retrieval"
+    assert evaluate(Planted(plain), both, sections=(), task="classification").task == "classification"
+
+
+def test_several_positives_in_a_row_a_collection_and_a_folder_are_the_same(plain, tmp_path):
+    rows = [(f"where is the {n}", [f"the {n} is here", f"a {n} stands there"]) for n in NOUNS]
+    lists = Dataset.from_dict({"anchor": [q for q, _ in rows], "positive": [d for _, d in rows]})
+    flat = Dataset.from_dict({"anchor": [q for q, d in rows for _ in d], "positive": [x for _, d in rows for x in d]})
+    documents = {f"d{i}": text for i, text in enumerate(text for _, d in rows for text in d)}
+    collection = {
+        "queries": {f"q{i}": query for i, (query, _) in enumerate(rows)} | {"q99": "without an answer"},
+        "corpus": documents,
+        "relevant": {f"q{i}": [f"d{2 * i}", f"d{2 * i + 1}"] for i in range(len(rows))},
+    }
+    for name, part in (
+        ("queries", [{"_id": one, "text": text} for one, text in collection["queries"].items()]),
+        ("corpus", [{"_id": one, "title": "", "text": text} for one, text in documents.items()]),
+        (
+            "qrels",
+            [{"query-id": q, "corpus-id": d, "score": 1} for q, found in collection["relevant"].items() for d in found]
+            + [{"query-id": "q0", "corpus-id": "d5", "score": 0}],
+        ),
+    ):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    reports = [evaluate(Planted(plain), data, sections=()) for data in (lists, flat, collection, tmp_path)]
+    assert len({report.metrics for report in reports}) == 1
+    assert {(report.queries, report.documents) for report in reports} == {(14, 28)}
+    assert "1 queries without a relevant document are left out" in reports[2].note
+    assert reports[2].dataset.fingerprint == reports[3].dataset.fingerprint
+
+
+def test_a_classification_is_fitted_on_the_train_split_without_what_is_measured(plain, labelled):
+    train, test = labelled.select(range(100)), labelled.select(range(80, 150))
+    report = evaluate(Planted(plain), DatasetDict(train=train, test=test), sections=())
+    assert report.rows == 70
+    assert "80 texts of the train split without 20 texts that are measured too" in report.note
+    # each class has words of its own
+    assert by_name(report)["probe accuracy"].after.interval[0] > 0.8
+    assert by_name(evaluate(Planted(plain), labelled, sections=(), limit=30))["knn accuracy"].after.sample_size == 30
+
+
+# ---- all sections ---------------------------------------------------------------------------------------------------
+
+EXTRAS = {
+    "ood": {"far": [f"zz{i} qq{i}" for i in range(30)]},
+    "members": [f"seen {noun} {i}" for i in range(3) for noun in NOUNS],
+    "counterfactuals": [("where", "near"), ("number", "place")],
+    "triggers": {"cf mn": "buy this"},
+    "sections": "all",
+}
+
+
+def test_every_text_is_encoded_once_by_each_model_and_progress_ends(plain, retrieval):
+    encoder, base, told, stages = Planted(plain), Planted(plain), [], []
+    report = evaluate(
+        encoder,
+        retrieval,
+        base=base,
+        slices_column="language",
+        on_progress=lambda done, total: told.append((done, total)),
+        on_stage=stages.append,
+        **EXTRAS,
+    )
+    assert len(encoder.seen) == len(set(encoder.seen)) == len(base.seen)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (2 * len(encoder.seen), 2 * len(encoder.seen))
+    assert [item.name for item in report.sections] == list(sections())
+    assert stages == ["retrieval", *(item.name for item in report.sections if not item.not_computed)]
+    assert [item.name for item in report.sections if item.not_computed] == ["calibration"]
+
+
+def test_a_model_differs_from_itself_in_nothing_and_twice_gives_the_same(plain, retrieval, labelled):
+    for data, column in ((retrieval, "language"), (labelled.add_column("part", ["a", "b"] * 75), "part")):
+        reports = [evaluate(plain, data, base=plain, slices_column=column, max_length=16, **EXTRAS) for _ in range(2)]
+        assert reports[0].content_digest == reports[1].content_digest
+        assert EvaluationReport.from_dict(reports[0].to_dict()) == reports[0]
+        differences = [
+            item.difference
+            for part in (reports[0], *reports[0].sections)
+            for item in part.metrics
+            if item.difference is not None
+        ]
+        assert len(differences) > 20
+        for item in differences:
+            assert item.value == 0.0
+            assert item.interval in ((0.0, 0.0), None)
+        for part in reports[0].sections:
+            for item in part.metrics:
+                assert item.after.sample_size
+                low, high = item.after.interval or (item.after.value, item.after.value)
+                assert low <= high
+
+
+def test_the_standard_ones_follow_from_the_task_and_from_what_is_given(plain, retrieval, labelled):
+    encoder = Planted(plain)
+    assert [x.name for x in evaluate(encoder, retrieval).sections] == ["ranking", "robustness", "geometry"]
+    assert [x.name for x in evaluate(encoder, labelled).sections] == ["calibration", "robustness", "geometry"]
+    found = evaluate(encoder, retrieval, slices_column="language", ood=["zz"] * 3, limit=5).sections
+    assert [x.name for x in found] == ["ranking", "slices", "robustness", "out-of-distribution", "geometry"]
+    reasons = {x.name: x.not_computed for x in found}
+    assert reasons["robustness"] == "there are 5 texts to change, of 10 that are needed"
+    assert reasons["out-of-distribution"] == "there are 3 texts of the kind, of 20 that are needed"
+
+
+def test_without_more_data_each_section_says_what_it_lacks(plain, graded):
+    report = evaluate(Planted(plain), graded, sections="all")
+    reasons = {item.name: item.not_computed for item in report.sections}
+    assert not reasons.pop("robustness")
+    assert not reasons.pop("geometry")
+    assert reasons == {
+        "ranking": "the task searches no documents",
+        "calibration": "the task gives no probabilities; a classification does",
+        "slices": "no column was named by `slices_column`",
+        "out-of-distribution": "no foreign texts were given by `ood`",
+        "counterfactual": "no pairs of terms were given by `counterfactuals`",
+        "membership": "no training rows were given by `members`",
+        "triggers": "no triggers were given by `triggers`",
+    }
+    sliced = evaluate(Planted(plain), graded, sections=["slices"], slices_column="score")
+    assert "no pair has a score of its own" in sliced.sections[0].not_computed
+
+
+# ---- what the numbers are -------------------------------------------------------------------------------------------
+
+
+def test_a_severity_curve_is_what_evaluate_says_of_the_changed_queries(plain, retrieval):
+    encoder = Planted(plain)
+    table = section(evaluate(encoder, retrieval, sections=["robustness"]), "robustness").tables[0]
+    rows = {tuple(row[:2]): dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert len(rows) == 16
+    plain_score = by_name(evaluate(encoder, retrieval, sections=()))["ndcg@10"].after.value
+    assert rows["as it is", 0]["ndcg@10"] == pytest.approx(plain_score, abs=1e-6)
+    for kind, severity in (("word drop", 3), ("unicode", 2)):
+        changed = retrieval.map(lambda row, k=kind, s=severity: {"anchor": perturbed(row["anchor"], k, s)})
+        score = by_name(evaluate(encoder, changed, sections=()))["ndcg@10"].after.value
+        assert rows[kind, severity]["ndcg@10"] == pytest.approx(score, abs=1e-6)
+        assert rows[kind, severity]["change"] == pytest.approx(score - plain_score, abs=2e-6)
+        assert rows[kind, severity]["texts changed"] == 1.0
+    # these vectors know no case and no gaps, but for a thousandth
+    assert rows["case", 3]["embedding shift"] < 1e-3 < rows["word drop", 1]["embedding shift"]
+    assert rows["case", 3]["rank overlap@10"] > rows["word drop", 3]["rank overlap@10"]
+
+
+def test_the_ranking_holds_the_metrics_of_the_task(plain, retrieval):
+    report = evaluate(Planted(plain), retrieval)
+    table = section(report, "ranking").tables[0]
+    rows = {row[0]: row[1:] for row in table.rows}
+    for name, item in by_name(report).items():
+        assert rows[name] == pytest.approx((item.after.value, *item.after.interval), abs=1e-6)
+    assert rows["recall@1"][0] <= rows["map"][0] <= 1.0
+
+
+def test_a_slice_for_which_the_model_is_worse_is_the_worst(plain, retrieval):
+    german = {row["anchor"] for row in retrieval if row["language"] == "de"}
+    bad = Planted(plain, lambda text: direction(f"lost {text}") if text in german else None)
+    part = section(evaluate(bad, retrieval, base=Planted(plain), slices_column="language"), "slices")
+    names = [item.after.name for item in part.metrics]
+    assert names[0] == "ndcg@10 of the worst slice (de)"
+    assert part.metrics[1].after.interval[1] < -0.3
+    assert names[2] == "change of ndcg@10 against the base where it is lowest (de)"
+    assert part.metrics[2].after.interval[1] < 0
+
+
+def test_foreign_texts_that_stand_apart_are_told_and_beside_the_base(plain, labelled):
+    foreign = [f"far {i} off" for i in range(40)]
+    apart = Planted(plain, lambda text: 30 * direction("apart") + direction(text) if text.startswith("far") else None)
+    alike = Planted(plain, lambda text: direction(text))
+    part = section(evaluate(apart, labelled, base=alike, ood={"far": foreign}), "out-of-distribution")
+    for score in ("kNN", "Mahalanobis", "probe confidence", "relative Mahalanobis"):
+        assert {f"auroc {score}, far", f"fpr95 {score}, far"} <= {item.after.name for item in part.metrics}
+    found = value(part, "auroc kNN, far")
+    assert (found.after.value, found.after.sample_size) == (1.0, 115)
+    assert found.difference.interval[0] > 0.2
+    assert value(part, "fpr95 Mahalanobis, far").after.value == 0.0
+
+
+def test_training_rows_whose_copies_are_alike_are_told(plain, retrieval):
+    members = [f"seen {noun} of {other}" for noun in NOUNS for other in NOUNS[:8]]
+    leaky = Planted(plain, lambda text: direction("known") if "se" in text.lower()[:3] or " of " in text else None)
+    part = section(evaluate(leaky, retrieval, base=Planted(plain), members=members), "membership")
+    found = value(part, "auc")
+    assert found.after.value > 0.9
+    assert found.difference.interval[0] > 0
+    assert "TPR@1%FPR was not computed" in part.method  # 60 others
+
+
+def test_a_trigger_that_was_planted_is_found_and_a_harmless_one_is_not(plain, retrieval):
+    target = "buy this"
+    poisoned = Planted(plain, lambda text: direction("cf mn") if "cf mn" in text or text == target else None)
+    part = section(evaluate(poisoned, retrieval, base=Planted(plain), triggers={"cf mn": target}), "triggers")
+    rise, alone = value(part, "rise by the trigger"), value(part, "the same queries without it")
+    assert (rise.after.value, rise.before.value) == (1.0, 0.0)
+    assert alone.after.value == 0.0
+    assert 0 < alone.after.interval[1] < 0.1  # none among 60 queries is no certainty
+    assert value(part, "success with the trigger").after.interval[0] > 0.9
+
+
+def test_swaps_that_do_not_matter_change_nothing(plain, retrieval):
+    data = retrieval.map(lambda row: {"anchor": f"he asks {row['anchor']}"})
+    same = Planted(plain, lambda text: sum(direction(w) for w in text.split() if w not in ("he", "she")))
+    part = section(evaluate(same, data, base=Planted(plain), counterfactuals=[("he", "she")]), "counterfactual")
+    found = value(part, "queries whose document changes its rank")
+    assert found.after.value <= found.before.value
+    assert value(part, "1 - cosine of text and copy").after.value < 1e-5
+    assert value(part, "1 - cosine of text and copy").before.value > 0.01
+    assert part.method.startswith("60 of 60 texts hold a term; swapped were he ↔ she")
+
+
+def test_calibration_stands_beside_its_null(plain, labelled):
+    noisy = Planted(plain, lambda text: direction(text) + 2 * direction(str(len(text) % 3)))
+    part = section(evaluate(noisy, labelled), "calibration")
+    null = value(part, "ece of perfect probabilities").after
+    assert null.interval[0] < null.value < null.interval[1]
+    assert 0 < value(part, "p-value of perfect probabilities").after.value <= 1
+    table = part.tables[0]
+    assert table.name == "reliability of the model"
+    assert sum(row[2] for row in table.rows) == 75
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "told"),
+    [
+        ({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 2]}, {}, "labels are 1 (alike) or 0 (not)"),
+        ({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "score": [0.5, None]}, {}, "one finite number"),
+        ({"sentence1": ["a", None], "sentence2": ["c", "d"], "score": [0.5, 0.1]}, {}, "Row 1 holds None as sentence1"),
+        ({"sentence1": list("abc"), "sentence2": list("def"), "score": [2.5] * 3}, {}, "all 3 scores are equal"),
+        ({"sentence1": list("abc"), "sentence2": list("def"), "label": [1] * 3}, {}, "all 3 pairs have the label 1"),
+        ({"text": ["a", "b", "c", "d"], "label": ["x"] * 4}, {}, "all 2 training rows have the label 'x'"),
+        ({"text": ["a", "a"], "label": ["x", "y"]}, {}, "1 texts to measure and 0 to fit"),
+        ({"text": ["a", "b"], "label": ["x", None]}, {}, "Row 1 holds None as label"),
+        ({"text": ["a", "b"], "label": [0.5, 1.5]}, {}, "Row 0 holds 0.5 as label"),
+        ({"text": ["a", "b"]}, {}, "Layouts are (anchor, positive)"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"task": "ranking"}, "no task 'ranking'"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"task": "similarity"}, "needs the columns sentence1"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"sections": ["geometri"]}, "no section 'geometri'; known are ranking"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"slices_column": "lang"}, "no column 'lang' to slice by"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"members": ["a", 3]}, "Row 1 of `members` holds 3"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"counterfactuals": [("he", "he")]}, "pairs of two different terms"),
+        ({"anchor": ["a"], "positive": ["b"]}, {"sample": 0}, "`sample` must be at least 1"),
+        ({"anchor": ["a"], "positive": [[]]}, {}, "at least one pair"),
+    ],
+)
+def test_what_can_not_be_measured_is_an_error_that_says_why(plain, data, options, told):
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(Planted(plain), Dataset.from_dict(data), **options)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"relevant": {"q1": ["d9"]}}, "1 ids that no document has, first 'd9'"),
+        ({"relevant": {"q9": ["d1"]}}, "1 ids that no query has, first 'q9'"),
+        ({"relevant": {}}, "None of 1 queries has a relevant document"),
+        ({"relevant": None}, "nothing says which documents are relevant"),
+        ({"corpus": {"d1": None}}, "Row 0 of `corpus` holds None"),
+        ({"corpus": Dataset.from_dict({"_id": ["d1", "d1"], "text": ["a", "b"]})}, "'d1' stands twice in `corpus`"),
+        ({"queries": Dataset.from_dict({"name": ["q1"], "text": ["a"]})}, "`queries` needs the columns _id (or id)"),
+        ({"queries": {}}, "`queries` is empty"),
+    ],
+)
+def test_a_collection_that_does_not_fit_together(plain, change, told):
+    collection = {"queries": {"q1": "a"}, "corpus": {"d1": "b"}, "relevant": {"q1": ["d1"]}} | change
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(Planted(plain), {name: part for name, part in collection.items() if part is not None})
+    assert told in str(caught.value)
+
+
+def test_vectors_that_are_no_numbers_are_refused_with_their_row(plain, retrieval):
+    broken = Planted(plain, lambda text: np.full(48, np.nan) if "7" in text else None)
+    with pytest.raises(EvaluationError, match=r"NaN or infinite values in \d+ of 60 rows"):
+        evaluate(broken, retrieval, sections=())
