@@ -45,6 +45,16 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def stage_progress(title: str, then: str) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """Show a bar that is told (done, total), and then what is done next by name."""
+    with _bar(title) as update:
+        yield (
+            lambda done, total: update(completed=done, total=total),
+            lambda name: update(description=f"{then} {name}", total=None),
+        )
+
+
+@contextmanager
 def check_progress(title: str) -> Iterator[Callable[[str, str, int, int], None]]:
     """Show which check runs; suits ``audit(on_progress=...)``."""
     with _bar(title) as update:

@@ -98,3 +98,94 @@ def test_cells_that_are_no_text(run_cli: Cli, tiny_bert: Path, tmp_path: Path, c
     assert (code, out) == (2, "")
     assert "Row 1" in err
     assert "must be texts" in err
+
+
+def write_classes(path: Path) -> Path:
+    """60 texts of two classes, each with words of its own, of two sources."""
+    words = ("river stone cloud garden", "copper window harbor meadow")
+    rows = [
+        {"text": f"{words[i % 2].split()[i % 4]} stands near {i}", "label": "ab"[i % 2], "source": "xy"[i // 30]}
+        for i in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_columns_and_options_decide_what_is_measured(run_cli: Cli, tiny_bert: Path, tmp_path: Path):
+    data = write_classes(tmp_path / "classes.jsonl")
+    (tmp_path / "far.csv").write_text("text\n" + "".join(f"zz {i} qq\n" for i in range(25)))
+    (tmp_path / "seen.csv").write_text("text\n" + "".join(f"seen cloud {i}\n" for i in range(25)))
+    options = (
+        "--sections", "all", "--slices-column", "source", "--ood", f"far={tmp_path / 'far.csv'}",
+        "--members", tmp_path / "seen.csv", "--swap", "stands:is", "--sample", 20,
+    )  # fmt: skip
+    code, out, _ = run_cli("evaluate", "--model", tiny_bert, "--data", data, *options, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert (told["task"], told["primary_metric"], told["rows"], told["queries"]) == (
+        "classification",
+        "probe accuracy",
+        30,
+        0,
+    )
+    assert 0 <= told["metrics"]["probe accuracy"] <= 1
+    assert told["sections"].pop("ranking") == {"not_computed": "the task searches no documents"}
+    assert told["sections"].pop("triggers") == {"not_computed": "no triggers were given by `triggers`"}
+    assert told["sections"].pop("slices")["not_computed"].startswith("of 2 values of the column")
+    assert {name for name, found in told["sections"].items() if "not_computed" in found} == set()
+    assert "auroc kNN, far" in told["sections"]["out-of-distribution"]
+    assert told["sections"]["counterfactual"]["1 - cosine of text and copy"] > 0
+    assert "20 texts drawn of 30" in str(told["report"])
+
+
+def test_a_section_is_a_table_and_what_is_missing_is_said(
+    run_cli: Cli, tiny_bert: Path, permissive_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("hf_contrastive.console.console.width", 200)
+    options = ("--base", tiny_bert, "--sections", "ranking,membership,triggers", "--trigger", "cf mn=buy this")
+    code, out, err = run_cli("evaluate", "--model", tiny_bert, "--data", permissive_file, *options)
+    assert (code, out) == (0, "")
+    assert "recall@1 " in err
+    assert "exact search over all 40 documents" in err
+    assert "membership: not computed: no training rows were given by `members`." in err
+    assert "rise by the trigger" in err
+    assert "calibration" not in err
+    none = run_cli("evaluate", "--model", tiny_bert, "--data", permissive_file, "--sections", "none")[2]
+    assert "ndcg@10" in none
+    assert "uniformity" not in none
+
+
+def test_reports_are_written_and_hold_the_sections(
+    run_cli: Cli, tiny_bert: Path, permissive_file: Path, tmp_path: Path
+):
+    code, out, _ = run_cli(
+        "evaluate", "--model", tiny_bert, "--data", permissive_file, "--out", tmp_path / "reports", "--json"
+    )
+    assert code == 0
+    assert {path.name for path in (tmp_path / "reports").iterdir()} == {"evidence.json", "report.html", "report.md"}
+    written = json.loads((tmp_path / "reports" / "evidence.json").read_text())
+    told = json.loads(out)["report"]
+    assert written["evidence"]["evaluations"][0]["sections"] == told["sections"]
+    assert "robustness" in (tmp_path / "reports" / "report.html").read_text()
+    assert str(tiny_bert.parent) not in (tmp_path / "reports" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--sections", "geometry,colour"), ["'colour'", "known are ranking"]),
+        (("--task", "sorting"), ["sorting", "retrieval"]),
+        (("--slices-column", "color"), ["'color'", "anchor, positive, license"]),
+        (("--swap", "he"), ["'he'", "LEFT:RIGHT", "--swap"]),
+        (("--trigger", "cf="), ["'cf='", "LEFT=RIGHT", "--trigger"]),
+        (("--ood", "near=no/such/file.csv"), ["no/such/file.csv"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_bad_options_of_sections_are_usage_errors(
+    run_cli: Cli, tiny_bert: Path, permissive_file: Path, options: tuple[str, ...], told: list[str]
+):
+    code, out, err = run_cli("evaluate", "--model", tiny_bert, "--data", permissive_file, *options, "--json")
+    assert (code, out) == (2, "")
+    assert all(part in err for part in told)
+    assert "Traceback" not in err
