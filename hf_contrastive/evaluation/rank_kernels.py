@@ -56,13 +56,15 @@ def count_before(
     targets: npt.NDArray[np.int64],
     products: npt.NDArray[np.float64],
     slack: npt.NDArray[np.float64],
+    near: Reals,
+    above: Reals,
     before: npt.NDArray[np.int64],
 ) -> None:
     """Add to ``before`` the documents of a block that stand before each target.
 
     ``scores`` ``[queries, block]`` are within ``slack`` ``[queries]`` of the products; where that leaves open which is
-    larger, the product is computed. Of equal products the lower index stands first. Targets of a query stand in
-    ascending order of their products.
+    larger, the product is computed: from ``near`` on and up to ``above``, ``[pairs]``, in the type of the scores. Of
+    equal products the lower index stands first. Targets of a query stand in ascending order of their products.
     """
     width = scores.shape[1]
     for query in range(scores.shape[0]):
@@ -71,7 +73,16 @@ def count_before(
         if high - low <= FEW:
             for pair in range(low, high):
                 _count_one(
-                    row, first, queries[query], documents, targets[pair], products[pair], slack[query], before, pair
+                    row,
+                    first,
+                    queries[query],
+                    documents,
+                    targets[pair],
+                    products[pair],
+                    near[pair],
+                    above[pair],
+                    before,
+                    pair,
                 )
             continue
         counts = np.zeros(high - low + 1, np.int64)
@@ -80,7 +91,13 @@ def count_before(
             score = np.float64(row[place])
             if score < lowest:
                 continue
-            certain = np.searchsorted(products[low:high], score - slack[query])
+            certain, end, surely = 0, high - low, score - slack[query]
+            while certain < end:
+                middle = (certain + end) >> 1
+                if products[low + middle] < surely:
+                    certain = middle + 1
+                else:
+                    end = middle
             counts[certain] += 1
             pair = low + certain
             while pair < high and products[pair] <= score + slack[query]:
@@ -100,16 +117,20 @@ def _count_one(
     documents: Reals,
     target: Whole,
     product: float,
-    slack: float,
+    near: float,
+    above: float,
     before: npt.NDArray[np.int64],
     pair: Whole,
 ) -> None:
-    above, near = product + slack, product - slack
-    certain = 0
+    # of a good model, next to nothing of a block is left after this
     possible = 0
     for place in range(row.shape[0]):
-        certain += row[place] > above
         possible += row[place] >= near
+    if possible == 0:
+        return
+    certain = 0
+    for place in range(row.shape[0]):
+        certain += row[place] > above
     before[pair] += certain
     if possible == certain:
         return

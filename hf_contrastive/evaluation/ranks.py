@@ -130,13 +130,18 @@ def ranks_among(
     products, targets = products[order], np.ascontiguousarray(targets[order])
     before = np.zeros(len(targets), dtype=np.int64)
     slack = _slack(queries, documents)
+    # rounded away from the product, so that scores are compared in their own type
+    kind, room = queries.dtype.type, slack[owners]
+    near = np.nextafter((products - room).astype(kind), kind(-np.inf))
+    above = np.nextafter((products + room).astype(kind), kind(np.inf))
     width = block_size * DOCUMENT_BLOCKS
-    block = np.empty((min(block_size, len(queries)), min(width, len(documents))), dtype=queries.dtype)
+    cells = np.empty(min(block_size, len(queries)) * min(width, len(documents)), dtype=queries.dtype)
     for start in range(0, len(queries), block_size):
         stop = min(start + block_size, len(queries))
         for first in range(0, len(documents), width):
             last = min(first + width, len(documents))
-            scores = block[: stop - start, : last - first]
+            # contiguous, so that one compiled function serves blocks of every size
+            scores = cells[: (stop - start) * (last - first)].reshape(stop - start, last - first)
             np.matmul(queries[start:stop], documents[first:last].T, out=scores)
             count_before(
                 scores,
@@ -147,6 +152,8 @@ def ranks_among(
                 targets,
                 products,
                 slack[start:stop],
+                near,
+                above,
                 before,
             )
         if on_progress is not None:

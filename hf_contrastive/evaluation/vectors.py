@@ -15,6 +15,9 @@ Codes = npt.NDArray[np.int64]
 """The class of each row as its place in a sorted list of classes, ``[n]``."""
 
 
+_BLOCK = 8192
+
+
 def matrix(name: str, embeddings: npt.ArrayLike) -> Floats:
     """Return embeddings ``[n, dim]`` as float32, or as float64 if they are.
 
@@ -61,7 +64,11 @@ def unit_vectors(name: str, embeddings: npt.ArrayLike, *, otherwise: str = "leav
         row = int(np.flatnonzero(norms == 0)[0])
         msg = f"`{name}` row {row} is a zero vector, which has no direction and so no cosine; {otherwise}."
         raise EvaluationError(msg)
-    units: Floats = (array / norms[:, None]).astype(array.dtype)
+    units = np.empty_like(array)
+    for start in range(0, len(array), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        # a length may be no float32, and its quotients are
+        np.divide(array[rows], norms[rows, None], out=units[rows], casting="same_kind")
     return units
 
 
