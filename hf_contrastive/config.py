@@ -56,7 +56,7 @@ class ContrastiveConfig(TrainingArguments):
         default="auto",
         metadata={
             "help": "auto (supcon for labelled text, cosent for graded pairs, infonce otherwise), the name of a loss, "
-            "or a weighted sum such as 'infonce + 0.5 * cross_entropy'."
+            "or a weighted sum such as 'infonce + 0.5 * cross_entropy' or 'infonce + 0.1 * masked_lm'."
         },
     )
     learn_temperature: bool = field(
@@ -67,6 +67,12 @@ class ContrastiveConfig(TrainingArguments):
     )
     matryoshka_weights: list[float] | None = field(
         default=None, metadata={"help": "Weight of each of matryoshka_dims in the sum; default: 1 each."}
+    )
+    masked_lm_probability: float = field(
+        default=0.15, metadata={"help": "Share of the tokens that the term masked_lm asks for."}
+    )
+    denoising_deletion: float = field(
+        default=0.6, metadata={"help": "Share of the tokens that the term denoising deletes and asks for."}
     )
     guide_model: str | None = field(
         default=None, metadata={"help": "Hub id or folder of the model that guided_infonce asks what is no negative."}
@@ -203,6 +209,10 @@ class ContrastiveConfig(TrainingArguments):
         if not 0 < self.view_deletion < 1:
             msg = f"`view_deletion` must be between 0 and 1, got {self.view_deletion}; Contriever uses 0.1."
             raise ConfigurationError(msg)
+        for name, hint in (("masked_lm_probability", "BERT uses 0.15"), ("denoising_deletion", "TSDAE uses 0.6")):
+            if not 0 < getattr(self, name) < 1:
+                msg = f"`{name}` must be between 0 and 1, got {getattr(self, name)}; {hint}."
+                raise ConfigurationError(msg)
         if self.view_dropout is not None and not (self.view == "dropout" and 0 < self.view_dropout < 1):
             msg = (
                 f"`view_dropout` must be between 0 and 1 and belongs to `view='dropout'`, got {self.view_dropout} with "

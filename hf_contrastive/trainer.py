@@ -55,6 +55,7 @@ from hf_contrastive.training.setup import (
     refuse_transform,
     resolve_spec,
 )
+from hf_contrastive.training.text_terms import Heads, corruption_of, head_flops, set_autocast
 from hf_contrastive.training.trunk import frozen_trunk
 from model_cards.evidence import TrainingRecord
 
@@ -131,7 +132,9 @@ class ContrastiveTrainer(PublishingTrainer):
         # heads and adapter are drawn before Trainer sets the seed
         set_seed(args.seed)
         dimension = int(loaded.model.config.hidden_size)
-        objectives = make_objectives(self.plans, loss or args.loss, args, classes=len(classes), dimension=dimension)
+        heads = Heads(loaded.model, loaded.tokenizer)
+        given = loss or args.loss
+        objectives = make_objectives(self.plans, given, args, classes=len(classes), dimension=dimension, heads=heads)
         self._guide = guide_of(guide, objectives.values(), args)
         adapter = peft_config is not None or isinstance(loaded.model, PeftModel)
         self._engine = make_engine(args, self.spec, loaded.tokenizer, objectives, adapter=adapter)
@@ -151,7 +154,17 @@ class ContrastiveTrainer(PublishingTrainer):
         self.data_views = TokenisedDatasets(
             loaded.tokenizer, self.plans, self.spec, args, keep_texts=self._guide is not None
         )
-        collator = self.data_views.collator(classes, deduplicate=args.deduplicate and not drawn)
+        collator = self.data_views.collator(
+            classes,
+            deduplicate=args.deduplicate and not drawn,
+            corruption=corruption_of(
+                objectives,
+                loaded.tokenizer,
+                probability=args.masked_lm_probability,
+                deletion=args.denoising_deletion,
+                seed=args.seed,
+            ),
+        )
         self.epochs = FollowEpochs(collator)
         super().__init__(
             model=encoder,
@@ -171,6 +184,7 @@ class ContrastiveTrainer(PublishingTrainer):
             max_length=self.spec.max_length,
             autocast=AUTOCAST_TYPES.get(self.accelerator.mixed_precision),
         )
+        set_autocast(objectives.values(), AUTOCAST_TYPES.get(self.accelerator.mixed_precision))
         # encoders have no loss of their own; ours is computed in compute_loss
         self.can_return_loss = True
         self.add_callback(self.epochs)
@@ -208,16 +222,15 @@ class ContrastiveTrainer(PublishingTrainer):
         if self._guide is not None:
             inputs = self._guide.beside(inputs)
         if not (model.training and torch.is_grad_enabled()):
-            loss, columns = self._engine.evaluate(model, inputs)
+            loss, columns, parts = self._engine.evaluate(model, inputs)
         else:
             loss, stage, plan = self._engine.step(model, inputs)
-            columns = stage.columns
+            columns, parts = stage.columns, stage.parts
             refuse_no_number(loss, columns, inputs, step=self.state.global_step + 1)
-            self._meter.add(plan, columns, loss_inputs(inputs))
-            self._totals.examples += inputs["sizes"][0]
-            self._totals.tokens += plan.real_tokens
-            self._totals.padded_tokens += plan.padded_tokens
-        return (loss, {"columns": columns}) if return_outputs else loss
+            self._meter.add(plan, columns, loss_inputs(inputs), parts)
+            heads = head_flops(self._engine.objective_of(inputs), inputs, self._plain_model)
+            self._totals.add(inputs["sizes"][0], plan, heads)
+        return (loss, {"columns": columns, "parts": parts}) if return_outputs else loss
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Do a step as Trainer does.
@@ -246,7 +259,8 @@ class ContrastiveTrainer(PublishingTrainer):
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Estimate a step's operations; see ``hf_contrastive.training.record``."""
-        return int(flops(self.model, self._engine.plan(inputs["lengths"]).padded_tokens))
+        heads = head_flops(self._engine.objective_of(inputs), inputs, self._plain_model)
+        return int(flops(self.model, self._engine.counted(inputs).padded_tokens) + heads)
 
     def evaluation_loop(
         self,
@@ -267,7 +281,7 @@ class ContrastiveTrainer(PublishingTrainer):
             for batch in dataloader:
                 prepared = self._prepare_inputs(batch)
                 loss, outputs = self.compute_loss(model, prepared, return_outputs=True)
-                held_out.add(loss, outputs["columns"], prepared)
+                held_out.add(loss, outputs["columns"], prepared, outputs["parts"])
                 self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in held_out.metrics().items()}
         name = name_of(dataset, self.eval_dataset)
@@ -380,5 +394,5 @@ class ContrastiveTrainer(PublishingTrainer):
             plans=self.plans,
             history=self._history,
             metrics=self._own_metrics,
-            temperature=self._engine.objective.temperature,
+            temperature=self._engine.objective.temperature if self._engine.objective.contrasts else None,
         )

@@ -161,7 +161,7 @@ def test_matryoshka_is_the_sum_over_cuts(make_trainer):
     batch = cut.data_collator([cut.train_dataset[i] for i in range(8)])
     cut.model.eval()
     loss = cut.compute_loss(cut.model, batch).item()
-    _, columns = cut._engine.evaluate(cut.model, batch)
+    _, columns, _ = cut._engine.evaluate(cut.model, batch)
     expected = 0.0
     for dim in (32, 8):
         anchors, positives = (normalize(column[:, :dim], dim=-1) for column in columns)

@@ -94,8 +94,8 @@ def test_an_objective_is_written_in_one_way(text, expected):
 
 
 ALLOWED = (
-    "auto, cosent, cross_entropy, guided_infonce, infonce, infonce_all, infonce_symmetric, kl_divergence, margin_mse, "
-    "supcon, triplet"
+    "auto, cosent, cross_entropy, denoising, guided_infonce, infonce, infonce_all, infonce_symmetric, kl_divergence, "
+    "margin_mse, masked_lm, supcon, triplet"
 )
 
 
@@ -143,7 +143,7 @@ def test_what_can_not_be_read_is_refused_in_words(text, message):
 
 
 def test_every_loss_can_be_named_and_takes_part_by_its_name():
-    assert set(known_terms()) == {"auto", "cross_entropy", *losses()}
+    assert set(known_terms()) == {"auto", "cross_entropy", "denoising", "masked_lm", *losses()}
     for name in losses():
         term = make(f"0.5 * {name}")
         assert term.name == f"0.5 * {name}"

@@ -269,12 +269,12 @@ def test_a_step_pools_as_the_encoder_does(make_trainer, topic_pairs, pooling):
         train_dataset=data, query_prompt="query : ", document_prompt="what ", pooling=pooling, pool_prompt=False
     )
     batch = trainer.data_collator([data[row] for row in range(8)])
-    loss, columns = trainer._engine.evaluate(trainer.model.eval(), batch)
+    loss, columns, _ = trainer._engine.evaluate(trainer.model.eval(), batch)
     for name, prompt, column in zip(("anchor", "positive"), ("query", "document"), columns, strict=True):
         unit = torch.nn.functional.normalize(column, dim=-1).numpy()
         np.testing.assert_allclose(unit, trainer.encoder.encode(data[name], prompt=prompt), rtol=0, atol=1e-5)
     trainer.data_collator.deduplicate = False
-    again, _ = trainer._engine.evaluate(trainer.model.eval(), trainer.data_collator([data[row] for row in range(8)]))
+    again, *_ = trainer._engine.evaluate(trainer.model.eval(), trainer.data_collator([data[row] for row in range(8)]))
     assert loss.item() == pytest.approx(again.item(), abs=1e-6)
     trainer.train()
     assert trainer.training_record().pooling == f"{pooling} without the prompt"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
+from hf_contrastive.training.corruption import Asked, Corruption
 from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.sampling import EpochSampler
 from hf_contrastive.training.tokenising import Integers, RowBatch, TokenColumn, Tokeniser, token_column
@@ -38,7 +39,8 @@ class ContrastiveCollator:
     - ``dataset``: its name, where the training has several;
     - ``groups`` (``[pool]``): texts of rows with the same id share a number;
     - ``prompt_lengths`` (an array, ``[texts]``): how many of the first tokens of a text are not pooled;
-    - ``keys``: 16 bytes that stand for each text that is embedded.
+    - ``keys``: 16 bytes that stand for each text that is embedded;
+    - ``masked_lm``, ``denoising``: the corrupted texts; see ``hf_contrastive.training.corruption``.
 
     Args:
         tokenise: for rows of plain texts, and for what stands around views of raw text.
@@ -52,6 +54,7 @@ class ContrastiveCollator:
         process_index: of this process: ids of texts that are not equal differ from those of other processes.
         pool_prompt: pool the tokens of prompts too.
         keep_keys: give ``keys``, under which the output of frozen layers is kept.
+        corruption: of the texts that are restored, or None where none are.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class ContrastiveCollator:
         process_index: int = 0,
         pool_prompt: bool = True,
         keep_keys: bool = False,
+        corruption: Corruption | None = None,
     ) -> None:
         self.tokenise = tokenise
         self.classes = dict(classes or {})
@@ -78,6 +82,7 @@ class ContrastiveCollator:
         self.process_index = process_index
         self.pool_prompt = pool_prompt
         self.keep_keys = keep_keys
+        self.corruption = corruption
         if tokenise.raw:
             _ = tokenise.special_tokens  # found here, so that no worker has to call the tokenizer
         # in memory that the workers of a data loader share, which may live longer than an epoch
@@ -96,8 +101,9 @@ class ContrastiveCollator:
         """Collate rows of a tokenised dataset, or plain rows with their texts."""
         given = rows if isinstance(rows, RowBatch) else self.tokenise.batch(rows)
         columns = given.texts
+        asked = self.corruption.of(given.dataset) if self.corruption is not None else Asked()
         if given.data_format.kind == "text":
-            columns = [self._views(columns[0], view) for view in range(2)]
+            columns = [self._whole(columns[0])] if asked.alone else [self._views(columns[0], view) for view in range(2)]
         texts = [ids for column in columns for ids in column.texts()]
         owners = np.concatenate([column.owners for column in columns])
         batch: dict[str, Any] = {
@@ -113,17 +119,19 @@ class ContrastiveCollator:
         if given.raw is not None:
             # both views of a raw text are that text
             batch["texts"] = given.raw * (2 if given.data_format.kind == "text" else 1)
-        skipped = self._prompt_lengths(given, columns)
+        prompts = self._prompt_lengths(given, columns, needed=bool(asked.terms) or not self.pool_prompt)
         if self.deduplicate:
             first: dict[tuple[bytes, int], int] = {}
-            keys = zip((ids.tobytes() for ids in texts), skipped.tolist(), strict=True)
+            keys = zip((ids.tobytes() for ids in texts), prompts.tolist(), strict=True)
             places = [first.setdefault(key, len(first)) for key in keys]
             if len(first) < len(texts):
                 batch["index"] = torch.tensor(places, dtype=torch.long)
                 texts = [np.frombuffer(ids, np.int64) for ids, _ in first]
-                skipped = np.fromiter((length for _, length in first), np.int64, len(first))
-        if skipped.any():
-            batch["prompt_lengths"] = skipped
+                prompts = np.fromiter((length for _, length in first), np.int64, len(first))
+        if not self.pool_prompt and prompts.any():
+            batch["prompt_lengths"] = prompts
+        if self.corruption is not None:
+            batch |= self.corruption.parts(texts, prompts, epoch=self.epoch, dataset=given.dataset)
         batch["input_ids"] = torch.from_numpy(np.concatenate(texts) if texts else np.empty(0, np.int64))
         batch["lengths"] = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
         if self.keep_keys:
@@ -139,10 +147,14 @@ class ContrastiveCollator:
             texts.append([*before, *seen[:room], *after])
         return token_column(texts, column.counts)
 
-    def _prompt_lengths(self, given: RowBatch, columns: list[TokenColumn]) -> Integers:
-        """Return how many tokens of each text are not pooled, ``[pool]``."""
+    def _whole(self, column: TokenColumn) -> TokenColumn:
+        (before, after), room = self.tokenise.special_tokens, self.tokenise.room
+        return token_column([[*before, *ids[:room].tolist(), *after] for ids in column.texts()], column.counts)
+
+    def _prompt_lengths(self, given: RowBatch, columns: list[TokenColumn], *, needed: bool) -> Integers:
+        """Return how many tokens of each text are a prompt, ``[pool]``; 0 where nobody needs to know."""
         lengths = [0] * len(columns)
-        if not self.pool_prompt and given.prompt_lengths:
+        if needed and given.prompt_lengths:
             lengths = [given.prompt_lengths.get(name, 0) for name in given.data_format.texts]
         return np.repeat(np.array(lengths, np.int64), [len(column.lengths) for column in columns])
 

@@ -11,6 +11,7 @@ import torch
 
 from hf_contrastive.config import ContrastiveConfig
 from hf_contrastive.training.collator import ContrastiveCollator
+from hf_contrastive.training.corruption import Corruption
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.formats import check_rows
 from hf_contrastive.training.plans import DatasetPlan, Plans, name_of
@@ -88,12 +89,15 @@ class TokenisedDatasets:
         prompts = plan.prompts(self._spec)
         return Tokeniser(self._tokenizer, plan.data_format, max_length=self._spec.max_length, prompts=prompts)
 
-    def collator(self, classes: Mapping[Any, int], *, deduplicate: bool) -> ContrastiveCollator:
+    def collator(
+        self, classes: Mapping[Any, int], *, deduplicate: bool, corruption: Corruption | None = None
+    ) -> ContrastiveCollator:
         """Return what makes batches of their rows.
 
         Args:
             classes: index by label value.
             deduplicate: embed equal texts once.
+            corruption: of the texts that are restored, or None.
         """
         args = self._args
         return ContrastiveCollator(
@@ -107,6 +111,7 @@ class TokenisedDatasets:
             process_index=args.process_index,
             pool_prompt=self._spec.pool_prompt,
             keep_keys=args.trunk_cache is not None,
+            corruption=corruption,
         )
 
     def of(self, dataset: Any, role: str, *among: Any) -> TokenisedRows | MixedRows:

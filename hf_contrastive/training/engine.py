@@ -5,27 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from peft import PeftModel
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
-from hf_contrastive.training.batching import ChunkPlan, Pool, plan_chunks
+from hf_contrastive.training.batching import ChunkPlan, plan_chunks
 from hf_contrastive.training.gathering import ProcessExchange
-from hf_contrastive.training.gradient_cache import EmbedRows, GraphBudget, embed_pool
-from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage
+from hf_contrastive.training.gradient_cache import GraphBudget, embed_pool
+from hf_contrastive.training.loss_stage import LossStage, loss_only, run_loss_stage, unit_length
 from hf_contrastive.training.merged_lora import QuickLora
 from hf_contrastive.training.objectives import Objective, loss_inputs
+from hf_contrastive.training.passes import Passes, collected, parted, spread
 from hf_contrastive.training.pooling import Pooling
 from hf_contrastive.training.remade import checkpoints_activations
+from hf_contrastive.training.text_terms import CorruptedTexts, add_averaged, head_parameters, run_text_stage
 from hf_contrastive.training.trunk import FrozenTrunk
 from hf_contrastive.training.workers import Workers
 
@@ -109,20 +109,39 @@ class Engine:
         """Return the chunks of a pool of texts of these lengths."""
         return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple, max_width=self.max_length)
 
-    def evaluate(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return loss and unnormalised columns ``[n, dim]`` without a graph; every process has its own negatives."""
+    def counted(self, inputs: Mapping[str, Any]) -> ChunkPlan:
+        """Return the chunks of a training step with the tokens of every pass over them."""
+        plan, objective = self.plan(inputs["lengths"]), self.objective_of(inputs)
+        real, padded = (plan.real_tokens, plan.padded_tokens) if objective.contrasts else (0, 0)
+        for corrupted in CorruptedTexts.of(objective, inputs, self.pad_token_id):
+            real += int(corrupted.texts.lengths.sum())
+            for rows, width in zip(plan.chunks, plan.widths, strict=True):
+                padded += len(rows) * corrupted.width(rows, width, self.width_multiple)
+        return replace(plan, real_tokens=real, padded_tokens=padded)
+
+    def evaluate(
+        self, model: Any, inputs: Mapping[str, Any]
+    ) -> tuple[Tensor, tuple[Tensor, ...], Mapping[str, Tensor]]:
+        """Return loss, unnormalised columns ``[n, dim]`` and the terms over texts without a graph.
+
+        Every process has its own negatives.
+        """
         self._forget()
+        objective = self.objective_of(inputs)
         with torch.no_grad() if not torch.is_inference_mode_enabled() else contextlib.nullcontext():
             embedded = embed_pool(
-                self._embed(model, inputs),
+                self._passes(inputs).over(model, whole=True),
                 self.plan(inputs["lengths"]),
                 GraphBudget(0.0),
                 self._workers_of(model),
                 device=inputs["input_ids"].device,
             )
-            pool = _spread(embedded.embeddings, inputs)
-            loss = loss_only(self.objective_of(inputs), pool, inputs["sizes"], loss_inputs(inputs))
-        return loss, torch.split(pool, list(inputs["sizes"]))
+            pool, numbers = parted(spread(embedded.embeddings, inputs), len(objective.text_terms))
+            told = run_text_stage(objective, numbers, inputs)
+            loss = told.loss
+            if objective.contrasts:
+                loss = loss + loss_only(objective, pool, inputs["sizes"], loss_inputs(inputs))
+        return loss, torch.split(pool, list(inputs["sizes"])), told.parts
 
     def step(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, LossStage, ChunkPlan]:
         """Return the loss of a training batch, whose ``backward()`` adds all gradients, and what else is known.
@@ -134,33 +153,42 @@ class Engine:
         self._forget()
         wrapped = isinstance(model, DistributedDataParallel)
         plain = model.module if wrapped else model
-        embed = self._embed(plain, inputs)
+        objective = self.objective_of(inputs)
+        passes = self._passes(inputs)
+        embed = passes.over(plain, whole=objective.contrasts)
         # the gradients of all processes are exchanged when the wrapped model goes back: once, with the last chunk
-        last = self._embed(model, inputs) if wrapped else None
+        last = passes.over(model, whole=objective.contrasts) if wrapped else None
         plan, device = self.plan(inputs["lengths"]), inputs["input_ids"].device
         workers = self._workers_of(plain)
         embedded = embed_pool(embed, plan, self.budget, workers, device=device, keep_last=not wrapped)
         trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
+        heads = head_parameters(objective)
         exchange = ProcessExchange() if wrapped and self.gather else None
-        objective = self.objective_of(inputs)
-        stage = run_loss_stage(
-            objective,
-            _spread(embedded.embeddings, inputs),
-            inputs["sizes"],
-            loss_inputs(inputs),
-            exchange=exchange,
-        )
-        gradient = _collected(stage.gradient, inputs, len(embedded.embeddings))
+        pool, numbers = parted(spread(embedded.embeddings, inputs), len(objective.text_terms))
+        told = run_text_stage(objective, numbers, inputs, exchange.total if exchange is not None else None)
+        if objective.contrasts:
+            stage = run_loss_stage(objective, pool, inputs["sizes"], loss_inputs(inputs), exchange=exchange)
+        else:
+            stage = _no_contrast(pool, inputs["sizes"])
+        stage = replace(stage, loss=stage.loss + told.loss, parts=told.parts)
+        gradient = collected(torch.cat([stage.gradient, told.gradient], dim=1), inputs, len(embedded.embeddings))
         if exchange is not None:
             # DistributedDataParallel averages over processes what has to be summed here
             gradient = gradient * exchange.world_size
 
         def go_back(scale: Tensor) -> None:
-            embedded.backward(scale * gradient, embed, trained, workers, last=last)
+            before = [parameter.grad for parameter in heads]
+            if wrapped:
+                for parameter in heads:
+                    parameter.grad = None
+            embedded.backward(scale * gradient, embed, [*trained, *heads], workers, last=last)
+            if wrapped:
+                # the heads are no part of what DistributedDataParallel wraps
+                add_averaged(heads, before)
             self._add_own_gradients(objective, stage, scale, average=wrapped and exchange is None)
 
         apply: Callable[..., Tensor] = _WithWayBack.apply
-        return apply(_trigger(stage.loss), stage.loss, go_back), stage, plan
+        return apply(_trigger(stage.loss), stage.loss, go_back), stage, self.counted(inputs)
 
     def _forget(self) -> None:
         if self.quick is not None:
@@ -176,6 +204,8 @@ class Engine:
         return _ONE if alone else self.workers
 
     def _add_own_gradients(self, objective: Objective, stage: LossStage, scale: Tensor, *, average: bool) -> None:
+        if not objective.contrasts:
+            return
         parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         for parameter, found in zip(parameters, stage.parameter_gradients, strict=True):
             if found is None:
@@ -186,36 +216,22 @@ class Engine:
                 gradient = gradient / distributed.get_world_size()
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
-    def _embed(self, model: Any, inputs: Mapping[str, Any]) -> EmbedRows:
-        pool = Pool(inputs["input_ids"], inputs["lengths"], self.pad_token_id)
-        keys = inputs.get("keys")
-
-        def embed(rows: npt.NDArray[np.int64], width: int) -> Tensor:
-            input_ids, attention_mask = pool.take(rows, width)
-            if self.trunk is None:
-                hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            else:
-                asked = [keys[row] for row in rows] if keys is not None else None
-                hidden = self.trunk(model, input_ids, attention_mask, keys=asked, lengths=pool.lengths[rows])
-            skipped = inputs.get("prompt_lengths")
-            left_out = torch.from_numpy(skipped[rows]).to(hidden.device) if skipped is not None else None
-            return self.pooling(hidden, attention_mask, left_out)
-
-        return embed
+    def _passes(self, inputs: Mapping[str, Any]) -> Passes:
+        return Passes(
+            inputs=inputs,
+            corrupted=CorruptedTexts.of(self.objective_of(inputs), inputs, self.pad_token_id),
+            pooling=self.pooling,
+            pad_token_id=self.pad_token_id,
+            width_multiple=self.width_multiple,
+            trunk=self.trunk,
+            draws=self.draws,
+        )
 
 
-def _spread(embeddings: Tensor, inputs: Mapping[str, Any]) -> Tensor:
-    """Return one row a text of the pool; equal texts were embedded once."""
-    index = inputs.get("index")
-    return embeddings if index is None else embeddings[index]
-
-
-def _collected(gradient: Tensor, inputs: Mapping[str, Any], texts: int) -> Tensor:
-    """Return the gradient of each distinct text: the sum over its occurrences."""
-    index = inputs.get("index")
-    if index is None:
-        return gradient
-    return gradient.new_zeros(texts, gradient.shape[1]).index_add_(0, index, gradient)
+def _no_contrast(pool: Tensor, sizes: Sequence[int]) -> LossStage:
+    """Return the stage of an objective over texts alone, whose embeddings get no gradient."""
+    columns = torch.split(unit_length(pool), list(sizes))
+    return LossStage(columns[0].new_zeros(()), torch.zeros_like(pool), (), columns)
 
 
 def _trigger(loss: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ the result.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -228,11 +229,28 @@ class RandomState:
         same_device = self.on_device is None or now.on_device is None or torch.equal(self.on_device, now.on_device)
         return not (torch.equal(self.cpu, now.cpu) and same_device)
 
+    def number(self, salt: str) -> int:
+        """Return a number given by the state and ``salt``."""
+        parts = (self.cpu, *(() if self.on_device is None else (self.on_device,)))
+        content = salt.encode() + b"".join(part.cpu().numpy().tobytes() for part in parts)
+        return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "little")
+
     def restore(self) -> None:
         """Set the generators back."""
         torch.set_rng_state(self.cpu)
         if self.on_device is not None:
             torch.cuda.set_rng_state(self.on_device, self.device)
+
+
+@contextmanager
+def drawing_apart(device: torch.device, salt: str) -> Iterator[None]:
+    """Draw other random numbers meanwhile, given by the state and ``salt``, then go on as if nothing had been drawn."""
+    now = RandomState.now(device)
+    torch.manual_seed(now.number(salt))
+    try:
+        yield
+    finally:
+        now.restore()
 
 
 @contextmanager

@@ -29,18 +29,26 @@ class HeldOut:
         self._accelerator = accelerator
         self._dataset = dataset
         self._format = data_format
-        self._losses: list[Tensor] = []
+        self._losses: dict[str, list[Tensor]] = {}
         self._parts: dict[str, list[Tensor]] = {}
 
-    def add(self, loss: Tensor, columns: tuple[Tensor, ...], batch: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        loss: Tensor,
+        columns: tuple[Tensor, ...],
+        batch: Mapping[str, Any],
+        terms: Mapping[str, Tensor] | None = None,
+    ) -> None:
         """Add a batch of each process; a collective operation.
 
         Args:
             loss: a scalar.
             columns: embeddings ``[n, dim]``, the anchors' first.
             batch: of ContrastiveCollator.
+            terms: of the loss by name, each a scalar.
         """
-        self._losses.append(self._gathered(loss.repeat(len(columns[0]))))
+        for name, value in {"loss": loss, **{f"{name}_loss": value for name, value in (terms or {}).items()}}.items():
+            self._losses.setdefault(name, []).append(self._gathered(value.repeat(len(columns[0]))))
         parts: dict[str, Tensor] = {}
         if self._format.kind in ("pairs", "triplets"):
             parts = {"anchors": columns[0].float(), "positives": columns[1].float()}
@@ -61,7 +69,7 @@ class HeldOut:
 
     def metrics(self) -> dict[str, float]:
         """Return the loss; for pairs, how well each anchor finds its positives among all; for grades, their order."""
-        metrics = {"loss": torch.cat(self._losses).mean().item()}
+        metrics = {name: torch.cat(values).mean().item() for name, values in self._losses.items()}
         if self._format.kind == "graded":
             cosines, grades = (torch.cat(self._parts[name]).numpy() for name in ("cosines", "grades"))
             metrics["spearman"] = _spearman(cosines, grades)

@@ -6,9 +6,9 @@ by span, whatever the chunks of the encoder were, so that no matrix of all simil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -60,12 +60,14 @@ class LossStage:
         gradient: of the pool, ``[n, dim]``.
         parameter_gradients: of the objective's own parameters, in their order.
         columns: this process's normalised columns.
+        parts: terms over texts by name, without their weights; see ``hf_contrastive.training.text_terms``.
     """
 
     loss: Tensor
     gradient: Tensor
     parameter_gradients: tuple[Tensor | None, ...]
     columns: tuple[Tensor, ...]
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def run_loss_stage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -24,28 +25,37 @@ class Meter:
     def _clear(self) -> None:
         self._since = time.perf_counter()
         self._examples = self._tokens = self._padded = self._steps = 0
-        self._geometry: dict[str, list[Tensor]] = {"alignment": [], "uniformity": []}
+        self._means: dict[str, list[Tensor]] = {"alignment": [], "uniformity": []}
 
     def start(self) -> None:
         """Forget what was before, such as the time until the first step."""
         self._clear()
 
-    def add(self, plan: ChunkPlan, columns: tuple[Tensor, ...], inputs: LossInputs) -> None:
+    def add(
+        self,
+        plan: ChunkPlan,
+        columns: tuple[Tensor, ...],
+        inputs: LossInputs,
+        parts: Mapping[str, Tensor] | None = None,
+    ) -> None:
         """Add a step.
 
         Args:
             plan: its chunks.
             columns: its normalised embeddings, ``[n, dim]`` each.
             inputs: which candidate is whose positive.
+            parts: terms of the loss by name, without their weights.
         """
+        for name, value in (parts or {}).items():
+            self._means.setdefault(f"{name}_loss", []).append(value.detach())
         self._steps += 1
         self._examples += len(columns[0])
         self._tokens += plan.real_tokens
         self._padded += plan.padded_tokens
         with torch.no_grad():
-            self._geometry["uniformity"].append(uniformity(columns[0]))
+            self._means["uniformity"].append(uniformity(columns[0]))
             if len(columns) > 1:
-                self._geometry["alignment"].append(alignment(columns, inputs))
+                self._means["alignment"].append(alignment(columns, inputs))
 
     def read(self, accelerator: Any) -> dict[str, float]:
         """Return the figures of all processes since the last call, and start anew; a collective operation."""
@@ -61,7 +71,7 @@ class Meter:
             "padding_fraction": 1 - tokens / max(1, padded),
             "peak_memory_gb": peak_memory_gb(accelerator.device),
         }
-        for name, values in self._geometry.items():
+        for name, values in self._means.items():
             if values:
                 figures[name] = torch.stack(values).mean().item()
         self._clear()

@@ -17,12 +17,19 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.training.losses import Loss
 from hf_contrastive.training.objectives import Objective, objective
 from hf_contrastive.training.plans import Plans
+from hf_contrastive.training.text_terms import Heads
 
 OBJECTIVE_FILE = "objective.safetensors"
 
 
 def make_objectives(
-    plans: Plans, loss: str | Loss, args: ContrastiveConfig, *, classes: int, dimension: int
+    plans: Plans,
+    loss: str | Loss,
+    args: ContrastiveConfig,
+    *,
+    classes: int,
+    dimension: int,
+    heads: Heads | None = None,
 ) -> dict[str, Objective]:
     """Return the objective of each dataset by name; equal ones are one.
 
@@ -32,6 +39,7 @@ def make_objectives(
         args: of the trainer.
         classes: number of classes of the data.
         dimension: of the embeddings.
+        heads: of the encoder, for terms over texts; all objectives have the same ones.
 
     Raises:
         ConfigurationError: a loss can not be read, or a setting is not allowed.
@@ -43,6 +51,7 @@ def make_objectives(
         "matryoshka_weights": args.matryoshka_weights,
         "classes": classes,
         "dimension": dimension,
+        "heads": heads,
     }
     objectives = plans.losses(loss, partial(objective, **settings))
     for made in objectives.values():
@@ -139,13 +148,14 @@ class ForgetGradients(TrainerCallback):
 
 
 def _state(objectives: Mapping[str, Objective]) -> dict[str, Tensor]:
-    """Return learned tensors by name; datasets with the same objective share it."""
+    """Return learned tensors by name, each once; datasets with the same objective share it, and all share heads."""
     seen: set[int] = set()
     state: dict[str, Tensor] = {}
     for name, item in objectives.items():
-        if id(item) not in seen:
-            seen.add(id(item))
-            state |= {f"{name}/{key}": parameter for key, parameter in item.named_parameters()}
+        for key, parameter in item.named_parameters():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                state[f"{name}/{key}"] = parameter
     return state
 
 

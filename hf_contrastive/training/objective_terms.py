@@ -4,10 +4,8 @@ A term is a module: ``term(columns, inputs, *, scale)`` is a scalar, or its part
 ``chunkable``. Pure losses become terms as they are; a term with weights of its own, such as a classifier, is a class
 here and has an entry in :data:`MODULES`. The trainer and the objective know neither.
 
-Terms that need more than embeddings come in at the same place. Masked language modelling and denoising are sums over
-texts, so their seam is the chunk: the forward pass of a chunk returns a number beside the embedding of each text, its
-own loss, which the gradient cache carries back as it does the embedding; a field of LossInputs brings these numbers to
-the term, which is the weighted mean of them.
+Masked language modelling and denoising are sums over texts and need more than embeddings; they are named in the same
+sums, and computed with the chunks: see :mod:`hf_contrastive.training.text_terms`.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from torch.nn.functional import cross_entropy, linear
 from hf_contrastive.errors import ConfigurationError, DataFormatError
 from hf_contrastive.training.loss_text import Options, TermText, parse_terms
 from hf_contrastive.training.losses import Loss, LossInputs, is_chunkable, losses, options_of
+from hf_contrastive.training.text_terms import TEXT_TERMS
 
 AUTO = "auto"
 
@@ -119,7 +118,7 @@ MODULES: dict[str, Callable[[TermContext], Term]] = {"cross_entropy": _cross_ent
 def known_terms() -> dict[str, Options]:
     """Return the names that an objective may hold, each with its options and their defaults."""
     found: dict[str, Options] = {name: options_of(loss) for name, loss in losses().items()}
-    return {AUTO: {}, **found, **{name: {} for name in MODULES}}
+    return {AUTO: {}, **found, **{name: {} for name in (*MODULES, *TEXT_TERMS)}}
 
 
 def parse_loss(text: str) -> tuple[TermText, ...]:

@@ -17,6 +17,7 @@ from hf_contrastive.training.formats import DataFormat
 from hf_contrastive.training.loss_text import TermText, refuse_repeats, written
 from hf_contrastive.training.losses import Loss, LossInputs
 from hf_contrastive.training.objective_terms import AUTO, FunctionTerm, Term, TermContext, make_term, parse_loss
+from hf_contrastive.training.text_terms import TEXT_TERMS, Heads, TextTerm, terms_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Objective(nn.Module):
         learn_temperature: whether 1 / temperature is a parameter; its logarithm is learned.
         matryoshka: dimensions and their weights. At each, embeddings are cut to their first numbers and normalised
             anew, and the losses are added up (Kusupati et al., 2022, eq. 1). Empty means the embedding as it is.
+        text_terms: weights and terms over texts, which are computed with the chunks; :meth:`forward` leaves them out.
 
     Attributes:
         chunkable: whether the parts of several spans of anchors add up to the loss.
@@ -49,10 +51,13 @@ class Objective(nn.Module):
         *,
         learn_temperature: bool = False,
         matryoshka: Sequence[tuple[int, float]] = (),
+        text_terms: Sequence[tuple[float, TextTerm]] = (),
     ) -> None:
         super().__init__()
         self.weights = tuple(weight for weight, _ in terms)
         self.terms = nn.ModuleList(term for _, term in terms)
+        self.text_weights = tuple(weight for weight, _ in text_terms)
+        self.text_terms = nn.ModuleList(term for _, term in text_terms)
         self.chunkable = all(term.chunkable for _, term in terms)
         self.matryoshka = tuple(matryoshka)
         self._written = written
@@ -63,6 +68,8 @@ class Objective(nn.Module):
     def name(self) -> str:
         """What stands in the training record."""
         name = self._written
+        if self.text_terms:
+            name += f" ({', '.join(f'{term.name} by {term.head.source}' for term in terms_of(self))})"
         if self.log_scale is not None:
             name += ", learned temperature"
         if self.matryoshka:
@@ -70,6 +77,11 @@ class Objective(nn.Module):
             cuts = (f"{dim}" if plain else f"{weight:g} * {dim}" for dim, weight in self.matryoshka)
             name += f", Matryoshka {' + '.join(cuts)}"
         return name
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether it has terms over embeddings, and not over texts alone."""
+        return bool(self.terms)
 
     @property
     def temperature(self) -> float:
@@ -145,6 +157,7 @@ def objective(
     matryoshka_weights: Sequence[float] | None = None,
     classes: int | None = None,
     dimension: int | None = None,
+    heads: Heads | None = None,
 ) -> Objective:
     """Return the objective for ``loss``.
 
@@ -158,6 +171,7 @@ def objective(
         matryoshka_weights: of the dimensions; default: 1 each.
         classes: number of classes, for ``cross_entropy``.
         dimension: of the embeddings, for ``cross_entropy`` and to check ``matryoshka_dims``.
+        heads: of the encoder that is trained, for ``masked_lm`` and ``denoising``.
 
     Raises:
         ConfigurationError: ``loss`` can not be read, or a setting is not allowed.
@@ -173,12 +187,25 @@ def objective(
         read = [_resolved(term, data_format) for term in parse_loss(loss)]
         refuse_repeats(read, loss)
         context = TermContext(classes=classes, dimension=dimension)
-        terms, name = [(term.weight, make_term(term, context)) for term in read], written(read)
+        terms = [(term.weight, make_term(term, context)) for term in read if term.name not in TEXT_TERMS]
+        restored = [(term.weight, TEXT_TERMS[term.name](heads)) for term in read if term.name in TEXT_TERMS]
+        name = written(read)
+        if not terms and (learn_temperature or matryoshka_dims):
+            setting = "learn_temperature" if learn_temperature else "matryoshka_dims"
+            msg = f"`{setting}` is about embeddings that are contrasted, but `loss` {loss!r} has none. Leave it out."
+            raise ConfigurationError(msg)
     else:
         terms = [(1.0, loss if isinstance(loss, Term) else FunctionTerm(loss))]
-        name = getattr(loss, "__name__", type(loss).__name__)
+        restored, name = [], getattr(loss, "__name__", type(loss).__name__)
     matryoshka = _checked_cuts(matryoshka_dims, matryoshka_weights, dimension)
-    return Objective(terms, name, temperature, learn_temperature=learn_temperature, matryoshka=matryoshka)
+    return Objective(
+        terms,
+        name,
+        temperature,
+        learn_temperature=learn_temperature,
+        matryoshka=matryoshka,
+        text_terms=restored,
+    )
 
 
 def _resolved(term: TermText, data_format: DataFormat) -> TermText:

@@ -15,6 +15,7 @@ import torch
 
 from audits.findings import Measurement
 from hf_contrastive.training.arguments import recorded_arguments
+from hf_contrastive.training.batching import ChunkPlan
 from hf_contrastive.training.encoding import EncodingSpec
 from hf_contrastive.training.history import History
 from hf_contrastive.training.lora import adapter_record
@@ -25,18 +26,25 @@ FLOPS_METHOD = (
     "estimate: 2 x non-embedding parameters x padded tokens for the forward pass, the same again for each of the "
     "gradients computed (of activations; of weights where they are trained); attention scores left out"
 )
+HEADS_METHOD = (
+    "; the tokens of corrupted texts are counted too, and the heads over the vocabulary by the vectors they read"
+)
 TOTALS_FILE = "totals.json"
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "numpy", "tokenizers", "hf-contrastive")
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counters: examples, tokens with and without padding, seconds; a checkpoint keeps them for a resumed run."""
+    """Counters of examples, tokens with and without padding, seconds, operations of heads over the vocabulary.
+
+    A checkpoint keeps them for a resumed run.
+    """
 
     examples: int = 0
     tokens: int = 0
     padded_tokens: int = 0
     seconds: float = 0.0
+    head_flops: float = 0.0
     _started: float | None = None
 
     def start(self) -> None:
@@ -47,11 +55,20 @@ class Totals:
         """Stop the clock."""
         self.seconds, self._started = self._elapsed(), None
 
+    def add(self, examples: int, plan: ChunkPlan, head_flops: float) -> None:
+        """Add a step: its examples, the tokens that were computed, the operations of heads over the vocabulary."""
+        self.examples += examples
+        self.tokens += plan.real_tokens
+        self.padded_tokens += plan.padded_tokens
+        self.head_flops += head_flops
+
     def over_processes(self, accelerator: Any) -> Totals:
         """Return the sums over all processes, and the seconds of this one until now; a collective operation."""
         counts = torch.tensor([self.examples, self.tokens, self.padded_tokens], device=accelerator.device)
         examples, tokens, padded_tokens = accelerator.reduce(counts, "sum").tolist()
-        return Totals(examples, tokens, padded_tokens, self._elapsed())
+        # one number whose size no integer or single float may hold: in units that one can
+        heads = accelerator.reduce(torch.tensor(self.head_flops / 1e9, device=accelerator.device), "sum").item() * 1e9
+        return Totals(examples, tokens, padded_tokens, self._elapsed(), heads)
 
     def write(self, checkpoint: Path) -> None:
         """Keep the counters in a checkpoint."""
@@ -80,7 +97,7 @@ def training_record(
     plans: Plans,
     history: History,
     metrics: Mapping[int, Mapping[str, float]],
-    temperature: float,
+    temperature: float | None,
 ) -> TrainingRecord:
     """Collect what a run did.
 
@@ -95,7 +112,7 @@ def training_record(
         plans: how the datasets are read.
         history: data and steps of all runs.
         metrics: of the trainer's own evaluation data, by step.
-        temperature: of the loss as it is now; it may have been learned.
+        temperature: of the loss as it is now; it may have been learned. None where nothing is contrasted.
     """
     step = max(metrics, default=None)
     if args.load_best_model_at_end and state.best_global_step in metrics:
@@ -125,8 +142,8 @@ def training_record(
         examples=totals.examples,
         tokens=totals.tokens,
         padded_tokens=totals.padded_tokens,
-        flops=flops(model, totals.padded_tokens),
-        flops_method=FLOPS_METHOD,
+        flops=flops(model, totals.padded_tokens) + totals.head_flops,
+        flops_method=FLOPS_METHOD + (HEADS_METHOD if totals.head_flops else ""),
         seconds=totals.seconds,
         arguments=recorded_arguments(args),
         losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry),
