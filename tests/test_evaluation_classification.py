@@ -76,7 +76,7 @@ def test_the_strength_is_chosen_by_training_rows_alone_and_by_the_seed():
         test, wanted = blobs(40, spread=1.5, seed=10 + seed)
         settings_seen.add(linear_probe(train, codes, test, wanted, seed=0).setting)
     assert len(settings_seen) == 1
-    assert "5-fold cross-validation within training rows, of 5 values" in settings_seen.pop()
+    assert "5-fold cross-validation within training rows, from 0.1, 1, 10, 100, 1000" in settings_seen.pop()
     one = linear_probe(train, codes, test, wanted, seed=4)
     np.testing.assert_array_equal(one.probabilities, linear_probe(train, codes, test, wanted, seed=4).probabilities)
 
