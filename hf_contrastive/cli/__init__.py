@@ -16,10 +16,12 @@ from audits.errors import AuditError
 from hf_contrastive.cli import (
     approve,
     audit,
+    benchmark_inference,
     card,
     compare,
     demo,
     evaluate,
+    export,
     framework,
     history,
     hub,
@@ -48,6 +50,8 @@ app.command("audit")(audit.command)
 app.command("train", add_help_option=False, context_settings=train.CONTEXT_SETTINGS)(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
+app.command("export")(export.command)
+app.command("benchmark-inference")(benchmark_inference.command)
 app.command("push")(push.command)
 app.command("rollback")(rollback.command)
 app.command("versions")(versions.command)

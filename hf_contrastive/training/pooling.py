@@ -40,13 +40,18 @@ def weightedmean(hidden: Tensor, mask: Tensor, skipped: Tensor | None = None) ->
 def cls(hidden: Tensor, mask: Tensor, skipped: Tensor | None = None) -> Tensor:
     """Take the first pooled token, whichever side the padding is on."""
     first = _pooled(mask, skipped).int().argmax(dim=1)
-    return hidden[range(len(hidden)), first]
+    return hidden[_rows(hidden), first]
 
 
 def last(hidden: Tensor, mask: Tensor, skipped: Tensor | None = None) -> Tensor:
     """Take the last pooled token, whichever side the padding is on."""
     position = mask.shape[1] - 1 - _pooled(mask, skipped).flip(1).int().argmax(dim=1)
-    return hidden[range(len(hidden)), position]
+    return hidden[_rows(hidden), position]
+
+
+def _rows(hidden: Tensor) -> Tensor:
+    # a range of Python would fix the number of texts in an exported graph
+    return torch.arange(hidden.shape[0], device=hidden.device)
 
 
 def _pooled(mask: Tensor, skipped: Tensor | None) -> Tensor:

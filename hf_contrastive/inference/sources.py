@@ -1,0 +1,90 @@
+"""The encoder that is exported or measured: with a pooling that somebody decided on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_contrastive.errors import ModelError
+
+if TYPE_CHECKING:
+    from hf_contrastive.encoder import TextEncoder
+
+POOLINGS = ("cls", "lasttoken", "mean", "weightedmean")
+_HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
+
+
+def load_encoder(model: Any, *, pooling: str | None = None) -> TextEncoder:
+    """Load a model whose pooling is known.
+
+    Training may fall back on mean pooling, since it decides what the model becomes. What is exported or measured here
+    is a model as others use it, and a wrong pooling would only show as poor vectors.
+
+    Args:
+        model: a folder, a Hub id, or what ContrastiveTrainer takes as ``model``, or a TextEncoder.
+        pooling: overrides the model's own; needed where it has none.
+
+    Raises:
+        ModelError: there is no such model, it has no pooling configuration, or it gives no embeddings.
+        HubError: the Hub refused or could not be reached.
+        MissingExtraError: torch is not installed.
+    """
+    from hf_contrastive.model_references import find_model
+
+    if pooling is not None and pooling not in POOLINGS:
+        msg = f"`pooling` must be one of {', '.join(POOLINGS)}, got {pooling!r}."
+        raise ModelError(msg)
+    reference = find_model(model)
+    if isinstance(reference.given, str):
+        _refuse_heads(Path(reference.given), reference.name)
+        if pooling is None:
+            _expect_pooling(Path(reference.given), reference.name)
+    encoder = reference.load()
+    encoder.name = encoder.name or reference.name
+    if pooling is not None and pooling != encoder.spec.pooling:
+        from hf_contrastive.encoder import TextEncoder
+
+        encoder = TextEncoder(
+            encoder.model, encoder.tokenizer, replace(encoder.spec, pooling=pooling), name=encoder.name
+        )
+    return encoder
+
+
+def _refuse_heads(folder: Path, name: str) -> None:
+    """Raise for a model whose weights end in a head that gives scores."""
+    kinds = [str(kind) for kind in _json(folder / "config.json").get("architectures") or ()]
+    found = [kind for kind in kinds if kind.endswith(_HEADS)]
+    is_cross = _json(folder / "config_sentence_transformers.json").get("model_type") == "CrossEncoder"
+    if not found and not is_cross:
+        return
+    kind = found[0] if found else "CrossEncoder"
+    msg = (
+        f"{name} is a {kind}: it gives scores of texts or of pairs of texts (a cross-encoder or a classifier), and no "
+        "embeddings. Name an encoder, such as the model that finds what this one ranks."
+    )
+    raise ModelError(msg)
+
+
+def _expect_pooling(folder: Path, name: str) -> None:
+    from hf_contrastive.training.model_files import ModelFiles
+
+    if (folder / "modules.json").is_file():
+        return
+    base = _json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if base and ModelFiles(str(base), None)("modules.json") is not None:
+        return
+    msg = (
+        f"{name} has no pooling configuration (modules.json and 1_Pooling/config.json), so how its token vectors "
+        f"become one is not known. Say so with `pooling`: {', '.join(POOLINGS)} (`--pooling mean` on the command line)."
+    )
+    raise ModelError(msg)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
