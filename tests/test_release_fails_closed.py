@@ -450,6 +450,13 @@ def expired_waiver(world: World) -> None:
     with_result(world, found_by("LIC001", 3))
 
 
+def waiver_from_tomorrow_on(world: World) -> None:
+    days = {"created": str(TODAY + timedelta(days=1)), "expires": str(TODAY + timedelta(days=9))}
+    waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", **days)
+    world.policy = replace(STANDARD, waivers=(waiver,))
+    with_result(world, found_by("LIC001", 3))
+
+
 def clock(world: World, days: int) -> None:
     world.patch.setattr(gate, "utc_today", lambda: TODAY + timedelta(days=days))
 
@@ -547,6 +554,7 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
         lambda w: (w.approved(), (w.folder / "config.json").write_text('{"model_type": "x"}'))[0], "for other files"),
     "self-made yes to a block": (self_made_yes_to_a_block, "LIC001 (block)"),
     "waiver expired": (expired_waiver, "LIC001 (block)"),
+    "waiver from tomorrow on": (waiver_from_tomorrow_on, "LIC001 (block)"),
     "waiver that ends before the gate": (waiver_that_ends_before_the_gate, "does not follow"),
     "clock before the audit": (lambda w: clock(w, -2), "audit is dated"),
     "clock before the evidence": (
@@ -558,7 +566,7 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(120, func_only=True)
 @pytest.mark.parametrize("case", CASES)
 def test_the_gate_is_closed_and_the_hub_as_it_was(
     world: World, hub: tuple[Path, dict[str, Any]], other_report: AuditReport, case: str

@@ -209,7 +209,7 @@ def test_a_push_replaces_files_of_a_model_and_nothing_else():
     assert not any(map(is_replaced, (*theirs, *STRAY)))
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60, func_only=True)
 def test_a_pipe_a_socket_and_a_device_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write(tmp_path, {"config.json": b"{}"})
     # whoever opens it waits for a writer
