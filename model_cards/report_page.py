@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audits.findings import AuditReport
-from model_cards.charts import audit_charts, comparison_chart, loss_chart
+from model_cards.charts import audit_charts, comparison_chart, loss_chart, section_charts
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.evidence import Evidence
 from model_cards.facts import (
@@ -126,6 +126,7 @@ def _model(evidence: Evidence) -> dict[str, Any]:
         "compute_words": compute_words,
         "loss_chart": loss_chart(training.losses) if training is not None else None,
         "comparison_chart": comparison_chart,
+        "section_charts": section_charts,
         "comparison_rows": comparison_rows,
         "evaluation_words": evaluation_words,
         "version_name": version_name(comparison) if comparison is not None else "",

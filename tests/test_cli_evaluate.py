@@ -146,7 +146,7 @@ def test_a_section_is_a_table_and_what_is_missing_is_said(
     code, out, err = run_cli("evaluate", "--model", tiny_bert, "--data", permissive_file, *options)
     assert (code, out) == (0, "")
     assert "recall@1 " in err
-    assert "exact search over all 40 documents" in err
+    assert "Exact search over all 40 documents" in err
     assert "membership: not computed: no training rows were given by `members`." in err
     assert "rise by the trigger" in err
     assert "calibration" not in err

@@ -330,11 +330,11 @@ def test_what_is_measured_beside_a_task_is_told_without_a_reading(evidence: Evid
     )
     task = replace(evidence.evaluations[0], queries=0, documents=0, rows=900, task="classification", sections=parts)
     text = render(replace(evidence, evaluations=(task,)), "card")
-    told = section(text, "calibration")
+    told = section(text, "Calibration")
     assert "| ece | 0.2100 | 0.0800 | -0.1300 |" in told
     assert "15 bins of equal size. *[measured]*" in told
     assert "better" not in told
-    assert "Not computed: no noisy queries were given. *[unanswered]*" in section(text, "robustness \\| noise")
+    assert "- Robustness \\| noise: not computed, because no noisy queries were given. *[unanswered]*" in told
     assert "900 rows, at most 128 tokens" in text
     assert "0 queries" not in text
     assert card_metadata(text)["model-index"][0]["results"][0]["task"]["type"] == "text-classification"

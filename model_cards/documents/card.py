@@ -62,6 +62,17 @@ _METRICS = (
     ("MRR", "1 divided by the rank of the first right document, on average over the queries."),
     ("Recall", "the share of the right documents that are among the first found."),
     ("MAP", "the precision at each right document, on average over documents and queries."),
+    ("Spearman", "how far the order of the cosines is that of the scores people gave, from -1 to 1."),
+    ("AP", "average precision: how far pairs that are alike stand before the others by their cosine, up to 1."),
+    ("V_measure", "whether clusters hold one class and classes stay in one cluster, from 0 to 1."),
+    ("Brier", "the squared distance of probabilities from what is true, from 0 (best) to 2."),
+    ("NLL", "the negative log likelihood of what is true, in nats; lower is better."),
+    ("ECE", "how far confidence and accuracy lie apart; above 0 even for perfect probabilities."),
+    ("AUROC", "the chance that a foreign text is told from one of the kind; .5 is chance."),
+    ("FPR95", "the share of foreign texts that pass where 95 % of the kind pass; lower is better."),
+    ("Alignment", "the squared distance of texts that belong together; lower is nearer."),
+    ("Uniformity", "how evenly embeddings fill their sphere; lower is more even."),
+    ("RankMe", "how many dimensions the embeddings use in effect."),
 )
 _INTERVAL = (
     "Interval",
@@ -212,8 +223,10 @@ def companions(evidence: Evidence) -> list[tuple[str, str]]:
 def glossary(evidence: Evidence) -> list[tuple[str, str]]:
     """Return the terms that stand in this card, and what they mean."""
     metrics = {item.after.name for evaluation in evidence.evaluations for item in evaluation.metrics}
+    sections = (section for evaluation in evidence.evaluations for section in evaluation.sections)
+    metrics |= {item.after.name for section in sections for item in section.metrics}
     metrics |= {item.after.name for item in (evidence.comparison.metrics if evidence.comparison else ())}
-    told = [(term, words) for term, words in _METRICS if any(metric.startswith(term.lower()) for metric in metrics)]
+    told = [(term, words) for term, words in _METRICS if any(_names(metric, term) for metric in metrics)]
     if metrics:
         told.append(_INTERVAL)
     if evidence.training is not None and evidence.training.adapter is not None:
@@ -221,6 +234,11 @@ def glossary(evidence: Evidence) -> list[tuple[str, str]]:
     if evidence.audit is not None or evidence.training is not None:
         told.append(_FINGERPRINT)
     return told
+
+
+def _names(metric: str, term: str) -> bool:
+    """Whether the name of a metric begins with a term and goes on with no letter, as in ndcg@10."""
+    return re.match(rf"{re.escape(term.lower())}(?![a-z])", metric.lower()) is not None
 
 
 def _file_of(evidence: Evidence, document: str) -> str:

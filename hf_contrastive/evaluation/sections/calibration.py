@@ -45,7 +45,7 @@ def measure(asked: Asked) -> EvaluationSection:
     metrics = list(measured(statistics[0], sizes, before=before, of="texts", seed=asked.seed))
     metrics += _null(asked, told)
     method = (
-        f"probabilities of the linear probe; ECE in {BINS} bins of equal size. Even perfect probabilities have an ECE "
+        f"Probabilities of the linear probe; ECE in {BINS} bins of equal size. Even perfect probabilities have an ECE "
         "above 0, which is why it stands beside its resampled null"
     )
     try:

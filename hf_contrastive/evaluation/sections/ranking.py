@@ -51,7 +51,7 @@ def measure(asked: Asked) -> EvaluationSection:
         name=name,
         metrics=tuple(found[key] for key in _SHOWN if deepest or key != "recall@100"),
         tables=(Table(name="ranking by depth", columns=tuple(columns), rows=tuple(rows)),),
-        method=f"exact search over all {len(task.task.documents)} documents; MAP is over the whole ranking",
+        method=f"Exact search over all {len(task.task.documents)} documents; MAP is over the whole ranking",
     )
 
 

@@ -121,13 +121,12 @@ def _summaries(asked: Asked, group: str, statistics: Mapping[tuple[str, Conditio
         "shift": "embedding shift, {}",
         "overlap": f"rank overlap@{K}, {{}}",
     }
+    found = [(kind, statistic) for (which, (kind, _)), statistic in statistics.items() if which == group]
     parts: dict[str, list[Statistic]] = {}
-    for (which, (kind, _)), statistic in statistics.items():
-        if which != group:
-            continue
-        if group == "change":
-            parts.setdefault(words[group].format(kind), []).append(statistic)
-        parts.setdefault(words[group].format("all ways"), []).append(statistic)
+    for kind, statistic in found if group == "change" else ():
+        parts.setdefault(words[group].format(kind), []).append(statistic)
+    if found:
+        parts[words[group].format("all ways")] = [statistic for _, statistic in found]
     return {key: _mean(items) for key, items in parts.items()}
 
 

@@ -43,7 +43,7 @@ def measure(asked: Asked) -> EvaluationSection:
         metrics=tuple(metrics),
         tables=tuple(tables),
         method=(
-            f"by the column {asked.slices_column}, {len(found.slices)} values of 20 or more rows{left_out}. The worst "
+            f"By the column {asked.slices_column}, {len(found.slices)} values of 20 or more rows{left_out}. The worst "
             "of several is low by chance too: its interval holds for whichever came out worst; p-values are Holm's"
         ),
     )

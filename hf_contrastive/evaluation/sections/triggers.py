@@ -52,7 +52,7 @@ def measure(asked: Asked) -> EvaluationSection:
         name=name,
         metrics=metrics,
         method=(
-            f"each trigger is put after {len(chosen)} queries that do not ask for its target; success is the target "
+            f"Each trigger is put after {len(chosen)} queries that do not ask for its target; success is the target "
             f"among the first {K} of {len(task.task.documents)} documents and the targets. What counts is the rise "
             "over the same queries without it"
         ),
