@@ -7,9 +7,11 @@ from typing import NamedTuple
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import VERSION_CODE, Decision, Outcome
 from audits.waivers import Waiver, misplaced, used_waivers
+from model_cards.approvals import problem_on_its_day
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, TrainingRecord
 from model_cards.licensing import is_license_rule
+from model_cards.questions import describes_model
 from model_cards.typesetting import measured, number, plural
 
 _WEAKEST = ("not checked", "not judged", "pass by waiver", "pass")
@@ -94,6 +96,8 @@ def headline(evidence: Evidence) -> Headline:
     if verdict is None:
         return Headline("none", "Not judged", f"No policy was applied, so nothing was decided: {counts}.")
     policy = f"policy “{verdict.policy_name or 'without a name'}”"
+    if verdict.decision == "pass" and not any(result.status == "ran" for result in audit.results):
+        return Headline("none", "Nothing was checked", f"No check of the data ran, so {policy} had nothing to judge.")
     if verdict.decision == "pass":
         waived = sum(outcome.waiver is not None for outcome in verdict.outcomes)
         if waived:
@@ -105,15 +109,22 @@ def headline(evidence: Evidence) -> Headline:
         return Headline("pass", "No rule violated", f"No rule of {policy} was violated: {counts}.")
     raised = sum(outcome.decision == verdict.decision for outcome in verdict.outcomes)
     if verdict.decision == "review":
-        if evidence.approvals:
-            names = ", ".join(approval.by for approval in evidence.approvals)
-            tail = f"An approval by {names} is recorded."
-        else:
-            tail = "No approval is recorded."
+        tail = _approval_words(evidence)
         words = f"{policy} asks a named person to decide on {plural(raised, 'outcome')}: {counts}. {tail}"
         return Headline("review", "Review needed", words[0].upper() + words[1:])
     words = f"{policy} blocks publication because of {plural(raised, 'outcome')}: {counts}."
     return Headline("block", "Blocked", words[0].upper() + words[1:])
+
+
+def _approval_words(evidence: Evidence) -> str:
+    """Return in whose names a yes is recorded that holds; what does not hold is no approval."""
+    problems = [problem_on_its_day(item, evidence) for item in evidence.approvals]
+    names = [item.by for item, problem in zip(evidence.approvals, problems, strict=True) if problem is None]
+    failing = len(problems) - len(names)
+    told = f"An approval in the name of {', '.join(names)} is recorded." if names else "No approval is recorded."
+    if failing:
+        told += f" {plural(failing, 'recorded approval does', 'recorded approvals do')} not hold."
+    return told
 
 
 def open_outcomes(evidence: Evidence) -> tuple[OpenPoint, ...]:
@@ -253,6 +264,8 @@ def chain(evidence: Evidence) -> tuple[Link, ...]:
     """Return each link between data, training, audit, verdict and approval, and whether it holds."""
     links: list[Link] = []
     audit, verdict = evidence.audit, evidence.verdict
+    if evidence.training is None and audit is not None and describes_model(evidence):
+        links.append(Link("Data trained on = data audited", "Could not be checked: no training was recorded.", None))
     if evidence.training is not None:
         trained = {ref.fingerprint: ref for ref in evidence.training.datasets}
         audited = {ref.fingerprint for ref in audit.datasets} if audit else set()
@@ -275,12 +288,11 @@ def chain(evidence: Evidence) -> tuple[Link, ...]:
             # check_chain refuses anything else
             links.append(Link("Verdict = this audit, this policy", "The digests are equal.", True))
         for approval in evidence.approvals:
-            bound = approval.verdict_digest in (verdict.digest, verdict.content_digest)
+            problem = problem_on_its_day(approval, evidence)
             given = f", given {approval.created_at}" if approval.created_at else ""
-            words = (
-                f"bound to this verdict{given}." if bound else "given for another verdict: it approves nothing here."
-            )
-            links.append(Link(f"Approval by {approval.by}", words, bound, "stated"))
+            words = f"bound to this verdict{given}." if problem is None else f"no yes here: {problem}."
+            name = approval.by.strip() or "nobody"
+            links.append(Link(f"Approval in the name of {name}", words, problem is None, "stated"))
     return tuple(links)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from audits.licenses.inputs import LicensedInput
 from audits.policy import Approval, Intent
+from model_cards.approvals import problem_on_its_day
 from model_cards.evidence import Evidence, Origin
 from model_cards.facts import check_rows, name_of
 from model_cards.licensing import InputRow, input_rows
@@ -66,6 +66,8 @@ def tone(evidence: Evidence) -> str:
     """Return the decision as it is shown: what passes by a waiver does not look like a pass."""
     verdict = evidence.verdict
     if verdict is None or evidence.audit is None:
+        return "none"
+    if verdict.decision == "pass" and not any(result.status == "ran" for result in evidence.audit.results):
         return "none"
     waived = any(outcome.waiver is not None and outcome.decision == "pass" for outcome in verdict.outcomes)
     return "waived" if verdict.decision == "pass" and waived else verdict.decision
@@ -169,20 +171,11 @@ def gaps(evidence: Evidence) -> tuple[Gap, ...]:
 
 def approval_rows(evidence: Evidence) -> tuple[ApprovalRow, ...]:
     """Return every approval, and whether it is for this verdict, this policy and this content."""
-    verdict = evidence.verdict
-    # what an approval is bound to: all of the evidence but the approvals, the key and run times
-    subject = replace(evidence, approvals=(), signing_key=None).content_digest if evidence.approvals else ""
     rows = []
     for approval in evidence.approvals:
-        if verdict is None or approval.verdict_digest not in (verdict.digest, verdict.content_digest):
-            rows.append(ApprovalRow(approval, False, "given for another verdict: it approves nothing here"))
-        elif approval.policy_digest != verdict.policy_digest:
-            rows.append(ApprovalRow(approval, False, "given under another policy: it approves nothing here"))
-        elif approval.plan_digest != subject:
-            words = "bound to this verdict. It was given for other content than stands here, e.g. without text of rows"
-            rows.append(ApprovalRow(approval, True, words))
-        else:
-            rows.append(ApprovalRow(approval, True, "bound to this verdict and to exactly this content"))
+        problem = problem_on_its_day(approval, evidence)
+        words = "bound to this verdict and to exactly this content" if problem is None else f"no yes here: {problem}"
+        rows.append(ApprovalRow(approval, problem is None, words))
     return tuple(rows)
 
 

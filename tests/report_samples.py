@@ -135,7 +135,7 @@ def approved(evidence):
         role="head of model risk",
         reason="Two role addresses, public on the project's page.",
         expires="2026-12-31",
-        created_at="2026-11-26T09:00:00+00:00",
+        created_at="2026-11-01T09:00:00+00:00",
     )
     return replace(evidence, approvals=(given,))
 

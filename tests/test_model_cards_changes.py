@@ -23,6 +23,7 @@ from model_cards.changes.rendering import FORMATS, forms_of, render_changes
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import EvaluationReport, Evidence, MetricComparison, SigningKey, Statement
 from tests.evidence_samples import audit_of, evidence_of, ref
+from tests.report_samples import release
 
 BASE = evidence_of()
 
@@ -388,3 +389,10 @@ def test_hostile_words_stay_words():
     assert not re.search(r"<script|<img|<b>|<h1|href", html)
     lines = text.splitlines()
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines if line.startswith("| "))
+
+
+def test_a_regression_against_the_published_version_is_worse_and_its_end_better():
+    before, after = release("pass"), release("block")
+    found = {change.key: change.kind for change in changes(before, after)}
+    assert found["comparison"] == "worse"
+    assert {change.key: change.kind for change in changes(after, before)}["comparison"] == "better"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from audits.formats import json as json_format
 from audits.policy import Approval, Outcome, Waiver
+from model_cards.approvals import subject_digest
 from model_cards.errors import CardError, DocumentError, EvidenceError
 from model_cards.evidence import Evidence, Statement
 from model_cards.facts import check_rows
@@ -238,11 +239,18 @@ def test_operations_are_told_as_an_estimate_once(evidence, method):
 def test_approval_of_another_verdict_approves_nothing(evidence):
     verdict = replace(evidence.verdict, decision="review")
     given = Approval(verdict_digest="sha256:0", plan_digest="sha256:1", policy_digest="sha256:2", by="Grace")
-    bound = replace(given, verdict_digest=verdict.digest, policy_digest=verdict.policy_digest)
-    changed = replace(evidence, verdict=verdict, approvals=(given, bound))
+    changed = replace(evidence, verdict=verdict)
+    whole = {"verdict_digest": verdict.digest, "policy_digest": verdict.policy_digest}
+    bound = replace(given, **whole, plan_digest=subject_digest(changed), by="Ada")
+    stale = replace(given, **whole)
+    changed = replace(changed, approvals=(given, bound, stale))
     text = Page(render(changed, "report_html")).text
-    assert "given for another verdict: it approves nothing here" in text
-    assert "bound to this verdict." in text
+    assert "no yes here: it was given under another policy" in text
+    assert "no yes here: it was given for other files" in text
+    assert "bound to this verdict and to exactly this content" in text
+    for name in ("report_html", "report_md", "card"):
+        words = render(changed, name)
+        assert "An approval in the name of Ada is recorded. 2 recorded approvals do not hold." in words, name
 
 
 def test_data_that_was_not_audited_is_named(evidence):

@@ -17,6 +17,7 @@ from model_cards.charts import audit_charts, comparison_chart, loss_chart
 from model_cards.charts.audits import histogram_chart, reliability_chart
 from model_cards.errors import DocumentError
 from model_cards.evidence import Evidence, SigningKey, VersionComparison
+from model_cards.facts import headline
 from model_cards.finding_lines import finding_lines
 from model_cards.render import documents, render
 from model_cards.signoff import approval_rows, first_inputs, gaps, tone
@@ -123,14 +124,28 @@ def test_an_approval_is_bound_to_verdict_policy_and_content():
     assert given_yes.plan_digest == subject_digest(evidence)
     cases = {
         "to exactly this content": (given_yes, True),
-        "given for other content": (replace(given_yes, plan_digest="sha256:0"), True),
+        "given for other files": (replace(given_yes, plan_digest="sha256:0"), False),
         "given under another policy": (replace(given_yes, policy_digest="sha256:0"), False),
         "given for another verdict": (replace(given_yes, verdict_digest="sha256:0"), False),
+        "it expired on 2020-01-01": (replace(given_yes, expires="2020-01-01"), False),
+        "it was given on 2099-01-01": (replace(given_yes, created_at="2099-01-01T00:00:00+00:00"), False),
+        "names nobody": (replace(given_yes, by=" "), False),
     }
     for words, (approval, bound) in cases.items():
         (row,) = approval_rows(replace(evidence, approvals=(approval,)))
         assert words in row.words
         assert row.bound is bound
+
+
+def test_where_no_check_ran_nothing_looks_passed():
+    evidence = release()
+    none_ran = tuple(
+        replace(item, status="skipped", reason="not asked for", findings=()) for item in evidence.audit.results
+    )
+    found = with_digests(replace(evidence, audit=replace(evidence.audit, results=none_ran)))
+    assert found.verdict.decision == "pass"
+    assert headline(found).title == "Nothing was checked"
+    assert tone(found) == "none"
 
 
 def test_every_gap_is_told_with_its_reason_and_required_ones_first():

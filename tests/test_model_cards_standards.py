@@ -505,6 +505,15 @@ def test_a_waiver_passes_what_ran_and_skips_what_did_not(model_evidence):
     assert "excused by waiver: no labels (Ada)" in cases["LAB001 Label noise"][2]
 
 
+def test_a_crash_is_an_error_and_no_skip(model_evidence):
+    text = render(judged(model_evidence, outcome("LAB001", "pass", observed="not checked (errored)")), "junit")
+    root = ET.fromstring(text)
+    (crashed,) = [case for case in root.iter("testcase") if case.find("error") is not None]
+    assert crashed.get("name") == "LAB001 Label noise"
+    assert crashed.find("error").get("type") == "errored"
+    assert root.get("errors") == "1"
+
+
 def test_rules_on_licenses_and_on_the_release_have_suites_of_their_own(model_evidence):
     evidence = judged(
         model_evidence,
@@ -604,8 +613,8 @@ def test_what_a_reviewer_must_see_comes_first(model_evidence):
         "Digests",
     ]
     assert "- block: PII001: observed 2 rows in test/positive, allowed 0 rows. Mask the addresses." in text
-    assert "- Grace (DPO): Fine.; bound to this verdict." in text
-    assert "- Grace (DPO): Also fine.; given for another verdict: it approves nothing here." in text
+    assert "- Grace (DPO): Fine.; no yes here: no approval lifts a block." in text
+    assert "who gave it is not proven" in text
 
 
 def large(evidence, count, text):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 import yaml
 from huggingface_hub import ModelCard
 from hypothesis import given
@@ -30,6 +32,13 @@ from model_cards.validation.results import eval_results_problems
 
 GOOD = (Path(__file__).parent / "golden" / "README.md").read_text(encoding="utf-8")
 HEAD = "---\nlicense: mit\nlibrary_name: peft\n{}---\n"
+PRIVATE_KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
+    ("-----BEGIN EC PRIVATE " + "KEY-----", "aB3dQ7XZ2MNBV5LK" * 4, "-----END EC PRIVATE " + "KEY-----")
+)
 TEXT = "# M\n\n## Limitations and out-of-scope use\n\nNone known.\n\n## Training data\n\nPairs.\n"
 
 
@@ -167,6 +176,7 @@ FAULTS = [
     ("CARD071", card("", TEXT + "\n```\n/tmp/x\n```\n"), 16, "local path /tmp/x"),
     ("CARD071", card("", TEXT + "\nfile:///srv/x, in /root\n"), 15, "file:///srv/x"),
     ("CARD072", card("", TEXT + "\nhf_" + "aB3d" * 8 + "\n"), 15, "access token (hf_…)"),
+    ("CARD072", card("", TEXT + "\n" + PRIVATE_KEY + "\n"), 15, "rivate key"),
     ("CARD072", card("", TEXT + "\nkey AKIA" + "Q7XZ2MNBV5LKJHGF" + "\n"), 15, "AWS access key"),
     ("CARD074", card("", TEXT + '\n```python\nm = AutoModel.from_pretrained("None")\n```\n'), 16, "never filled in"),
     ("CARD074", card("", TEXT + "\nA version of [None](https://huggingface.co/None).\n"), 15, "huggingface.co/None"),

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from audits.dates import earliest_day, parse_day, utc_today
+from audits.dates import parse_day, utc_today
 from audits.errors import SchemaError
 from audits.policy import Approval, Policy, Verdict
 from hf_contrastive.errors import ContrastiveError
+from model_cards.approvals import binding_problem, nobody, over, subject_digest, to_come
 from model_cards.evidence import Evidence
+
+__all__ = [
+    "APPROVAL_FILE",
+    "DEFAULT_DAYS",
+    "ApprovalError",
+    "approve",
+    "approve_evidence",
+    "binding_problem",
+    "read_approval",
+    "subject_digest",
+]
 
 APPROVAL_FILE = "approval.json"
 DEFAULT_DAYS = 30
@@ -20,15 +31,6 @@ DEFAULT_DAYS = 30
 
 class ApprovalError(ContrastiveError, ValueError):
     """An approval can not be read, given or used."""
-
-
-def subject_digest(evidence: Evidence) -> str:
-    """Return the digest that an approval is bound to: all of the evidence but the approvals and run times.
-
-    It covers repository, license, model files, audit, evaluations, the comparison with the published version and
-    statements; not the key that signs, which says nothing about the model.
-    """
-    return replace(evidence, approvals=(), signing_key=None).content_digest
 
 
 def approve(
@@ -135,70 +137,11 @@ def read_approval(path: str | Path, *, today: date | None = None) -> Approval:
     except SchemaError as error:
         msg = f"The approval `{path}` can not be used: {error} Write it again with `hf-contrastive approve`."
         raise ApprovalError(msg) from error
-    problem = _nobody(approval) or _over(approval, today or utc_today()) or _to_come(approval, today or utc_today())
+    problem = nobody(approval) or over(approval, today or utc_today()) or to_come(approval, today or utc_today())
     if problem is not None:
         msg = f"The approval `{path}` can not be used: {problem}. Ask for a new one with `hf-contrastive approve`."
         raise ApprovalError(msg)
     return approval
-
-
-def binding_problem(approval: Approval, evidence: Evidence, verdict: Verdict, today: date) -> str | None:
-    """Return why ``approval`` is no yes to ``verdict`` on what ``evidence`` is about, or None.
-
-    Args:
-        approval: of a person.
-        evidence: what would be published.
-        verdict: what was decided on it.
-        today: against which its last day is checked.
-    """
-    problem = _nobody(approval) or _over(approval, today) or _to_come(approval, today)
-    if problem is not None:
-        return problem
-    if approval.policy_digest != verdict.policy_digest:
-        return "it was given under another policy"
-    if approval.verdict_digest != verdict.digest:
-        return "it was given for another verdict"
-    if approval.plan_digest != subject_digest(evidence):
-        return "it was given for other files, or another repository, license, evaluation or statement"
-    return _against_policy(approval, evidence.policy, today)
-
-
-def _nobody(approval: Approval) -> str | None:
-    return None if approval.by.strip() else "it names nobody in `by`"
-
-
-def _over(approval: Approval, today: date) -> str | None:
-    if approval.expires is None:
-        return None
-    last = parse_day(approval.expires)
-    if last is None:
-        return f"it expires on {approval.expires!r}, which is no date like 2027-01-31"
-    return f"it expired on {approval.expires}" if last < today else None
-
-
-def _to_come(approval: Approval, today: date) -> str | None:
-    """Tell an approval that is dated after today: a clock that was set back would make an expired one hold."""
-    day = earliest_day(approval.created_at) if approval.created_at else None
-    if day is None or day <= today:
-        return None
-    return f"it was given on {day}, after today ({today}): the clock of this machine or of its giver is wrong"
-
-
-def _against_policy(approval: Approval, policy: Policy | None, today: date) -> str | None:
-    if policy is None:
-        return None
-    missing = [name for name in ("role", "reason", "expires") if not (getattr(approval, name) or "").strip()]
-    if missing and not policy.single_reviewer:
-        return (
-            f"the policy {policy.name} takes no name alone, and it has no {' and no '.join(missing)}: record one with "
-            "`hf-contrastive approve`"
-        )
-    last = parse_day(approval.expires or "")
-    if last is not None and policy.approval_days is not None and last > today + timedelta(days=policy.approval_days):
-        return (
-            f"it lasts until {last}, longer than the {policy.approval_days} days that the policy {policy.name} allows"
-        )
-    return None
 
 
 def _last_day(told: str | None, policy: Policy, today: date) -> date:

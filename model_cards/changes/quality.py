@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from audits.findings import DatasetRef, Measurement
 from model_cards.changes.pairing import Words, changed, details, in_words, paired, same
@@ -43,7 +44,10 @@ def comparison_changes(before: VersionComparison | None, after: VersionCompariso
         return
     regressed = after is not None and after.regression
     words = Words("evaluation", "comparison", "Compared with the published version", 96 if regressed else 37)
-    yield changed(words, *in_words(before, after, _compared))
+    change = changed(words, *in_words(before, after, _compared))
+    if before is not None and after is not None and before.regression != after.regression:
+        change = replace(change, kind="worse" if regressed else "better")
+    yield change
 
 
 def _metrics(key: str, place: str, one: EvaluationReport, other: EvaluationReport, note: str) -> Iterator[Change]:

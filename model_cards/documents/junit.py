@@ -113,7 +113,10 @@ def _checks(evidence: Evidence) -> Iterator[Case]:
         decision = row.decision
         if row.status != "ran" and decision == "pass by waiver":
             decision, reason = "not checked", f"{reason}; {'; '.join(_excuses(outcomes))}"
-        yield _case(f"{row.code} {row.title}".strip(), decision, outcomes, reason or decision, text, seconds)
+        case = _case(f"{row.code} {row.title}".strip(), decision, outcomes, reason or decision, text, seconds)
+        # a crash is told as one, unless a waiver excuses it
+        crashed = row.status == "errored" and case.kind == "skipped" and not any(map(is_waived, outcomes))
+        yield case._replace(kind="error", type="errored", message=f"errored: {reason or decision}") if crashed else case
 
 
 def _others(evidence: Evidence, *, licenses: bool) -> Iterator[Case]:
@@ -167,7 +170,7 @@ def _add_suite(root: ET.Element, room: str, cases: list[Case], properties: dict[
         if case.kind:
             told_as = {"type": case.type} if case.type else {}
             inner = ET.SubElement(element, case.kind, {"message": _clean(case.message), **told_as})
-            inner.text = _clean(case.text) if case.kind == "failure" else None
+            inner.text = _clean(case.text) if case.kind in ("failure", "error") else None
         elif case.text:
             ET.SubElement(element, "system-out").text = _clean(case.text)
 
@@ -176,7 +179,7 @@ def _counts(cases: list[Case]) -> dict[str, str]:
     return {
         "tests": str(len(cases)),
         "failures": str(sum(case.kind == "failure" for case in cases)),
-        "errors": "0",
+        "errors": str(sum(case.kind == "error" for case in cases)),
         "skipped": str(sum(case.kind == "skipped" for case in cases)),
         "time": f"{sum(case.seconds for case in cases):.3f}",
     }

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from audits.formats import markdown
 from audits.formats.markdown import MOST_BYTES
 from audits.waivers import used_waivers
+from model_cards.approvals import NOT_PROVEN
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import EvaluationReport, Evidence
@@ -162,7 +163,7 @@ def _excuses(evidence: Evidence) -> Iterator[Section]:
         )
         for approval, bound in zip_longest(evidence.approvals, links)
     )
-    yield Section("Approvals", "" if approvals else "None is recorded.", rows=approvals)
+    yield Section("Approvals", NOT_PROVEN if approvals else "None is recorded.", rows=approvals)
 
 
 def _licenses(evidence: Evidence) -> Iterator[Section]:

@@ -89,17 +89,20 @@ def leak_problems(text: str) -> Iterator[CardProblem]:
             f"The card shows the local path {_cut(listed)}{_more(paths)}",
             then="Name a Hub id, or leave it out.",
         )
-    for number, line in enumerate(lines, 1):
-        kinds = ["access token (hf_…)"] if TOKEN.search(line) else []
-        if re.search(SECRETS.hint, line):
-            kinds += [match.kind for match in SECRETS.find(line) if "Hugging Face" not in match.kind]
-        for kind in dict.fromkeys(kinds):
-            yield found(
-                "CARD072",
-                number,
-                f"The card holds what looks like a secret: {kind}",
-                then="Remove it, and revoke it if it is real.",
-            )
+    # over the whole text: a private key has many lines
+    secrets = [(match.start(), "access token (hf_…)") for match in TOKEN.finditer(text)]
+    secrets += [(match.start, match.kind) for match in SECRETS.find(text) if "Hugging Face" not in match.kind]
+    for number, kind in dict.fromkeys((_line_at(text, start), kind) for start, kind in sorted(secrets)):
+        yield found(
+            "CARD072",
+            number,
+            f"The card holds what looks like a secret: {kind}",
+            then="Remove it, and revoke it if it is real.",
+        )
+
+
+def _line_at(text: str, start: int) -> int:
+    return 1 + len(re.findall(r"\r\n|\r|\n", text[:start]))
 
 
 def link_problems(body: Body, metadata: Metadata | None, exists: Callable[[str], bool]) -> Iterator[CardProblem]:
