@@ -10,7 +10,7 @@ from transformers.trainer_utils import HubStrategy
 
 from audits.findings import AuditReport, RemedyRecord
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.training.data_loaders import DataLoadingTrainer
+from hf_contrastive.training.evaluation_callback import EvaluatingTrainer
 from model_cards.evidence import EvaluationReport, Statement
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class PublishingTrainer(DataLoadingTrainer):
+class PublishingTrainer(EvaluatingTrainer):
     """Pushes by one commit behind the gate; a checkpoint is never pushed.
 
     Attributes:
