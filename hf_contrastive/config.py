@@ -69,10 +69,10 @@ class ContrastiveConfig(TrainingArguments):
         default=None, metadata={"help": "Weight of each of matryoshka_dims in the sum; default: 1 each."}
     )
     masked_lm_probability: float = field(
-        default=0.15, metadata={"help": "Share of the tokens that the term masked_lm asks for."}
+        default=0.15, metadata={"help": "Share of the tokens that the term masked_lm hides and predicts."}
     )
     denoising_deletion: float = field(
-        default=0.6, metadata={"help": "Share of the tokens that the term denoising deletes and asks for."}
+        default=0.6, metadata={"help": "Share of the tokens that the term denoising deletes."}
     )
     guide_model: str | None = field(
         default=None, metadata={"help": "Hub id or folder of the model that guided_infonce asks what is no negative."}

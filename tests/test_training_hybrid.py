@@ -346,3 +346,27 @@ def test_settings_of_the_contrast_need_one(make_trainer, settings):
     (setting,) = settings
     with pytest.raises(ConfigurationError, match=f"`{setting}` is about embeddings .*'masked_lm' has none. Leave it"):
         make_trainer(loss="masked_lm", **settings)
+
+
+@pytest.mark.parametrize("settings", [{"view": "deletion"}, {"view": "dropout", "view_dropout": 0.1}])
+def test_a_view_that_nothing_contrasts_is_refused(make_trainer, raw, settings):
+    with pytest.raises(ConfigurationError, match="`view` is .*'masked_lm .*contrasts no views: raw text is read whole"):
+        make_trainer(train_dataset=raw, loss="masked_lm", **settings)
+    make_trainer(train_dataset=raw, loss="infonce + masked_lm", max_steps=1, **settings).train()
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_the_best_checkpoint_can_be_that_of_a_part(make_trainer, topic_pairs, name):
+    trainer = make_trainer(
+        loss=f"infonce + 0.1 * {name}", eval_dataset=topic_pairs, max_steps=6, load_best_model_at_end=True,
+        metric_for_best_model=f"{name}_loss", save_strategy="steps", save_steps=2, eval_strategy="steps", eval_steps=2,
+    )  # fmt: skip
+    trainer.train()
+    evaluated = {
+        entry["step"]: entry[f"eval_{name}_loss"] for entry in trainer.state.log_history if "eval_loss" in entry
+    }
+    assert trainer.state.best_metric == min(evaluated.values())
+    record = trainer.training_record()
+    assert record.arguments["metric_for_best_model"] == f"{name}_loss"
+    kept = {metric.name: metric.value for metric in record.metrics}
+    assert kept[f"eval_{name}_loss"] == trainer.state.best_metric

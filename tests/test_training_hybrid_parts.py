@@ -1,5 +1,7 @@
 """The parts of objectives that restore texts: how texts are corrupted, and the heads over the vocabulary."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -194,13 +196,22 @@ def test_a_checkpoint_without_a_head_gets_a_new_one(architecture, tmp_path):
     assert head.dense.weight.shape == (width, encoder.config.hidden_size)
 
 
-def test_a_decoder_of_its_own_is_not_taken_for_a_tied_one(tmp_path):
+def test_a_decoder_of_its_own_is_not_taken_for_a_tied_one(tmp_path, caplog):
     config = transformers.BertConfig(
         vocab_size=60, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48,
         tie_word_embeddings=False,
     )  # fmt: skip
     transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
     assert shipped_head(AutoModel.from_pretrained(tmp_path), FixedTokens()) is None
+    assert "but one of another form; a new one is trained" in caplog.text
+
+
+def test_a_checkpoint_that_is_gone_brings_no_head(tmp_path, caplog):
+    mlm_of("bert").save_pretrained(tmp_path / "model")
+    encoder = AutoModel.from_pretrained(tmp_path / "model")
+    shutil.rmtree(tmp_path / "model")
+    assert shipped_head(encoder, FixedTokens()) is None
+    assert "brings a head for its vocabulary is not known: OSError" in caplog.text
 
 
 def test_a_model_from_nowhere_brings_no_head():

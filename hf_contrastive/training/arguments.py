@@ -48,7 +48,9 @@ _KEY = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _VOCABULARIES: Mapping[str, Collection[str]] = {
     "include_num_input_tokens_seen": ("all", "non_padding", "no"),
     "metric_for_best_model": tuple(
-        f"{prefix}{name}" for prefix in ("eval_", "") for name in ("loss", "ndcg@10", "mrr@10", "recall@10", "spearman")
+        f"{prefix}{name}"
+        for prefix in ("eval_", "")
+        for name in ("loss", "masked_lm_loss", "denoising_loss", "ndcg@10", "mrr@10", "recall@10", "spearman")
     ),
     "multi_dataset_sampling": tuple(SAMPLINGS),
     "policy": LEVELS,

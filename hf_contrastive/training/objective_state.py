@@ -42,7 +42,8 @@ def make_objectives(
         heads: of the encoder, for terms over texts; all objectives have the same ones.
 
     Raises:
-        ConfigurationError: a loss can not be read, or a setting is not allowed.
+        ConfigurationError: a loss can not be read, or a setting is not allowed, such as a view of raw text that is read
+            whole.
     """
     settings: dict[str, Any] = {
         "temperature": args.temperature,
@@ -54,6 +55,13 @@ def make_objectives(
         "heads": heads,
     }
     objectives = plans.losses(loss, partial(objective, **settings))
+    raw = [plan.name for plan in plans if plan.data_format.kind == "text"]
+    if args.view != "crop" and raw and not any(objectives[name].contrasts for name in raw):
+        msg = (
+            f"`view` is {args.view!r}, but the loss contrasts no views: it restores raw text, which is read whole. "
+            "Leave `view` out, or add a term such as infonce to `loss`."
+        )
+        raise ConfigurationError(msg)
     for made in objectives.values():
         made.to(args.device)
     return objectives

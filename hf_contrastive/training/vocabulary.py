@@ -173,13 +173,17 @@ def shipped_head(model: Any, tokenizer: Any) -> VocabularyHead | None:
             loaded: Any = AutoModelForMaskedLM.from_pretrained(
                 name, revision=revision, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        logger.warning("Whether %s brings a head for its vocabulary is not known: %s.", name, type(error).__name__)
         return None
     whole, told = loaded
     own = f"{whole.base_model_prefix}."
     if any(not key.startswith(own) for key in told["missing_keys"]):
         return None
-    return _same_form(whole.eval(), tokenizer, inner)
+    head = _same_form(whole.eval(), tokenizer, inner)
+    if head is None:
+        logger.warning("%s brings a head for its vocabulary, but one of another form; a new one is trained.", name)
+    return head
 
 
 def _same_form(whole: Any, tokenizer: Any, encoder: Any) -> VocabularyHead | None:
