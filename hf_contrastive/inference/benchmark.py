@@ -29,7 +29,7 @@ from hf_contrastive.inference.records import (
     VariantReport,
 )
 from hf_contrastive.inference.samples import SAMPLES
-from hf_contrastive.inference.timing import STARTS, Samples, cold_starts, started, time_cells
+from hf_contrastive.inference.timing import Samples, cold_starts, started, time_cells
 from hf_contrastive.inference.variants import NAMES, Variant, write_variants
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def benchmark_inference(
         dims: fewer dimensions to keep; default: halves of the model's.
         bounds: what is allowed, for recommendations.
         threads: of each process; default: the cores that this one may use.
-        rounds: turns of each variant.
+        rounds: turns of each variant, and how often each is started.
         seconds: of calls of one variant at one batch size and length, over all rounds.
         pooling: overrides the model's own; needed where it has none.
         seed: of the draw and of the bootstrap.
@@ -121,7 +121,7 @@ def benchmark_inference(
     threads = threads or _cores()
     shapes = [(size, tokens) for size in sorted(set(batch_sizes)) for tokens in lengths]
     count = len(NAMES)
-    step = _Steps(on_progress, count + count * STARTS + count * len(shapes) * rounds + count)
+    step = _Steps(on_progress, count + count * rounds + count * len(shapes) * rounds + count)
     with TemporaryDirectory(prefix="hf-contrastive-") as place:
         variants = write_variants(encoder, Path(place), on_step=lambda done, total: step())
         failed = {item.name: item.not_measured for item in variants if item.not_measured}
@@ -130,7 +130,7 @@ def benchmark_inference(
             for item in variants
             if not item.not_measured
         }
-        starts, more = cold_starts(setups, samples, longest=max(lengths), step=step)
+        starts, more = cold_starts(setups, samples, longest=max(lengths), rounds=rounds, step=step)
         failed |= more
         with started({name: setup for name, setup in setups.items() if name not in failed}) as (workers, more):
             failed |= more

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from audits.findings import Measurement
 from hf_contrastive.inference.records import InferenceReport, Recommendation, StorageReport, VariantReport
+from model_cards.typesetting import plural
 
 _SAME = 0.99999
 
@@ -154,9 +155,11 @@ def _excess(variant: VariantReport, report: InferenceReport) -> float:
 
 
 def _edge_words(variant: VariantReport, report: InferenceReport) -> str:
+    cell = variant.cell(1, report.length)
+    calls = plural(cell.calls, "call") if cell is not None else ""
     return (
         f"it needs {variant.peak_memory_mb or 0:,.0f} MB and {_latency(variant, report) or 0:.3g} ms for one text of "
-        f"{report.length} tokens (95th percentile){_kept_words(variant)}"
+        f"{report.length} tokens (95th percentile of {calls}){_kept_words(variant)}"
     )
 
 

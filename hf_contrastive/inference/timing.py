@@ -11,7 +11,6 @@ import numpy as np
 from hf_contrastive.inference.processes import Worker, WorkerError
 from hf_contrastive.inference.records import ColdStart, LatencyCell
 
-STARTS = 3
 _FEWEST_FOR_P99 = 100
 
 Step = Callable[[], None]
@@ -122,14 +121,15 @@ def cell_of(batch_size: int, length: int, ms: Sequence[float], tokenising: Seque
 
 
 def cold_starts(
-    setups: Mapping[str, dict[str, Any]], samples: Samples, *, longest: int, step: Step
+    setups: Mapping[str, dict[str, Any]], samples: Samples, *, longest: int, rounds: int, step: Step
 ) -> tuple[dict[str, tuple[ColdStart, float]], dict[str, str]]:
-    """Start each variant :data:`STARTS` times, in turns, and let it encode single texts up to the longest.
+    """Start each variant once a round, in turns, and let it encode single texts up to the longest.
 
     Args:
         setups: of the workers, by the name of the variant.
         samples: what is encoded.
         longest: tokens of the longest text.
+        rounds: how often each is started.
         step: called after each start.
 
     Returns:
@@ -137,7 +137,7 @@ def cold_starts(
     """
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in setups}
     failed: dict[str, str] = {}
-    for _ in range(STARTS):
+    for _ in range(rounds):
         for name, setup in setups.items():
             if name not in failed:
                 try:
