@@ -44,6 +44,7 @@ SLICES = Table(
     columns=("value", "rows", "ndcg@10", "low", "high", "gap to the rest", "gap low", "gap high", "p (Holm)"),
     rows=(("<b>pip</b>", 30, 0.5, 0.4, 0.6, -0.2, -0.3, -0.1, 0.01), ("numpy", 40, 0.7, 0.6, 0.8, 0.2, 0.1, 0.3, 0.01)),
 )
+DEPTHS = Table(name="ranking by depth", columns=("metric", "value"), rows=(("ndcg@1", 0.4375), ("map", 0.5625)))
 SECTIONS = (
     EvaluationSection(name="robustness", metrics=(compared("ndcg@10 change, typo", -0.25, -0.15),), tables=(CURVES,)),
     EvaluationSection(
@@ -54,7 +55,7 @@ SECTIONS = (
         metrics=(MetricComparison(after=number("ndcg@10 of the worst slice (<b>pip</b>)", 0.5, 0.35, 0.65)),),
         tables=(SLICES,),
     ),
-    EvaluationSection(name="out-of-distribution", metrics=(compared("auroc kNN, near", 0.9, 0.7),)),
+    EvaluationSection(name="out-of-distribution", metrics=(compared("auroc kNN, near", 0.9, 0.7),), tables=(DEPTHS,)),
     EvaluationSection(name="membership", not_computed="no training rows were given by `members`"),
 )
 
@@ -107,6 +108,9 @@ def test_the_report_has_tables_charts_and_reasons(evidence):
     assert part.count('<svg class="chart"') == 5  # the task's own, and one for each of four sections
     assert "400 rows, at most 64 tokens" in part
     assert "queries" not in part
+    # a table without a chart is there all the same
+    assert "ranking by depth" in part
+    assert "0.4375" in part
     assert '<data value="-0.15">-0.1500 [-0.2000, -0.1000]</data>' in part
     assert "&lt;b&gt;pip&lt;/b&gt;" in part
     assert "<b>pip" not in part
