@@ -173,10 +173,11 @@ class VersionComparison(Record):
     In ``metrics``, "before" is the published version and "after" the new one. ``wins``, ``losses`` and ``ties`` count
     queries by the primary metric. ``neighbour_overlap`` is the mean share of the 10 nearest documents that both
     versions agree on; ``negative_flips`` the share of queries that the published version answered right at rank 1 and
-    the new one does not (Yan et al., CVPR 2021), ``positive_flips`` the other way round. ``compatibility`` says whether stored vectors of the published version
-    can be searched with the new model. ``cost`` is latency and size, which differ from run to run. ``regression`` is
-    whether the interval of the primary metric's difference lies below ``-margin`` as a whole. A comparison without
-    queries says that a version is published and was not compared: ``note`` says why, ``dataset`` is None.
+    the new one does not (Yan et al., CVPR 2021), ``positive_flips`` the other way round. ``compatibility`` says whether
+    stored vectors of the published version can be searched with the new model. ``cost`` is latency and size, which
+    differ from run to run. ``regression`` is whether the interval of the primary metric's difference lies below
+    ``-margin`` as a whole. A comparison without queries says that a version is published and was not compared: ``note``
+    says why, ``dataset`` is None.
     """
 
     repo_id: str
