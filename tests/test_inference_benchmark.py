@@ -326,8 +326,8 @@ def test_what_no_variant_can_do_is_said_with_the_nearest(report: InferenceReport
     (found,) = recommended(report, memory_mb=100, latency_ms=15)
     assert (found.variant, found.storage) == ("", "")
     assert (
-        "no variant is within the bounds. The nearest is int8: it needs 120 MB and 6 ms for one text of 64 tokens (95th percentile of 200 calls)"
-        in found.words
+        "no variant is within the bounds. The nearest is int8: it needs 120 MB and 6 ms for one text of 64 tokens "
+        "(95th percentile of 200 calls)" in found.words
     )
     (edge, cloud) = recommended(report, memory_mb=100, hourly_price=1, cost_per_million=0.05)
     assert (edge.target, cloud.target, cloud.variant) == ("edge", "cloud", "")

@@ -289,7 +289,22 @@ def test_what_is_no_encoder_is_said(tiny_bert: Path, tmp_path: Path, change: Any
 def test_an_unknown_pooling_is_told(tiny_bert: Path):
     with pytest.raises(ModelError, match="'max'"):
         load_encoder(tiny_bert, pooling="max")
-    assert load_encoder(tiny_bert, pooling="cls").spec == EncodingSpec(pooling="cls", max_length=64)
+    assert load_encoder(tiny_bert, pooling="cls").encoder.spec == EncodingSpec(pooling="cls", max_length=64)
+
+
+def test_weights_that_were_stored_in_less_are_compared_in_fp32(tiny_bert: Path, tmp_path: Path):
+    model = tmp_path / "half"
+    shutil.copytree(tiny_bert, model)
+    loaded = TextEncoder.load(str(tiny_bert))
+    loaded.model.to(torch.bfloat16).save_pretrained(model)
+    source = load_encoder(model, pooling="mean")
+    assert {item.dtype for item in source.encoder.model.parameters()} == {torch.float32}
+    assert source.weights_sha256 == TextEncoder.load(str(model)).weights_digest()
+    assert (source.encoder.name, source.folder) == ("half", model)
+    np.testing.assert_array_equal(
+        source.encoder.model.embeddings.word_embeddings.weight.detach().numpy(),
+        loaded.model.embeddings.word_embeddings.weight.detach().float().numpy(),
+    )
 
 
 def test_a_missing_extra_names_its_command(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

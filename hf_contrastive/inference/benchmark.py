@@ -110,7 +110,8 @@ def benchmark_inference(
     begun, load = time.perf_counter(), _load()
     bounds = bounds or Bounds()
     _check(bounds, batch_sizes, rounds, seconds, threads)
-    encoder = load_encoder(model, pooling=pooling)
+    source = load_encoder(model, pooling=pooling)
+    encoder = source.encoder
     dimension = int(encoder.model.config.hidden_size)
     kept = storages(dimension, dims)
     lengths = _lengths(lengths, encoder.spec.max_length)
@@ -144,7 +145,7 @@ def benchmark_inference(
     reports = tuple(_variant_report(item, failed, starts, cells, peaks, scored, bounds, length) for item in variants)
     report = InferenceReport(
         model_name=encoder.name,
-        weights_sha256=encoder.weights_digest(),
+        weights_sha256=source.weights_sha256,
         dimension=dimension,
         data=reference,
         queries=len(task.queries) if task is not None else 0,

@@ -59,7 +59,8 @@ def export_onnx(
     from hf_contrastive.inference.samples import SAMPLES
     from hf_contrastive.inference.sources import load_encoder
 
-    encoder = load_encoder(model, pooling=pooling)
+    source = load_encoder(model, pooling=pooling)
+    encoder = source.encoder
     spec = encoder.spec
     step = on_progress or (lambda done, total: None)
     total = 5 if int8 else 4
@@ -73,7 +74,7 @@ def export_onnx(
         expected = parity.text_vectors(encoder)
         record = ExportRecord(
             model_name=encoder.name,
-            weights_sha256=encoder.weights_digest(),
+            weights_sha256=source.weights_sha256,
             pooling=spec.pooling,
             pool_prompt=spec.pool_prompt,
             normalize=spec.normalize,
@@ -99,7 +100,7 @@ def export_onnx(
         step(4, total)
         write = try_int8 if int8 == "if exact" else write_int8
         attempts = write(folder, given, expected, bound=parity.INT8_BOUND) if int8 else ()
-        _copy_legal(model, folder)
+        _copy_legal(source.folder, folder)
         record = replace(
             record,
             worst_difference=max(cell.worst_difference for cell in cells),
@@ -136,9 +137,8 @@ def _write_record(record: ExportRecord, folder: Path) -> None:
     (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _copy_legal(model: Any, folder: Path) -> None:
-    source = Path(str(model)) if isinstance(model, str | Path) else None
-    if source is None or not source.is_dir():
+def _copy_legal(source: Path | None, folder: Path) -> None:
+    if source is None:
         return
     for pattern in _LEGAL:
         for path in source.glob(pattern):

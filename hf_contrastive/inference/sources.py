@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_contrastive.errors import ModelError
 
@@ -16,7 +17,15 @@ POOLINGS = ("cls", "lasttoken", "mean", "weightedmean")
 _HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
 
 
-def load_encoder(model: Any, *, pooling: str | None = None) -> TextEncoder:
+class Source(NamedTuple):
+    """An encoder in fp32, the digest of its weights as they were given, and the folder that it was read from."""
+
+    encoder: TextEncoder
+    weights_sha256: str
+    folder: Path | None
+
+
+def load_encoder(model: Any, *, pooling: str | None = None) -> Source:
     """Load a model whose pooling is known.
 
     Training may fall back on mean pooling, since it decides what the model becomes. What is exported or measured here
@@ -42,14 +51,25 @@ def load_encoder(model: Any, *, pooling: str | None = None) -> TextEncoder:
         if pooling is None:
             _expect_pooling(Path(reference.given), reference.name)
     encoder = reference.load()
-    encoder.name = encoder.name or reference.name
-    if pooling is not None and pooling != encoder.spec.pooling:
-        from hf_contrastive.encoder import TextEncoder
+    from hf_contrastive.encoder import TextEncoder
 
-        encoder = TextEncoder(
-            encoder.model, encoder.tokenizer, replace(encoder.spec, pooling=pooling), name=encoder.name
-        )
-    return encoder
+    is_folder = isinstance(reference.given, str)
+    name = reference.name if is_folder else encoder.name
+    spec = replace(encoder.spec, pooling=pooling or encoder.spec.pooling)
+    return Source(
+        TextEncoder(_in_fp32(encoder.model), encoder.tokenizer, spec, name=name),
+        encoder.weights_digest(),
+        Path(reference.given) if is_folder else None,
+    )
+
+
+def _in_fp32(model: Any) -> Any:
+    """Return a model whose weights were stored in less as what is compared with: fp32 on the CPU."""
+    import torch
+
+    if all(p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters()):
+        return model
+    return copy.deepcopy(model).float().cpu()
 
 
 def _refuse_heads(folder: Path, name: str) -> None:
