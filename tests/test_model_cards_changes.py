@@ -6,6 +6,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from markdown_it import MarkdownIt
 from audits.errors import SchemaError
 from audits.findings import CheckResult, DatasetRef, Measurement
 from audits.policy import Approval, Outcome, Rule, Waiver
+from hf_contrastive.release.changelog import changes_since
+from hf_contrastive.release.published import PublishedEvidence
 from model_cards.changes import AREAS, Change, ChangeReport, changes, compare, junit, sarif
 from model_cards.changes.pairing import content
 from model_cards.changes.quality import NOT_THE_SAME_DATA
@@ -396,3 +399,31 @@ def test_a_regression_against_the_published_version_is_worse_and_its_end_better(
     found = {change.key: change.kind for change in changes(before, after)}
     assert found["comparison"] == "worse"
     assert {change.key: change.kind for change in changes(after, before)}["comparison"] == "better"
+
+
+def test_where_a_folder_lies_on_this_machine_is_told_by_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    deep = tmp_path / "alice" / "runs" / "one"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "alice")
+    evidence = evidence_of()
+    told = {
+        name: changes_since(PublishedEvidence(evidence=evidence, name=name), evidence, "now").before.name
+        for name in (
+            "../alice/runs/one",
+            "./runs/one",
+            "~/runs/one",
+            "~bob/runs/one",
+            str(deep),
+            "..",
+            "alice/../runs/one",
+            "../../gone/runs/one",
+            "docs-lab/model",
+            "docs-lab/model@release/v1",
+        )
+    }
+    assert {told.pop(name) for name in ("docs-lab/model", "docs-lab/model@release/v1")} == {
+        "docs-lab/model",
+        "docs-lab/model@release/v1",
+    }
+    assert told.pop("..") == "a folder of this machine"
+    assert set(told.values()) == {"runs/one"}

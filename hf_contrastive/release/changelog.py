@@ -29,7 +29,17 @@ def changes_since(
 def _shown(name: str) -> str:
     """Return the name without where it lies on this machine: changes go into pull requests."""
     path = Path(name)
-    return "/".join(path.parts[-2:]).lstrip("/") if path.is_absolute() else name
+    if not (path.is_absolute() or name.startswith((".", "~")) or ".." in path.parts or _exists(path)):
+        return name
+    parts = [part for part in path.parts if part not in (path.anchor, ".", "..") and not part.startswith("~")]
+    return "/".join(parts[-2:]) or "a folder of this machine"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or no name of a file at all
+        return False
 
 
 def write_changes(folder: Path, published: PublishedEvidence | None, evidence: Evidence) -> ChangeReport | None:
