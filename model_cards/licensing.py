@@ -95,10 +95,6 @@ def rule_rows(evidence: Evidence) -> tuple[RuleRow, ...]:
     """Return every rule that is no plain pass, the gravest first, with the decision that the policy made of it."""
     if evidence.licenses is None:
         return ()
-    told = {
-        item.code: "pass by waiver" if item.waiver is not None and item.decision == "pass" else item.decision
-        for item in (evidence.verdict.outcomes if evidence.verdict else ())
-    }
     listed = [code for code in ("LIC001", "LIC002", "LIC003") if _found(evidence, code)]
     where = f" Row numbers: findings/{', findings/'.join(f'{code}.parquet' for code in listed)} of the report's folder."
     rows = [item for item in evidence.licenses.results if item.result != "pass" or item.inputs]
@@ -108,7 +104,7 @@ def rule_rows(evidence: Evidence) -> tuple[RuleRow, ...]:
             item.code,
             item.title,
             item.result,
-            told.get(item.code, item.decision),
+            _decision(evidence, item.code),
             item.inputs,
             " ".join(filter(None, (item.reason, *(f"For a person to answer: {text}" for text in item.questions)))),
             item.resolution + (where if listed and item.resolution and _is_about_rows(item) else ""),
@@ -116,6 +112,37 @@ def rule_rows(evidence: Evidence) -> tuple[RuleRow, ...]:
         )
         for item in rows
     )
+
+
+def _decision(evidence: Evidence, code: str) -> str:
+    """Return the gravest decision of the verdict on a rule; what the rule alone would ask for is no decision."""
+    if evidence.verdict is None:
+        return "not judged"
+    own = [item for item in evidence.verdict.outcomes if item.code == code]
+    told = {"pass by waiver" if item.waiver is not None and item.decision == "pass" else item.decision for item in own}
+    return next((words for words in ("block", "review", "pass by waiver", "pass") if words in told), "no rule")
+
+
+def named_by_rules(evidence: Evidence) -> frozenset[str]:
+    """Return the names of the inputs that a rule in conflict, waived or not, or without an answer is about."""
+    results = evidence.licenses.results if evidence.licenses is not None else ()
+    return frozenset(
+        name
+        for item in results
+        if item.result in ("conflict", "undetermined")
+        for name in (*item.inputs, *item.milder, *item.unsettled)
+    )
+
+
+def base_license_revision(evidence: Evidence) -> str:
+    """Return at which revision the license of a base model was read whose weights have none, "" if not known."""
+    base = evidence.training.base if evidence.training is not None else None
+    if base is None or base.revision is not None or base.model_id is None:
+        return ""
+    inputs = [*(evidence.licenses.inputs if evidence.licenses is not None else ())]
+    inputs += evidence.lineage.inputs if evidence.lineage is not None else ()
+    read = (item.revision for item in inputs if item.role == "base" and item.name.partition("@")[0] == base.model_id)
+    return next(filter(None, read), "")
 
 
 def _found(evidence: Evidence, code: str) -> bool:

@@ -5,6 +5,7 @@ Source: https://huggingface.co/docs/hub/model-card-annotated (developer, sociote
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from model_cards.evidence import Evidence, Origin, Statement
@@ -136,7 +137,7 @@ def further_statements(evidence: Evidence) -> tuple[FurtherStatement, ...]:
     return tuple(
         FurtherStatement(
             key=item.key,
-            title=more[item.key].title if item.key in more else item.key,
+            title=more[item.key].title if item.key in more else _words_of(item.key),
             text=item.text,
             origin=item.origin,
             by=item.by,
@@ -146,6 +147,12 @@ def further_statements(evidence: Evidence) -> tuple[FurtherStatement, ...]:
         for item in evidence.statements
         if item.key not in asked and item.text.strip()
     )
+
+
+def _words_of(key: str) -> str:
+    """Return a key that no question has as people read it."""
+    words = " ".join(key.replace("_", " ").replace("-", " ").split())
+    return f"{words[:1].upper()}{words[1:]}" if re.fullmatch(r"[a-z][a-z0-9_-]*", key) else key
 
 
 def describes_model(evidence: Evidence) -> bool:

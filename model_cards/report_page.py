@@ -35,7 +35,7 @@ from model_cards.frameworks import (
     open_questions,
     recorded,
 )
-from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
+from model_cards.licensing import base_license_revision, input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model, further_statements
 from model_cards.signoff import (
     approval_rows,
@@ -77,6 +77,7 @@ def _first_page(evidence: Evidence) -> dict[str, Any]:
         "version_here": version_here(evidence),
         "rows_read": rows_read(evidence),
         "chain": chain(evidence),
+        "base_license_revision": base_license_revision(evidence),
         "comparison_words": comparison_words(evidence),
         "first_inputs": first_inputs(evidence),
         "shortened": shortened,
@@ -139,12 +140,16 @@ def _model(evidence: Evidence) -> dict[str, Any]:
 def _frameworks(evidence: Evidence) -> dict[str, Any]:
     frameworks = [(load_framework(name), assess(evidence, name)) for name in FRAMEWORKS]
     statuses = [status for _, items in frameworks for status in items]
+    asked = open_questions(statuses)
+    card = {item.question.key for item in answers(evidence)}
     return {
+        # those of the card are counted with the card
+        "framework_open": sum(item.key not in card for items in asked.values() for item in items),
         "frameworks": frameworks,
         "own_words": OWN_WORDS,
         "present_means": PRESENT_MEANS,
         "status_counts": counts,
-        "framework_questions": open_questions(statuses),
+        "framework_questions": asked,
         "framework_answers": [item for item in answered_questions(statuses) if item.key in framework_questions()],
         "recorded": recorded(statuses),
     }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from audits.licenses.inputs import LicensedInput
-from audits.policy import Approval, Intent
+from audits.policy import LEVELS, Approval, Intent, load_policy
 from model_cards.approvals import problem_on_its_day
 from model_cards.evidence import Evidence, Origin
 from model_cards.facts import check_rows, name_of
-from model_cards.licensing import InputRow, input_rows
+from model_cards.licensing import InputRow, input_rows, named_by_rules
 from model_cards.questions import answer, describes_model
 from model_cards.typesetting import number, plural
 from model_cards.version_comparison import stored_vectors_words, version_words
@@ -87,7 +90,7 @@ def purpose(evidence: Evidence) -> tuple[Point, ...]:
         _said(evidence, "direct_use", "Intended use"),
         _said(evidence, "out_of_scope_use", "Not to be used for"),
         _said(evidence, "legal_entity", "Legal entity")._replace(short=True),
-        *_intended(intent),
+        *_intended(evidence, intent),
         _license(evidence, intent),
         _ships(evidence, intent),
     )
@@ -95,10 +98,32 @@ def purpose(evidence: Evidence) -> tuple[Point, ...]:
 
 def purpose_source(evidence: Evidence) -> str:
     """Return who says what the model is for, where the points do not."""
-    return f"policy “{evidence.policy.name}”" if evidence.policy is not None else "the license analysis"
+    what = "Commercial use, distribution, territory and what ships are"
+    policy = evidence.policy
+    if policy is None:
+        return f"{what} as the license analysis states them."
+    if assumed(evidence):
+        return f"{what} assumed by the shipped policy “{policy.name}”, confirmed by nobody."
+    return f"{what} as policy “{policy.name}” states them."
 
 
-def _intended(intent: Intent | None) -> tuple[Point, ...]:
+def assumed(evidence: Evidence) -> bool:
+    """Whether what the model is for is no more than what a shipped policy takes for granted."""
+    policy = evidence.policy
+    if policy is None or policy.name not in LEVELS:
+        return False
+    # which licenses go out is chosen apart from what the model is for
+    chosen = replace(policy.intent, outgoing_license=None, outgoing_data_license=None)
+    return chosen.digest == _shipped_intent(policy.name).digest
+
+
+@cache
+def _shipped_intent(name: str) -> Intent:
+    # it holds no waiver that could expire, so that the day does not matter
+    return load_policy(name, today=datetime.date.min).intent
+
+
+def _intended(evidence: Evidence, intent: Intent | None) -> tuple[Point, ...]:
     if intent is None:
         return tuple(
             Point(title, _UNKNOWN, "unanswered", short=True)
@@ -107,30 +132,55 @@ def _intended(intent: Intent | None) -> tuple[Point, ...]:
     told = {
         "Commercial use": "intended" if intent.commercial else "not intended",
         "Distribution": _DISTRIBUTION[intent.distribution],
-        "Territory": ", ".join(intent.territory) or "everywhere",
+        "Territory": ", ".join(intent.territory) or "everywhere, since no territory is named",
     }
-    return tuple(Point(title, words, "stated", short=True) for title, words in told.items())
+    unsaid = set(told) if assumed(evidence) else set() if intent.territory else {"Territory"}
+    return tuple(
+        Point(title, words, "unanswered" if title in unsaid else "stated", short=True) for title, words in told.items()
+    )
 
 
 def first_inputs(evidence: Evidence) -> tuple[tuple[InputRow, ...], str]:
     """Return the inputs that went into the model, open questions first, and the others in a sentence.
 
-    Rows of data whose license is clear are one line together. What was only measured with is counted, not listed.
+    Rows of data whose license is clear are one line together. What was only measured with is counted, not listed. An
+    input in conflict, excused or not, or without an answer is named in any case.
     """
     inputs = evidence.licenses.inputs if evidence.licenses is not None else ()
     if not inputs and evidence.lineage is not None:
         inputs = evidence.lineage.inputs
     pairs = sorted(zip(inputs, input_rows(evidence), strict=True), key=lambda pair: _urgency(pair[0]))
-    went_in = [pair for pair in pairs if pair[0].role != "evaluation"]
-    clear = [item for item, _ in went_in if item.kind == "rows" and item.license and not item.disagreements]
-    single = [(item, row) for item, row in went_in if len(clear) < 3 or item not in clear]
-    rows = [row for item, row in single if item.license is None]
-    rows += [_together(clear)] if len(clear) >= 3 else []
-    rows += [row for item, row in single if item.license is not None]
-    rest, aside = len(rows) - _MOST_INPUTS, len(pairs) - len(went_in)
+    named = named_by_rules(evidence)
+    went_in = [pair for pair in pairs if pair[0].role != "evaluation" or pair[0].name in named]
+    pressing = [(item, row) for item, row in went_in if item.name in named or item.license is None]
+    others = [(item, row) for item, row in went_in if item.name not in named and item.license is not None]
+    clear = [item for item, _ in others if item.kind == "rows" and not item.disagreements]
+    single = [row for item, row in others if len(clear) < 3 or item not in clear]
+    first = _pressing(pressing)
+    rows = ([_together(clear)] if len(clear) >= 3 else []) + single
+    shown = max(_MOST_INPUTS - len(first), 1)
+    rest, aside = len(rows) - shown, len(pairs) - len(went_in)
     words = [plural(rest, "more input")] if rest > 0 else []
     words += [f"{plural(aside, 'input')} only measured with"] if aside else []
-    return tuple(rows[:_MOST_INPUTS]), "; ".join(words)
+    return (*first, *rows[:shown]), "; ".join(words)
+
+
+def _pressing(pairs: Sequence[tuple[LicensedInput, InputRow]]) -> list[InputRow]:
+    """Return inputs that need somebody; many without a license are one row with all of their names."""
+    unknown = [row for item, row in pairs if item.license is None]
+    known = [row for item, row in pairs if item.license is not None]
+    if len(unknown) <= _MOST_INPUTS:
+        return [*unknown, *known]
+    merged = InputRow(
+        name="; ".join(row.name for row in unknown),
+        role=", ".join(dict.fromkeys(row.role for row in unknown)),
+        amount=plural(len(unknown), "input"),
+        declared="nothing that settles it",
+        found="nothing that settles it",
+        concluded="undetermined",
+        note="",
+    )
+    return [merged, *known]
 
 
 def _together(items: Sequence[LicensedInput]) -> InputRow:
@@ -247,7 +297,8 @@ def _ships(evidence: Evidence, intent: Intent | None) -> Point:
     if evidence.training is not None and intent.ships != evidence.save_format:
         words += f", but the model was saved as {evidence.save_format}"
     rows = f"rows of the data, as {intent.outgoing_data_license or 'no license named yet'}"
-    return Point("What ships", f"{words}; {rows if intent.ship_rows else 'no rows of the data'}", "stated", short=True)
+    words = f"{words}; {rows if intent.ship_rows else 'no rows of the data'}"
+    return Point("What ships", words, "unanswered" if assumed(evidence) else "stated", short=True)
 
 
 def _license(evidence: Evidence, intent: Intent | None) -> Point:

@@ -392,3 +392,29 @@ def test_without_waivers_what_they_excused_is_open_everywhere(rich):
     assert facts["open", "L3"] == "review"
     for name in OPEN:
         assert told[name]["open", "L3"] == "review"
+
+
+def test_what_was_not_checked_is_told_everywhere_people_and_tools_look(rich):
+    audit = rich.audit
+    reason = "test: 3 rows with a label are too few"
+    results = tuple(replace(item, not_judged=(reason,)) if item.code == "LEAK001" else item for item in audit.results)
+    datasets = (replace(audit.datasets[0], unread_rows=70_123), replace(audit.datasets[1], unread_rows=None))
+    found = decided(replace(rich, audit=replace(audit, results=results, datasets=datasets)))
+    texts = {name: render(found, name) for name in ("report_html", "report_md", "card", "sarif", "junit")}
+    texts["report_html"] = Page(texts["report_html"]).text
+    for name, text in texts.items():
+        assert "not judged" in text, name
+        assert reason in text, name
+        assert "70,123 rows of train" in text, name
+        assert "an unknown number of rows of test" in text, name
+        assert "TOK001" in text, name
+    for name in ("report_html", "report_md", "card"):
+        assert "23,840; 70,123 not looked at" in texts[name], name
+    skipped = {
+        case.get("name") for case in ET.fromstring(texts["junit"]).iter("testcase") if case.find("skipped") is not None
+    }
+    assert sum(reason in name for name in skipped) == 1
+    assert sum("not read" in name for name in skipped) == 2
+    # nothing of it where everything was read and judged
+    whole = render(rich, "junit")
+    assert "not read" not in whole

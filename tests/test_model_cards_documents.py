@@ -170,7 +170,7 @@ def test_what_was_not_checked_never_reads_as_passed(evidence):
     for words in ("LAB001", "TOK001", "BENCH001"):
         assert words in card.split("### What was not checked")[1].split("\n## ")[0]
     assert "never run" in text
-    assert "2 outcomes would not pass under policy “standard”" in text
+    assert "3 outcomes would not pass under policy “standard”" in text
     assert "compliant" not in (card + text).lower()
 
 
@@ -209,7 +209,7 @@ def test_the_base_is_measured_only_where_its_revision_is_known(evidence):
         assert words.strip().endswith(("[measured]", "*[measured]*"))
         assert "not known" not in words
     for words in told(revision=None):
-        assert "its revision is not known" in words
+        assert "the revision of the weights is not known" in words
         assert "[stated]" in words
         assert "[measured]" not in words
     for words in told(revision=None, model_id=None):

@@ -590,7 +590,7 @@ def test_an_answer_stands_in_the_card_under_the_title_of_its_question(evidence):
     card = render(replace(evidence, statements=said), "card")
     assert "- Gaps of the data: Few of" in card
     assert "data_gaps" not in card
-    assert "- upstream: Copied." in card
+    assert "- Upstream: Copied." in card
     page = rendered(replace(evidence, statements=said))[0]
     assert "Gaps of the data" in page
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
-from audits.findings import AuditReport, Table
+from audits.findings import AuditReport, CheckResult, Table
 from audits.licenses.inputs import LicensedInput
 from model_cards.charts.drawing import LEFT, RIGHT, WIDTH, Chart, bar, circle, line, scale, short, svg, text, ticks
 from model_cards.facts import place
 from model_cards.typesetting import measured, number, plural
 
 _MOST_BARS = 10
+_GRAMS = re.compile(r"(?:word |character )?\d+-grams")
 _RELIABILITY = ("from", "to", "rows", "mean confidence", "share right")
 _PROBE = (
     "Of the label check's probe on this data, not of the published model. Each point stands for about a tenth of the "
@@ -25,14 +27,14 @@ _CAPTIONS = {
         "that similar texts are labelled otherwise; it does not prove the label wrong."
     ),
     "similarity of near-duplicate pairs": (
-        "Jaccard similarity of word 5-grams of each near duplicate with the row that would stay, from the threshold to "
+        "Jaccard similarity{grams} of each near duplicate with the row that would stay, from the threshold to "
         "1. Texts that are equal are counted by DUP001, not here."
     ),
     "similarity of semantic-duplicate pairs": (
         "Cosine of the encoder's vectors of each such row with the row that would stay, from the threshold to 1."
     ),
     "similarity of the best matches in later splits": (
-        "Jaccard similarity of 5-grams of each text with its best match in a later split, from the threshold to 1. "
+        "Jaccard similarity{grams} of each text with its best match in a later split, from the threshold to 1. "
         "Texts that are equal are counted by LEAK001, not here."
     ),
 }
@@ -55,15 +57,25 @@ def _of_tables(audit: AuditReport | None) -> Iterator[Chart]:
             if table.columns == _RELIABILITY:
                 chart = reliability_chart(table, key=key, code=result.code)
             elif len(table.columns) == 3 and table.columns[:2] == ("from", "to"):
-                chart = histogram_chart(table, key=key, code=result.code)
+                chart = histogram_chart(table, key=key, code=result.code, grams=_grams(result))
             else:
                 continue
             if chart is not None:
                 yield chart
 
 
-def histogram_chart(table: Table, *, key: str, code: str) -> Chart | None:
-    """Return the rows (from, to, count) as bars; None where nothing was counted or the parts do not join."""
+def _grams(result: CheckResult) -> str:
+    """Return what the check compared, as its own methods say it: " of word 5-grams", "" where they do not."""
+    methods = [item.measurement.method for item in result.findings] + [item.method for item in result.measurements]
+    found = {match[0] for match in map(_GRAMS.search, filter(None, methods)) if match is not None}
+    return f" of {found.pop()}" if len(found) == 1 else ""
+
+
+def histogram_chart(table: Table, *, key: str, code: str, grams: str = "") -> Chart | None:
+    """Return the rows (from, to, count) as bars; None where nothing was counted or the parts do not join.
+
+    ``grams`` is what a similarity was computed of, for the caption.
+    """
     rows = [
         (float(low or 0), float(high or 0), int(count or 0))
         for low, high, count in table.rows
@@ -94,7 +106,7 @@ def histogram_chart(table: Table, *, key: str, code: str) -> Chart | None:
         f"most of them, {number(peak[2])}, from {peak[0]:g} to {peak[1]:g}."
     )
     title = f"{table.name[:1].upper()}{table.name[1:]}"
-    caption = _CAPTIONS.get(table.name.partition(" (")[0], "As counted by this check.")
+    caption = _CAPTIONS.get(table.name.partition(" (")[0], "As counted by this check.").replace("{grams}", grams)
     return Chart(f"{title} ({code})", svg(key, height, title, told, parts), caption, table)
 
 

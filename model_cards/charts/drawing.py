@@ -70,8 +70,9 @@ def scale(low: float, high: float, start: float, end: float) -> Callable[[float]
 
 def ticks(low: float, high: float) -> list[float]:
     """Return three to eight round numbers from at or below ``low`` to at or above ``high``."""
-    if high - low < 1e-9:
-        low, high = low - 0.05, high + 0.05
+    if high - low < 1e-9 * max(1.0, abs(low)):
+        wide = max(0.05, abs(low) * 1e-6)  # else it is lost beside a large number
+        low, high = low - wide, high + wide
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)

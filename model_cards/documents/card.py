@@ -29,9 +29,10 @@ from model_cards.facts import (
     license_tables,
     name_of,
     open_outcomes,
-    unchecked,
+    rows_of,
 )
 from model_cards.licensing import (
+    base_license_revision,
     displays,
     input_rows,
     license_copies,
@@ -40,6 +41,7 @@ from model_cards.licensing import (
     rule_rows,
 )
 from model_cards.questions import answer, answers, describes_model, further_statements
+from model_cards.signoff import gaps
 from model_cards.typesetting import markdown_environment, one_line, redact
 from model_cards.validate import hub_values, is_hub_id, require_valid_card
 from model_cards.validation.front_matter import write_metadata
@@ -118,7 +120,9 @@ def render(evidence: Evidence) -> str:
             chain=chain(evidence),
             compute_words=compute_words,
             checks=check_rows(evidence),
-            unchecked=unchecked(evidence),
+            gaps=gaps(evidence),
+            rows_of=rows_of,
+            base_license_revision=base_license_revision(evidence),
             open_outcomes=open_outcomes(evidence),
             license_tables=license_tables(evidence.audit),
             license_sentence=license_sentence(evidence),

@@ -6,7 +6,8 @@ what else the policy asks. How a decision is told:
 * pass: a passed case. Passed by a waiver: a passed case whose output names the waiver, unless the check did not run.
 * block: a failure of the type ``block``. Review: a failure of the type ``review``, since a person has to decide before
   anything is published, and most views tell no other kind of attention; the type keeps the two apart.
-* not checked: skipped, with the reason, also where the split was not judged. Where the policy requires the check or
+* not checked: skipped, with the reason, also where the split was not judged. Splits that a check could not judge, and
+  rows that nobody looked at, are skipped cases of their own. Where the policy requires the check or
   wants to know why it crashed, its decision is block or review, and so it is a failure.
 * no rule speaks on it: skipped, since nothing was decided.
 """
@@ -23,6 +24,7 @@ from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import Evidence
 from model_cards.facts import check_rows, decision_words
 from model_cards.licensing import is_license_rule
+from model_cards.signoff import gaps
 from model_cards.standards.rulings import gravest, is_waived, outcome_words, tool_code
 from model_cards.typesetting import redact
 
@@ -117,6 +119,14 @@ def _checks(evidence: Evidence) -> Iterator[Case]:
         # a crash is told as one, unless a waiver excuses it
         crashed = row.status == "errored" and case.kind == "skipped" and not any(map(is_waived, outcomes))
         yield case._replace(kind="error", type="errored", message=f"errored: {reason or decision}") if crashed else case
+    told: set[str] = set()
+    for gap in gaps(evidence):
+        if gap.status in ("not judged", "not read"):
+            for what, words in gap.what:
+                name = f"{what} {words} {gap.status}{f': {gap.reason}' if gap.reason else ''}".strip()
+                if name not in told:
+                    yield Case(name, "skipped", "", gap.reason or gap.status, "")
+                told.add(name)
 
 
 def _others(evidence: Evidence, *, licenses: bool) -> Iterator[Case]:

@@ -28,10 +28,10 @@ from model_cards.facts import (
     name_of,
     open_outcomes,
     rows_of,
-    unchecked,
 )
 from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model
+from model_cards.signoff import gaps
 from model_cards.typesetting import code_markdown, escape_markdown, plural
 
 name = "report_md"
@@ -132,13 +132,13 @@ def _to_do(evidence: Evidence) -> Iterator[Section]:
     yield Section("To be resolved", f"{'' if points else nothing}{asked}".strip(), rows=points)
     missing = tuple(
         (
-            f"{row.code} {row.title}".strip()
-            + f": {row.status}{', although the policy requires it' if row.required else ''}"
-            + (f": {row.reason}" if row.reason else ""),
+            "; ".join(f"{name} {words}".strip() for name, words in gap.what)
+            + f": {gap.status}{', although the policy requires it' if gap.required else ''}"
+            + (f": {gap.reason}" if gap.reason else ""),
         )
-        for row in unchecked(evidence)
+        for gap in gaps(evidence)
     )
-    words = "Every installed check ran. What no check covers was not checked."
+    words = "Every installed check ran on every row. What no check covers was not checked either."
     if evidence.audit is None:
         words = "Nothing was: there is no audit."
     yield Section("Not checked", "" if missing else words, rows=missing)

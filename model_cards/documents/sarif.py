@@ -19,6 +19,7 @@ from model_cards.evidence import Evidence
 from model_cards.facts import name_of, unchecked
 from model_cards.questions import describes_model
 from model_cards.schemas import schema_problems
+from model_cards.signoff import gaps
 from model_cards.standards.sarif_results import MOST_RESULTS, results
 from model_cards.standards.sarif_rules import literal, rules
 from model_cards.standards.values import filled, moment, redacted
@@ -93,6 +94,18 @@ def _invocation(evidence: Evidence, audit: AuditReport, left_out: int) -> dict[s
             "message": {"text": literal(f"Not checked ({row.status}): {row.reason or 'no reason recorded'}")},
         }
         for row in unchecked(evidence)
+    ]
+    # splits that a check could not judge, and rows that nobody looked at, are gaps of a run that succeeded
+    codes = {result.code for result in audit.results}
+    notes += [
+        filled(
+            descriptor={"id": code} if code in codes else {"id": "POLICY"},
+            level="note" if gap.status == "not judged" else "warning",
+            message={"text": literal(f"{code} {words}: {gap.status}{f': {gap.reason}' if gap.reason else ''}")},
+        )
+        for gap in gaps(evidence)
+        if gap.status in ("not judged", "not read")
+        for code, words in gap.what
     ]
     if left_out:
         words = f"{left_out:,} more results are left out, since a run may hold {MOST_RESULTS:,}; report.json has all."
