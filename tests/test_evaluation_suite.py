@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 
+from audits.licenses.lineage import Start, walk
+from audits.licenses.repo_folders import FolderHub
+from audits.policy import load_policy
 from hf_contrastive import evaluate
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.perturbations import perturbed
 from hf_contrastive.evaluation.sections import sections
+from hf_contrastive.release.preparing import prepare
+from hf_contrastive.release.training_run import collect_evidence
 from model_cards.evidence import EvaluationReport
 
 WORDS = "river stone amber cloud field garden copper window harbor meadow lantern forest canyon marble"
@@ -392,3 +397,29 @@ def test_vectors_that_are_no_numbers_are_refused_with_their_row(plain, retrieval
     broken = Planted(plain, lambda text: np.full(48, np.nan) if "7" in text else None)
     with pytest.raises(EvaluationError, match=r"NaN or infinite values in \d+ of 60 rows"):
         evaluate(broken, retrieval, sections=())
+
+
+# ---- into the documents ---------------------------------------------------------------------------------------------
+
+
+def test_a_push_carries_the_sections_to_every_document(make_trainer, tiny_bert, permissive_rows, tmp_path):
+    data = Dataset.from_list(permissive_rows)
+    trainer = make_trainer(train_dataset=data, max_steps=2, base_model_id="base-owner/tiny", license="mit")
+    trainer.train()
+    report = evaluate(trainer.encoder, data, base=tiny_bert, sections=["robustness", "geometry", "membership"])
+    trainer.add_evidence(report)
+    trainer.write_model(tmp_path / "model")
+    (tmp_path / "hub" / "models" / "base-owner" / "tiny").mkdir(parents=True)
+    (tmp_path / "hub" / "models" / "base-owner" / "tiny" / "README.md").write_text("---\nlicense: mit\n---\n")
+    walked = walk(FolderHub(tmp_path / "hub"), models=[Start(name="base-owner/tiny")])
+    evidence = collect_evidence(trainer, repo_id="local/model")
+    _, evidence, rendered = prepare(tmp_path / "model", evidence, load_policy("standard"), walked=walked)
+    assert evidence.evaluations == (report,)
+    told = json.loads(rendered["evidence.json"])["evidence"]["evaluations"][0]["sections"]
+    assert [part["name"] for part in told] == ["robustness", "geometry", "membership"]
+    shift = value(section(report, "robustness"), "embedding shift, all ways")
+    for name in ("README.md", "report.html"):
+        text = rendered[name].decode()
+        assert f"{shift.after.value:.4f}" in text
+        assert "no training rows were given by" in text
+    assert "Change of ndcg@10 by how much texts are changed" in rendered["report.html"].decode()

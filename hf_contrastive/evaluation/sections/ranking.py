@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from audits.findings import Table
 from hf_contrastive.errors import NotComputableError
 from hf_contrastive.evaluation.encodings import Texts
-from hf_contrastive.evaluation.means import metric_comparison
+from hf_contrastive.evaluation.estimates import mean_of
+from hf_contrastive.evaluation.estimates import measure as measured
 from hf_contrastive.evaluation.ranks import CUTOFFS
 from hf_contrastive.evaluation.sections import Asked
 from hf_contrastive.evaluation.tasks import Retrieval
@@ -32,11 +33,14 @@ def texts(asked: Asked) -> Iterable[Texts]:
 def measure(asked: Asked) -> EvaluationSection:
     """Measure every cut-off in one pass; the table has all of them."""
     task = _of(asked)
-    scores = [task.ranks(vectors).per_query(CUTOFFS) for vectors in asked.models]
-    found = {
-        key: metric_comparison(key, scores[1][key] if asked.before else None, values, asked.seed)
-        for key, values in scores[0].items()
-    }
+    scores = [
+        {key: mean_of(values) for key, values in task.ranks(vectors).per_query(CUTOFFS).items()}
+        for vectors in asked.models
+    ]
+    before = scores[1] if asked.before is not None else None
+    # one list of draws for all, the same as those of the task's own metrics
+    items = measured(scores[0], (len(task.task.queries),), before=before, of="queries", seed=asked.seed)
+    found = {item.after.name: item for item in items}
     columns = ["metric", "value", "low", "high"]
     if asked.before is not None:
         columns += ["base", "change", "change low", "change high"]
