@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hf_contrastive.errors import EvaluationError, NotComputableError
 from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, grouped_sums, mean_of
 from hf_contrastive.evaluation.search import Floats, exact_cosines, nearest, on_grid
+from hf_contrastive.evaluation.threads import one_thread
 from hf_contrastive.evaluation.vectors import Codes, class_codes, same_dimension, same_rows, unit_vectors
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -216,12 +217,11 @@ def _regression(units: Floats, codes: Codes, strength: float, nearby: Any = None
     """Fit on one thread, so that their number changes nothing; ``nearby`` is a fit to start from."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
     probe = LogisticRegression(C=strength, max_iter=_ITERATIONS, warm_start=True)
     if nearby is not None:
         probe.coef_, probe.intercept_, probe.classes_ = nearby.coef_, nearby.intercept_, nearby.classes_
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), one_thread():
         # the last of the iterations is near enough to tell how good the strength is
         warnings.simplefilter("ignore", ConvergenceWarning)
         return probe.fit(units, codes)

@@ -9,6 +9,7 @@ from audits.findings import Measurement
 from hf_contrastive.errors import NotComputableError
 from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, mean_of
 from hf_contrastive.evaluation.search import Floats
+from hf_contrastive.evaluation.threads import one_thread
 from hf_contrastive.evaluation.vectors import matrix, same_dimension, same_rows, unit_vectors
 from model_cards.evidence import MetricComparison
 
@@ -125,12 +126,14 @@ def _ranks(name: str, embeddings: npt.ArrayLike) -> tuple[float, Scores]:
         msg = "all vectors are zero"
         raise NotComputableError(msg)
     groups = min(_GROUPS, len(vectors))
-    # the triangle of a group has its singular values, as those of all triangles together are those of all rows
-    parts = [_triangle(vectors[place::groups]) for place in range(groups)]
-    whole = _effective_rank(np.concatenate(parts))
-    if len(vectors) - len(vectors[::groups]) < 2 * vectors.shape[1] or groups < _GROUPS:
-        return whole, np.zeros(0)
-    return whole, np.array([_effective_rank(np.concatenate(parts[:i] + parts[i + 1 :])) for i in range(groups)])
+    with one_thread():
+        # the triangle of a group has its singular values, as those of all triangles together are those of all rows
+        parts = [_triangle(vectors[place::groups]) for place in range(groups)]
+        whole = _effective_rank(np.concatenate(parts))
+        if len(vectors) - len(vectors[::groups]) < 2 * vectors.shape[1] or groups < _GROUPS:
+            return whole, np.zeros(0)
+        without = [_effective_rank(np.concatenate(parts[:i] + parts[i + 1 :])) for i in range(groups)]
+    return whole, np.array(without)
 
 
 def _jackknifed(name: str, value: float, without: Scores, rows: int, most: int | None) -> Measurement:

@@ -12,6 +12,7 @@ from hf_contrastive.errors import EvaluationError, NotComputableError
 from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights
 from hf_contrastive.evaluation.orderings import Ordering, auroc, counts, false_positives_at
 from hf_contrastive.evaluation.search import Floats, exact_cosines, nearest, on_grid
+from hf_contrastive.evaluation.threads import one_thread
 from hf_contrastive.evaluation.vectors import class_codes, same_dimension, same_rows, unit_vectors
 
 K = 10
@@ -176,6 +177,7 @@ def _precision(centred: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if not (np.abs(centred).max() > 1e-7):
         msg = "all vectors of the training rows, or of each class, are equal, and there is no spread to measure by"
         raise NotComputableError(msg)
-    covariance, _ = ledoit_wolf(centred, assume_centered=True)
-    precision: npt.NDArray[np.float64] = np.linalg.pinv(covariance, hermitian=True)
+    with one_thread():
+        covariance, _ = ledoit_wolf(centred, assume_centered=True)
+        precision: npt.NDArray[np.float64] = np.linalg.pinv(covariance, hermitian=True)
     return precision

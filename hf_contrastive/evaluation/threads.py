@@ -1,0 +1,18 @@
+"""Small decompositions on one thread: the result is that of any number of cores, and threads do not wait."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS, LAPACK and OpenMP use one thread.
+
+    Steps of a decomposition are short, and threads meet after each: on a machine that is busy otherwise two of them may
+    take fifty times the processor time of one.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
