@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audits.records import near_names
 from hf_contrastive.errors import ModelError
+from hf_contrastive.release.names import NAMED_REPO
 
 if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
-
-_REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ def find_model(told: Any, *, api: Any = None) -> ModelReference:
     path = Path(told).expanduser()
     if path.exists():
         return ModelReference(name=path.absolute().name, given=str(path))
-    if not _REPO.fullmatch(name):
+    if not NAMED_REPO.fullmatch(name):
         msg = f"`{name}` is no folder and no model of the Hub; name a folder, or a model as in `user/model@v1`."
         raise ModelError(msg)
     repo_id, _, revision = name.partition("@")
@@ -91,7 +87,7 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
 
     from hf_contrastive.release.hub import hub_api
     from hf_contrastive.release.plan import OLD_WEIGHTS
-    from hf_contrastive.release.published import FAILURES, explained, version_tags
+    from hf_contrastive.release.published import FAILURES, explained, no_revision, version_tags
 
     api = api or hub_api()
     try:
@@ -103,11 +99,7 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
             # older models have their weights in pickles, which torch reads as weights alone
             folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*patterns, *OLD_WEIGHTS]))
     except RevisionNotFoundError as error:
-        known = [name for name, _ in reversed(version_tags(repo_id, api=api))]
-        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-        there = f"its versions are {', '.join(known[:_SHOWN])}{more}" if known else "it has no version tags"
-        msg = f"{repo_id} has no revision `{revision}`{near_names([str(revision)], known)}; {there}. Name one of these."
-        raise ModelError(msg) from error
+        raise ModelError(no_revision(repo_id, revision, api)) from error
     except FAILURES as error:
         cached = _cached(repo_id, revision) if getattr(error, "response", None) is None else None
         if cached is None:

@@ -84,7 +84,7 @@ def test_without_a_connection_what_was_fetched_before_counts(api: HfApi, hub: Lo
 @pytest.mark.parametrize(
     ("name", "kind", "told"),
     [
-        (f"{REPO}@v9", ModelError, r"no revision `v9`.*its versions are v2, v1\. Name one of these"),
+        (f"{REPO}@v9", ModelError, r"no revision `v9`.*it has v2, v1, main\. Name one of these"),
         ("local/nothing", NotPublishedError, "no model local/nothing"),
         ("no such folder", ModelError, "no folder and no model of the Hub"),
         ("a/b/c", ModelError, "no folder and no model of the Hub"),

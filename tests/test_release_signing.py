@@ -25,8 +25,9 @@ from audits.policy import load_policy
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import subject_digest
 from hf_contrastive.release.gate import check
+from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.plan import SIGNATURE, PlannedFile, PushPlan, contents, planned
+from hf_contrastive.release.plan import SIGNATURE, PlannedFile, PushPlan, contents, is_document, planned
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.push import push
 from hf_contrastive.release.signatures import SignatureError, key_of, read_signature, signature_problems
@@ -44,6 +45,9 @@ FILES = (
     planned("README.md", b"# card"),
 )
 
+
+# on a curve that no library knows
+NO_CURVE = "-----BEGIN PUBLIC KEY-----\nMBYwEAYHKoZIzj0CAQYFK4EEAGMDAgAA\n-----END PUBLIC KEY-----\n"
 
 _KEYS: dict[tuple[str, int], ec.EllipticCurvePrivateKey] = {}
 
@@ -154,7 +158,11 @@ def rewritten(content: bytes, change: Callable[[dict[str, Any]], None], *, paylo
         (lambda s: s["predicate"]["resources"][0].update(digest="zz"), True, "holds no list of files"),
         (lambda s: s["predicate"]["serialization"].update(method="shards"), True, "lists shards by sha256"),
         (lambda s: s["predicate"].pop("publicKey"), True, "not of the key"),
+        (lambda s: s["predicate"]["resources"][0].update(algorithm=[]), True, "lists files by [] and sha256"),
+        (lambda s: s["predicate"]["serialization"].update(ignore_paths=1), True, "holds no list of files"),
         (lambda s: s["predicate"].update(publicKey="no key"), True, "can not be read"),
+        (lambda s: s["predicate"].update(publicKey=[[]]), True, "can not be read"),
+        (lambda s: s["predicate"].update(publicKey=NO_CURVE), True, "public key that"),
         (lambda s: s["predicate"].update(publicKey=public_pem(private_key(number=1)).decode()), True, "not of the key"),
     ],
 )  # fmt: skip
@@ -343,14 +351,23 @@ def test_a_signed_push_is_made_once_and_an_unsigned_one_removes_the_signature(
     folder = trained_folder(tmp_path / "trained" / "model")
     key = write_key(tmp_path / "key.pem", pem(private_key()))
 
+    receipts: list[PushReceipt] = []
+
     def pushed(**options: Any) -> tuple[str, int, bool, bool]:
         receipt = push(folder, REPO, data=report, api=api, history=tmp_path / "history.jsonl", **options)
+        receipts.append(receipt)
         listed = api.list_repo_files(REPO)
         beside = (folder.parent / "report" / SIGNATURE).is_file()
         return receipt.tag, len(api.list_repo_commits(REPO)), SIGNATURE in listed, beside
 
     assert pushed(sign_key=key) == ("v1", 2, True, True)
     assert pushed(sign_key=str(key)) == ("v1", 2, True, True)
+    made, found = ({item.path: item.sha256 for item in receipt.files} for receipt in receipts)
+    published = Path(api.snapshot_download(REPO, cache_dir=tmp_path / "cache"))
+    assert set(made) == {path for path in api.list_repo_files(REPO) if path != ".gitattributes"}
+    assert all(planned(path, published / path).sha256 == digest for path, digest in made.items())
+    # its documents were written at another time than those that are there
+    assert found == {path: digest for path, digest in made.items() if not is_document(path)}
     # whatever this machine has learned, the key is not in it
     secret = [line for line in pem(private_key()).decode().splitlines() if len(line) > 40]
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path != key]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from huggingface_hub import CommitOperationAdd, HfApi, constants, snapshot_download
 from hypothesis import HealthCheck, given, settings
@@ -19,15 +22,19 @@ from hypothesis import strategies as st
 
 import audits
 from hf_contrastive.errors import HubError
+from hf_contrastive.release import signatures
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import SIGNATURE, is_model_file, planned
 from hf_contrastive.release.published import NotPublishedError
 from hf_contrastive.release.push import push
 from hf_contrastive.release.report_folder import render_all
-from hf_contrastive.release.signing import Signer, SigningKeyError
+from hf_contrastive.release.signing import Signer, SigningKeyError, load_signer
 from hf_contrastive.release.verification import VerificationError, VerificationReport, verify
 from hf_contrastive.release.verification import documents as document_module
+from hf_contrastive.release.verification import observed as observed_module
+from hf_contrastive.release.verification import statements as statement_module
+from hf_contrastive.release.verification import verifying as verifying_module
 from model_cards.documents import evidence_json
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement
@@ -150,7 +157,8 @@ def all_items(report: VerificationReport) -> dict[str, str]:
 
 
 def broken_keys(report: VerificationReport) -> set[str]:
-    assert report.result == ("broken" if report.broken else "holds")
+    needed = [item for item in report.of("not checked") if item.needed]
+    assert report.result == ("broken" if report.broken else "incomplete" if needed else "holds")
     return {item.key for item in report.broken}
 
 
@@ -164,6 +172,7 @@ def test_what_was_published_holds(made: dict[str, Published]):
     report = verify(at.folder, public_key=at.key, receipt=at.receipt)
     assert broken_keys(report) == set()
     assert {key for key, value in all_items(report).items() if value == "not checked"} == {"files.weights"}
+    assert report.result == "holds"
     assert (report.kind, report.decision, report.repo_id) == ("folder", "pass", "local/signed")
     assert report.evidence_digest == at.receipt.evidence_digest
     assert VerificationReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
@@ -198,8 +207,8 @@ def test_a_download_and_a_clone_hold_too(signed: Published, tmp_path: Path):
 
 def test_a_folder_of_reports_is_verified_as_far_as_it_goes(made: dict[str, Published]):
     at = made["signed"]
-    report = verify(at.report, public_key=at.key, receipt=at.report / "receipt.json")
-    assert (report.kind, report.result) == ("report", "holds")
+    report = verify(at.report, public_key=at.key, receipt=at.receipt)
+    assert (report.kind, report.result, status(report, "anchor")) == ("report", "incomplete", "holds")
     for key in ("files.model", "signature.files"):
         assert status(report, key) == "not checked"
         assert "the model's files are not here" in report.item(key).words
@@ -229,13 +238,14 @@ def test_an_audit_alone_and_a_model_before_its_push(
     code, _, err = run_cli("audit", permissive_file, "--out", tmp_path / "audit")
     assert code in (0, 4), err
     report = verify(tmp_path / "audit")
-    assert report.result == "holds"
+    needed = {item.key for item in report.of("not checked") if item.needed}
+    assert needed == ({"evidence.approvals"} if code == 4 else set())
     assert status(report, "evidence.verdict") == "holds"
     assert status(report, "evidence.licenses") == status(report, "files.model") == "not checked"
     before = verify(trained_folder(tmp_path / "model"))
-    assert before.result == "holds"
+    # what was never judged can not be told from what had its verdict taken out
+    assert broken_keys(before) == {"evidence.verdict"}
     assert status(before, "files.model") == "holds"
-    assert status(before, "evidence.verdict") == "not checked"
 
 
 # ---- every file, in every way ------------------------------------------------------------------------
@@ -340,7 +350,7 @@ def test_a_model_file_that_was_added_is_named_without_a_signature(name: str, uns
 def test_a_license_that_others_put_there_is_not_tampering(unsigned: Published):
     (unsigned.folder / "LICENSE").write_text("theirs")
     report = verify(unsigned.folder)
-    assert report.result == "holds"
+    assert report.result == "incomplete"
     assert report.item("files.uncovered").files == ("LICENSE",)
     assert status(report, "files.uncovered") == "not checked"
 
@@ -503,7 +513,7 @@ def test_an_evidence_of_a_later_version_with_fields_of_its_own_is_not_called_tam
     report = verify(unsigned.folder)
     assert status(report, "evidence") == "not checked"
     assert "later" in report.item("evidence").words
-    assert report.result == "holds"
+    assert report.result == "incomplete"
     assert len(report.of("holds")) < 4  # and next to nothing is said to hold
 
 
@@ -705,7 +715,7 @@ def test_a_commit_by_hand_on_top_is_told_with_what_it_changed(repository: Callab
     item = report.item("hub.commit")
     assert (item.status, item.files) == ("not checked", ("config.json", "notes.txt"))
     assert f"the evidence was pushed with commit {pushed[:12]}" in item.words
-    assert broken_keys(report) == {"hub.repository", "files.model", "signature.files"}
+    assert broken_keys(report) == {"hub.repository", "files.model", "files.uncovered", "signature.files"}
     assert "changed since it was signed: config.json; added since it was signed: notes.txt" in (
         report.item("signature.files").words
     )
@@ -745,7 +755,7 @@ def test_a_moved_tag_and_another_head_show_against_the_receipt(
     assert (item.status, "it was moved" in item.words) == ("broken", True)
     gone = replace(receipt, commit="f" * 40)
     assert "is not there any more" in verify(name, receipt=gone, api=api).item("receipt").words
-    foreign = replace(receipt, repo_id="local/another")
+    foreign = replace(receipt, repo_id="local/another", files=())
     assert "the receipt is of local/another" in verify(name, receipt=foreign, api=api).item("receipt").words
 
 
@@ -772,7 +782,310 @@ def test_a_repository_without_its_model_is_broken(repository: Callable[..., str]
 def test_no_such_repository_revision_or_hub(api: HfApi, made: dict[str, Published]):
     with pytest.raises(NotPublishedError, match="There is no model local/nothing"):
         verify("local/nothing", api=api)
-    with pytest.raises(NotPublishedError, match=r"has no revision `v7`; its versions are v1\."):
+    with pytest.raises(NotPublishedError, match=r"has no revision `v7`; it has v1, main\. Name one"):
         verify("local/signed@v7", api=api)
     with pytest.raises(HubError, match="can not be reached"):
         verify("local/signed", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_x"))
+
+
+@pytest.mark.parametrize("by_a_push", [False, True])
+def test_what_nothing_covers_in_a_repository(by_a_push: bool, repository: Callable[..., str], api: HfApi):
+    name = repository("unsigned")
+    message = api.list_repo_commits(name)[0].message if by_a_push else ""
+    theirs = {"LICENSE": b"All rights reserved", "train.csv": b"name,email\n", ".github/x.md": b"x"}
+    adds = [CommitOperationAdd(path, content) for path, content in theirs.items()]
+    api.create_commit(name, adds, commit_message="x", commit_description=message)
+    item = verify(name, api=api).item("files.uncovered")
+    assert (item.status, item.files) == ("not checked" if by_a_push else "broken", tuple(sorted(theirs)))
+    assert ("is no push of hf-contrastive" in item.words) != by_a_push
+
+
+# ---- what was taken out --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lacking", ["verdict", "audit", "policy", "licenses", "payload_digest"])
+def test_nothing_without_a_verdict_was_ever_let_through(
+    lacking: str, unsigned: Published, repository: Callable[..., str], api: HfApi
+):
+    evidence = read_evidence(unsigned.folder / "evidence.json")
+    rewrite(unsigned.folder, replace(evidence, **{lacking: "" if lacking == "payload_digest" else None}))
+    key = {"licenses": "evidence.licenses", "payload_digest": "files.model"}.get(lacking, "evidence.verdict")
+    report = verify(unsigned.folder)
+    assert key in broken_keys(report)
+    if lacking == "verdict":
+        assert "the evidence holds no verdict, and nothing passes the gate without one" in report.item(key).words
+        name = repository("unsigned")
+        adds = [CommitOperationAdd("evidence.json", (unsigned.folder / "evidence.json").read_bytes())]
+        told = f"evidence {read_evidence(unsigned.folder / 'evidence.json').digest}"
+        api.create_commit(name, adds, commit_message="Push", commit_description=told)
+        assert "evidence.verdict" in broken_keys(verify(name, api=api))
+
+
+def test_a_recorded_yes_is_not_called_proven(
+    made: dict[str, Published], trained_folder: Callable[[Path], Path], permissive_file: Path, tmp_path: Path
+):
+    hub = made["unsigned"].hub
+    model = trained_folder(tmp_path / "reviewed" / "model")
+    # how it was trained is not known then, which a person has to look at
+    (model / "evidence.json").unlink()
+    options: dict[str, Any] = {"endpoint": hub.endpoint, "token": hub.token, "history": tmp_path / "history.jsonl"}
+    data = audits.audit(str(permissive_file))
+    push(model, "local/reviewed", data=data, reviewed_by="Ada", reason="seen", **options)
+    item = verify(tmp_path / "reviewed" / "report").item("evidence.approvals")
+    assert item.status == "holds"
+    assert "a yes to this verdict on these files is recorded in the name of Ada" in item.words
+    assert "who gave it is not proven" in item.words
+
+
+# ---- what was kept elsewhere ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def later_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version verifies, which writes the documents otherwise."""
+    monkeypatch.setattr(document_module, "render", lambda evidence, name: render(evidence, name) + "later")
+    for module in (statement_module, document_module, verifying_module):
+        monkeypatch.setattr(module, "own_version", lambda: "9.9.9")
+
+
+def replaced_documents(folder: Path) -> None:
+    for name in ("README.md", "report.html", "NOTICE"):
+        text = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(f"{text}\nEverything was approved.\n", encoding="utf-8")
+    (folder / "LICENSES" / "MIT.txt").unlink()
+
+
+@pytest.mark.usefixtures("later_version")
+def test_a_receipt_tells_documents_that_were_replaced_whoever_verifies(unsigned: Published):
+    listed = {item.path: item for item in unsigned.receipt.files}
+    for name in FILES:
+        assert listed[name] == planned(name, unsigned.folder / name)
+    before = verify(unsigned.folder, receipt=unsigned.receipt)
+    assert (before.result, status(before, "anchor")) == ("holds", "holds")
+    assert status(before, "document:README.md") == "not checked"
+    assert "byte for byte, it is what was published" in before.item("document:README.md").words
+    assert verify(unsigned.folder).result == "incomplete"
+    replaced_documents(unsigned.folder)
+    report = verify(unsigned.folder, receipt=unsigned.receipt)
+    item = report.item("receipt")
+    assert item.status == "broken"
+    assert item.files == ("NOTICE", "README.md", "report.html", "LICENSES/MIT.txt")
+    assert status(report, "anchor") == "not checked"
+
+
+@pytest.mark.usefixtures("later_version")
+def test_a_receipt_of_earlier_versions_vouches_for_no_document_that_can_not_be_written_anew(unsigned: Published):
+    told = {key: value for key, value in unsigned.receipt.to_dict().items() if key != "files"}
+    receipt = PushReceipt.from_dict(told)
+    replaced_documents(unsigned.folder)
+    report = verify(unsigned.folder, receipt=receipt)
+    assert (report.result, status(report, "receipt"), status(report, "anchor")) == (
+        "incomplete", "holds", "not checked",
+    )  # fmt: skip
+    assert {"LICENSES/MIT.txt", "NOTICE", "README.md", "report.html"} <= set(report.item("anchor").files)
+
+
+def test_a_receipt_of_earlier_versions_vouches_for_what_follows_from_its_evidence(unsigned: Published):
+    report = verify(unsigned.folder, receipt=replace(unsigned.receipt, files=()))
+    assert (report.result, status(report, "anchor")) == ("holds", "holds")
+    (unsigned.folder / "notes.txt").write_text("x")
+    report = verify(unsigned.folder, receipt=unsigned.receipt)
+    assert report.item("anchor").files == ("notes.txt",)
+
+
+def test_another_version_in_the_evidence_does_not_blind_a_receipt(unsigned: Published):
+    evidence = read_evidence(unsigned.folder / "evidence.json")
+    rewrite(unsigned.folder, replace(evidence, versions={**evidence.versions, "hf-contrastive": "0.0.9"}))
+    replaced_documents(unsigned.folder)
+    assert verify(unsigned.folder).result == "incomplete"
+    report = verify(unsigned.folder, receipt=unsigned.receipt)
+    assert {"receipt"} <= broken_keys(report)
+    assert status(report, "anchor") == "not checked"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_lies_among_the_files_vouches_for_nothing(linked: bool, signed: Published, tmp_path: Path):
+    folder = signed.report
+    given = {"receipt": folder / "receipt.json"}
+    if linked:
+        (tmp_path / "elsewhere.json").symlink_to(folder / "receipt.json")
+        given = {"receipt": tmp_path / "elsewhere.json"}
+    report = verify(folder, **given)
+    assert status(report, "receipt") == status(report, "anchor") == "not checked"
+    assert "lies among the files" in report.item("anchor").words
+    key = Path(shutil.copy(signed.key, signed.folder))
+    report = verify(signed.folder, public_key=key)
+    assert status(report, "signature.key") == status(report, "anchor") == "not checked"
+    assert "lies among the files" in report.item("signature.key").words
+    # and what lies elsewhere still does
+    key.unlink()
+    assert status(verify(signed.folder, public_key=signed.key), "anchor") == "holds"
+
+
+# ---- what a signature leaves out -----------------------------------------------------------------------
+
+
+def sign_ignoring(folder: Path, key: Path, *ignored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign as `model_signing` does when it is told to leave out more."""
+    signer = load_signer(key.with_suffix(".pem"))
+    files = [
+        planned(path.relative_to(folder).as_posix(), path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (SIGNATURE, ".gitattributes")
+    ]
+    kept = [item for item in files if not signatures.is_below(item.path, ignored)]
+    with monkeypatch.context() as patch:
+        patch.setattr(signatures, "IGNORED", (*signatures.IGNORED, *ignored))
+        (folder / SIGNATURE).write_bytes(signer.sign(kept, "local/signed"))
+
+
+@pytest.mark.parametrize(
+    ("ignored", "expected_status", "told"),
+    [
+        ((".",), "broken", "it leaves out what matters: 1_Pooling/config.json, README.md"),
+        (("model.safetensors", "README.md"), "broken", "it leaves out what matters: README.md, model.safetensors"),
+        (("evidence.json",), "broken", "it leaves out what matters: evidence.json"),
+        (("notes",), "not checked", "it says nothing about notes/x.txt (it is told to ignore notes)"),
+        (("nowhere",), "holds", "it is told to ignore nowhere too, of which nothing is here"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_a_signature_was_told_to_ignore_is_named(
+    ignored: tuple[str, ...], expected_status: str, told: str, signed: Published, monkeypatch: pytest.MonkeyPatch
+):
+    if ignored == ("notes",):
+        (signed.folder / "notes").mkdir()
+        (signed.folder / "notes" / "x.txt").write_text("x")
+    sign_ignoring(signed.folder, signed.key, *ignored, monkeypatch=monkeypatch)
+    report = verify(signed.folder, public_key=signed.key)
+    item = report.item("signature.files")
+    assert (item.status, told in item.words) == (expected_status, True), item.words
+    assert status(report, "anchor") == ("holds" if expected_status == "holds" else "not checked")
+
+
+def test_a_signature_over_fewer_files(signed: Published):
+    signer = load_signer(signed.key.with_suffix(".pem"))
+    (signed.folder / SIGNATURE).write_bytes(signer.sign([planned("NOTICE", signed.folder / "NOTICE")], "x"))
+    assert "model.safetensors" in verify(signed.folder, public_key=signed.key).item("signature.files").files
+
+
+def test_code_where_a_download_writes_down(signed: Published):
+    for name in ("evil.py", "download/config.json.metadata", "CACHEDIR.TAG"):
+        (signed.folder / ".cache" / "huggingface" / name).parent.mkdir(parents=True, exist_ok=True)
+        (signed.folder / ".cache" / "huggingface" / name).write_text("x")
+    item = verify(signed.folder, public_key=signed.key).item("files.uncovered")
+    assert (item.status, item.files) == ("broken", (".cache/huggingface/evil.py",))
+
+
+# ---- what can not be read ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"a":' + b"[" * 200_000, "nested deeper than 64 levels"),
+        (b'{"a":' + b"[" * 400 + b"]" * 400 + b"}", "nested deeper than 64 levels"),
+        (b"\xff", "is no UTF-8"),
+        (b"{} " * 30_000_000, "is larger than 64,000,000 bytes"),
+    ],
+    ids=["cut", "deep", "bytes", "large"],
+)  # fmt: skip
+def test_an_evidence_that_can_not_be_read(content: bytes, told: str, unsigned: Published):
+    (unsigned.folder / "evidence.json").write_bytes(content)
+    report = verify(unsigned.folder)
+    assert status(report, "evidence") == "broken"
+    assert told in report.item("evidence").words
+
+
+def test_a_document_and_a_signature_that_are_too_large(signed: Published, monkeypatch: pytest.MonkeyPatch):
+    size = (signed.folder / "evidence.json").stat().st_size
+    monkeypatch.setattr(observed_module, "LARGEST_DOCUMENT", size)
+    for name in ("NOTICE", "LICENSES/MIT.txt", SIGNATURE):
+        (signed.folder / name).write_bytes(b"x" * (size + 1))
+    report = verify(signed.folder)
+    for key in ("document:NOTICE", "document:LICENSES/MIT.txt", "signature"):
+        assert "is larger than" in report.item(key).words
+        assert report.item(key).status == "broken"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
+@pytest.mark.parametrize("name", [b"bad\xff.txt", b"bad\xff.safetensors", b"\x1b[2Jx\n.txt"])
+def test_a_name_that_is_no_text_can_be_printed(name: bytes, unsigned: Published):
+    Path(os.fsdecode(os.path.join(os.fsencode(unsigned.folder), name))).write_text("x")  # noqa: PTH118
+    report = verify(unsigned.folder)
+    text = json.dumps(report.to_dict(), ensure_ascii=False)
+    text.encode("utf-8")
+    assert not any(ord(character) < 32 for character in text)
+    (told,) = report.item("files.uncovered").files
+    assert told.startswith(("bad\\udcff", "\\x1b[2Jx\\n"))
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from leaves(item, (*path, key))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("examples", [20, pytest.param(400, marks=SLOW)])
+def test_no_evidence_whose_digests_fit_makes_it_fail(examples: int, made: dict[str, Published], tmp_path: Path):
+    source = made["unsigned"].folder / "evidence.json"
+    plain = json.loads(source.read_text(encoding="utf-8"))
+    places = list(leaves(plain["evidence"]))
+    folder = tmp_path / "copy"
+    shutil.copytree(source.parent, folder)
+
+    @settings(max_examples=examples, deadline=None)
+    @given(place=st.sampled_from(places), value=JSON | st.sampled_from(["2026-13-45", "../x", "", -1, 10**30, [], {}]))
+    def run(place: tuple[Any, ...], value: Any) -> None:
+        data = copy.deepcopy(plain)
+        inner = data["evidence"]
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        data["digests"] = {key: audits.records.digest_of(item) for key, item in data["evidence"].items()}
+        data["digest"] = audits.records.digest_of(data["evidence"])
+        (folder / "evidence.json").write_text(json.dumps(data), encoding="utf-8")
+        report = verify(folder)
+        changed = data["evidence"] != plain["evidence"]
+        assert (report.result == "broken") or not changed or report.item("evidence").status != "holds"
+        json.dumps(report.to_dict(), ensure_ascii=False).encode("utf-8")
+
+    run()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_no_signature_makes_it_fail(data: st.DataObject, made: dict[str, Published], tmp_path: Path):
+    at = made["signed"]
+    folder = tmp_path / "signed"
+    folder.mkdir(exist_ok=True)
+    for name in ("evidence.json", "config.json"):
+        shutil.copy(at.folder / name, folder)
+    bundle = json.loads((at.folder / SIGNATURE).read_bytes())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    inner: Any = data.draw(st.sampled_from([bundle, statement]))
+    for key in (place := data.draw(st.sampled_from(list(leaves(inner)))))[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = data.draw(JSON)
+    payload = json.dumps(statement).encode()
+    if isinstance(bundle.get("dsseEnvelope"), dict) and "payload" not in place:
+        bundle["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+        signatures_ = bundle["dsseEnvelope"].get("signatures")
+        if isinstance(signatures_, list) and signatures_ and isinstance(signatures_[0], dict) and place[-1] != "sig":
+            signer = load_signer(at.key.with_suffix(".pem"))
+            # signed by the real key, whatever it says
+            raw = signer._signature(signatures._pre_authentication(payload), hashes.SHA256())
+            signatures_[0]["sig"] = base64.b64encode(raw).decode()
+    (folder / SIGNATURE).write_bytes(json.dumps(bundle).encode())
+    report = verify(folder, public_key=at.key)
+    assert report.result == "broken"
+    json.dumps(report.to_dict(), ensure_ascii=False).encode("utf-8")

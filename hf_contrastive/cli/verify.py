@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from hf_contrastive.cli.exit_codes import BLOCK, PASS
+from hf_contrastive.cli.exit_codes import BLOCK, PASS, REVIEW
 from hf_contrastive.console import print_json, progress, say, show_table
 
 if TYPE_CHECKING:
@@ -28,14 +28,19 @@ def command(
         Path | None, typer.Option(help="receipt.json of the push, from where the publication can not be changed.")
     ] = None,
     weights: Annotated[
-        bool, typer.Option("--weights", help="Load the model too and compare its tensors with those that were trained.")
+        bool,
+        typer.Option(
+            "--weights", help="Load the model too and compare its tensors with those that were trained; not for LoRA."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything on stdout as one document.")] = False,
 ) -> None:
     """Compute anew every digest and signature of a publication, and name what was changed since.
 
-    Exit code 0: all that was checked holds, 1: something is broken, 2: there is nothing to verify, 3: the Hub can not
-    be reached. What could not be checked is named as such.
+    Exit code 0: it holds, 1: something is broken, 2: there is nothing to verify, 3: the Hub can not be reached, 4:
+    nothing is broken, but something that the result depends on could not be checked, such as a file that nothing
+    covers, or documents of another version. What was not asked for (--weights, --receipt, --public-key) is named and
+    does not count.
     """
     from hf_contrastive.release.verification import verify
 
@@ -52,7 +57,7 @@ def command(
     else:
         _show(report)
     _conclude(report)
-    raise typer.Exit(BLOCK if report.broken else PASS)
+    raise typer.Exit({"holds": PASS, "incomplete": REVIEW, "broken": BLOCK}[report.result])
 
 
 def _show(report: VerificationReport) -> None:
@@ -79,5 +84,10 @@ def _conclude(report: VerificationReport) -> None:
         files = sorted({name for item in report.broken for name in item.files})
         where = f": {', '.join(files)}" if files else ""
         say(f"[bold red]Broken[/] in {len(report.broken)} of {len(report.items)} items{escape(where)} ({rest}).")
+    elif report.result == "incomplete":
+        open_items = [item.title for item in report.of("not checked") if item.needed]
+        say(
+            f"[bold yellow]Incomplete[/]: nothing is broken, but not checked: {escape('; '.join(open_items))} ({rest})."
+        )
     else:
-        say(f"Nothing that was checked is broken ({rest}).")
+        say(f"[bold green]Holds[/]: nothing is broken, and all that the result depends on was checked ({rest}).")

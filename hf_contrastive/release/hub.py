@@ -16,7 +16,7 @@ from audits.records import Record
 from hf_contrastive.errors import HubError
 from hf_contrastive.release.committing import CommitError, Target, commit_plan, held_by
 from hf_contrastive.release.faults import FAULTS, asked, explain, is_unreachable, passes, status
-from hf_contrastive.release.plan import PlannedFile, PushPlan
+from hf_contrastive.release.plan import PlannedFile, PushPlan, is_document
 from hf_contrastive.release.tagging import tag
 
 
@@ -26,7 +26,8 @@ class PushReceipt(Record):
 
     ``content_digest`` is that of the evidence apart from its times, which the reports of a later push of the same
     content share. ``history_head`` names the line of the history that records this push, "" where none could be
-    written.
+    written. ``files`` are those of the commit; a push that found its content there already lists no documents, which
+    were written with other times.
     """
 
     repo_id: str
@@ -39,6 +40,7 @@ class PushReceipt(Record):
     message: str = ""
     content_digest: str = ""
     history_head: str = ""
+    files: tuple[PlannedFile, ...] = ()
 
     def commit_info(self) -> CommitInfo:
         """Return what ``Trainer.push_to_hub`` returns."""
@@ -132,6 +134,7 @@ def push_plan(
         decision=decision,
         message=published.title,
         content_digest=plan.content_digest,
+        files=tuple(item for item in plan.files if published.plan_digest == plan.digest or not is_document(item.path)),
     )
 
 

@@ -14,10 +14,18 @@ _UNSEEN = re.compile(
 _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]')
 _MOST_BYTES = 255
 
+NAMED_REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
+"""``user/name[@REVISION]``, as people name a repository."""
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with escapes for what can not be seen, or is no text."""
+    return _UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
 
 def shown_name(path: str) -> str:
     """Return ``path`` fit for one line of text: what can not be seen is written as an escape."""
-    return _UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), path)[:300]
+    return visible(path)[:300]
 
 
 def name_problems(path: str) -> Iterator[str]:

@@ -183,7 +183,7 @@ def _collect(root: Path, folder: Path, files: list[str], kept: list[tuple[str, s
         name = path.relative_to(root).as_posix()
         reason = next((why for pattern, why in KEPT_OUT.items() if fnmatch.fnmatch(path.name, pattern)), None)
         reason = reason or _no_file(path)
-        if not _is_text(name):
+        if not is_text(name):
             # bytes that are no text can not stand in a plan
             name, reason = shown_name(name), reason or "its name is no text"
         if reason is not None:
@@ -209,7 +209,8 @@ def _no_file(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "a pipe, a socket or a device"
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name of a file is text; bytes that are none can stand in no list."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

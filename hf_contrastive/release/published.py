@@ -22,12 +22,12 @@ from huggingface_hub.errors import (
 from audits.records import Record, near_names
 from hf_contrastive.errors import ContrastiveError, HubError
 from hf_contrastive.release.hub import hub_api
+from hf_contrastive.release.names import NAMED_REPO
 from hf_contrastive.release.traffic import bounded_silence
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 
 _VERSION = re.compile(r"v(\d+)")
-_REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
 _SHOWN = 12
 # huggingface_hub's errors derive from those of its HTTP client, whose module name differs between versions
 FAILURES: tuple[type[Exception], ...] = (
@@ -84,10 +84,7 @@ def read_published(repo_id: str, revision: str | None = None, *, api: Any = None
             path = api.hf_hub_download(repo_id, evidence_json.filename, revision=commit, cache_dir=folder)
             content = Path(path).read_bytes()
     except RevisionNotFoundError as error:
-        known = _names(repo_id, api)
-        near = near_names([str(revision)], known)
-        msg = f"{repo_id} has no revision `{revision}`{near}; it has {_listed(known)}. Name one of these, or a commit."
-        raise NotPublishedError(msg) from error
+        raise NotPublishedError(no_revision(repo_id, revision, api)) from error
     except EntryNotFoundError as error:
         msg = (
             f"{repo_id}{at} holds no {evidence_json.filename}: it was not published with evidence. Name a version that "
@@ -156,7 +153,7 @@ def read_named(told: str | Path, *, api: Any = None) -> PublishedEvidence:
     if path.is_file():
         evidence = evidence_json.read_evidence(path)
         return PublishedEvidence(evidence=evidence, name=name)
-    if not _REPO.fullmatch(name) or path.suffix == ".json":
+    if not NAMED_REPO.fullmatch(name) or path.suffix == ".json":
         msg = (
             f"`{name}` is no folder, no file and no repository; name a folder of reports, an "
             f"{evidence_json.filename}, or a repository as in `user/model@v1`."
@@ -168,6 +165,13 @@ def read_named(told: str | Path, *, api: Any = None) -> PublishedEvidence:
 
 def _in_folder(folder: Path) -> tuple[Path, Path]:
     return folder / evidence_json.filename, folder / "report" / evidence_json.filename
+
+
+def no_revision(repo_id: str, revision: str | None, api: Any) -> str:
+    """Return what a user is told who names a revision that is not there, with those that are."""
+    known = _names(repo_id, api)
+    near = near_names([str(revision)], known)
+    return f"{repo_id} has no revision `{revision}`{near}; it has {_listed(known)}. Name one of these, or a commit."
 
 
 def _names(repo_id: str, api: Any) -> tuple[str, ...]:

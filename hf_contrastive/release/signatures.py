@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -30,8 +30,14 @@ _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
-_GIT = (".git", ".gitattributes", ".github", ".gitignore")
-IGNORED = (SIGNATURE, *_GIT, ".cache/huggingface")
+OF_GIT = (".git", ".gitattributes", ".gitignore")
+"""What git and the Hub keep for themselves; no loader reads it."""
+
+DOWNLOADS = ".cache/huggingface"
+"""Folder of what a download writes down."""
+
+_GIT = (*OF_GIT, ".github")
+IGNORED = (SIGNATURE, *_GIT, DOWNLOADS)
 """What no signature covers: itself, what git and the Hub keep for themselves, what a download writes down."""
 
 _CURVES: Mapping[str, tuple[str, hashes.HashAlgorithm]] = {
@@ -89,7 +95,11 @@ class Signature:
 
     def ignores(self, path: str) -> bool:
         """Whether it says nothing about ``path``, as ``model_signing verify`` reads it."""
-        return _is_below(path, (*self.ignored, *_GIT))
+        return is_below(path, (*self.ignored, *_GIT))
+
+    def ignores_beyond(self, path: str) -> bool:
+        """Whether it says nothing about ``path`` though signatures of this package do."""
+        return self.ignores(path) and not is_below(path, IGNORED)
 
 
 def is_supported(key: object) -> bool:
@@ -211,10 +221,11 @@ def unsigned_files(plan: PushPlan, listed: Iterable[str]) -> tuple[str, ...]:
     if SIGNATURE not in planned:
         return ()
     staying = (path for path in listed if path not in planned and not is_replaced(path))
-    return tuple(sorted(path for path in staying if not _is_below(path, IGNORED)))
+    return tuple(sorted(path for path in staying if not is_below(path, IGNORED)))
 
 
-def _is_below(path: str, folders: Iterable[str]) -> bool:
+def is_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether ``path`` is one of ``folders``, or lies in one."""
     return any(PurePosixPath(path).is_relative_to(item) for item in folders)
 
 
@@ -228,13 +239,15 @@ def _files(statement: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...
         how = statement["predicate"]["serialization"]
         listed = [(item["name"], item["algorithm"], item["digest"]) for item in statement["predicate"]["resources"]]
         method, root = (how["method"], how["hash_type"]), subject["digest"]["sha256"]
-        ignored = tuple(str(item) for item in how.get("ignore_paths", ()))
+        ignored = tuple(str(item) for item in list(how.get("ignore_paths") or ()))
+        algorithms = {str(algorithm) for _, algorithm, _ in listed}
         expected = _root(digest for _, _, digest in listed)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         msg = f"holds no list of files ({type(error).__name__}: {error})"
         raise SignatureError(msg) from error
-    if method != ("files", "sha256") or {algorithm for _, algorithm, _ in listed} - {"sha256"}:
-        msg = f"lists {method[0]} by {method[1]}; read here are files by sha256. Check it with `model_signing verify`"
+    if method != ("files", "sha256") or algorithms - {"sha256"}:
+        by = " and ".join(sorted({str(method[1]), *algorithms}))
+        msg = f"lists {method[0]} by {by}; read here are files by sha256. Check it with `model_signing verify`"
         raise SignatureError(msg)
     files = {str(name): str(digest) for name, _, digest in listed}
     if expected != root or len(files) != len(listed):
@@ -248,7 +261,7 @@ def _embedded(told: Any) -> ec.EllipticCurvePublicKey | None:
         return None
     try:
         key = serialization.load_pem_public_key(str(told).encode())
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         msg = f"holds a public key that can not be read ({error})"
         raise SignatureError(msg) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not is_supported(key):

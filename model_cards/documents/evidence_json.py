@@ -10,7 +10,7 @@ Its JSON Schema is part of this package, for readers in other languages: see :mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ filename = "evidence.json"
 published = True
 
 _KEYS = {"digest", "content_digest", "digests", "evidence"}
+_DEEPEST = 64
+"""Levels of objects and lists; an evidence has about ten."""
 
 
 def applies(evidence: Evidence) -> bool:
@@ -136,6 +138,10 @@ def _object(text: str, where: str) -> dict[str, Any]:
     except ValueError as error:
         msg = f"The evidence {where} is no JSON ({error}); it may be cut off: write it again."
         raise EvidenceError(msg) from error
+    except RecursionError as error:
+        raise EvidenceError(_too_deep(where)) from error
+    if _is_deeper(data, _DEEPEST):
+        raise EvidenceError(_too_deep(where))
     if (
         not isinstance(data, dict)
         or set(data) != _KEYS
@@ -154,3 +160,22 @@ def _object(text: str, where: str) -> dict[str, Any]:
         msg = f"The evidence {where} can not be digested: {error} Write it again."
         raise EvidenceError(msg) from error
     return data
+
+
+def _is_deeper(data: Any, levels: int) -> bool:
+    """Whether ``data`` is nested deeper, without a call a level, of which there may be too many."""
+    here = [data]
+    for _ in range(levels):
+        here = [item for value in here if isinstance(value, dict | list) for item in _within(value)]
+    return bool(here)
+
+
+def _within(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _too_deep(where: str) -> str:
+    return (
+        f"The evidence {where} is of another shape: objects and lists are nested deeper than {_DEEPEST} levels, which "
+        "no evidence is; use the file as it was written."
+    )

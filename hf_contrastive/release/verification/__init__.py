@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from hf_contrastive.release.verification.anchors import VerificationError
 from hf_contrastive.release.verification.items import Item, VerificationReport
-from hf_contrastive.release.verification.verifying import VerificationError, verify
+from hf_contrastive.release.verification.verifying import verify
 
 __all__ = ["Item", "VerificationError", "VerificationReport", "verify"]

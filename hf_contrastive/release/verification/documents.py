@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hf_contrastive.release.plan import LICENSE_COPIES
 from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
 from hf_contrastive.release.verification.observed import Observed
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, own_version
+from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, own_version, too_large
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
@@ -41,6 +41,8 @@ def document_items(read: ReadEvidence, observed: Observed, *, published: bool) -
 def _document(name: str, document: Document, read: ReadEvidence, observed: Observed, *, published: bool) -> Item | None:
     path, evidence = document.filename, read.evidence
     key, content = f"document:{path}", observed.content(path)
+    if observed.is_too_large(path):
+        return broken(key, too_large(path), [path])
     if evidence is None:
         return not_checked(key, f"{FILENAME} does not hold or can not be read", [path]) if content is not None else None
     applies = document.applies(evidence)
@@ -70,7 +72,9 @@ def _copies(read: ReadEvidence, observed: Observed, *, published: bool) -> Itera
     expected = _expected_copies(read.evidence)
     for path in sorted(here | set(expected)):
         key, content = f"document:{path}", observed.content(path)
-        if path in expected and content is not None:
+        if observed.is_too_large(path):
+            yield broken(key, too_large(path), [path])
+        elif path in expected and content is not None:
             yield _compared(key, path, content, expected[path], read)
         elif not read.comparable:
             yield not_checked(key, read.elsewhere, [path])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from audits.records import Record, volatile
+from hf_contrastive.release.names import visible
 from model_cards.evidence import SigningKey
 
 Status = Literal["holds", "broken", "not checked"]
 """``not checked`` says nothing: neither that it holds nor that it does not."""
+
+Result = Literal["holds", "incomplete", "broken"]
+"""``incomplete``: nothing is broken, but something that the result depends on could not be checked."""
 
 _TITLES = {
     "evidence": "Evidence and its own digests",
@@ -44,13 +48,15 @@ class Item(Record):
     """One thing that was looked at.
 
     ``key`` is stable from version to version, ``document:NOTICE`` for the document NOTICE; ``files`` are those that the
-    words are about.
+    words are about. ``needed`` is False for what the result does not depend on while it is not checked: what needs
+    something that was not given (a key, a receipt, leave to load the weights), or what was never there to check.
     """
 
     key: str
     status: Status
     words: str
     files: tuple[str, ...] = ()
+    needed: bool = True
 
     @property
     def title(self) -> str:
@@ -65,7 +71,8 @@ class VerificationReport(Record):
 
     ``kind`` is what was given: a folder with a model, a folder of reports without one, or a repository at ``commit``.
     ``evidence_digest``, ``decision`` and ``signing_key`` are as they stand in the evidence, whether or not that holds.
-    ``version`` is that of the package that verified.
+    ``version`` is that of the package that verified. ``result`` is ``broken`` where an item is, ``incomplete`` where
+    a needed one was not checked, else ``holds``.
     """
 
     schema_version: int = 1
@@ -77,7 +84,7 @@ class VerificationReport(Record):
     evidence_digest: str = ""
     decision: str = ""
     signing_key: SigningKey | None = None
-    result: Literal["holds", "broken"]
+    result: Result
     items: tuple[Item, ...]
     version: str = ""
     created_at: str = volatile(default="")
@@ -96,6 +103,14 @@ class VerificationReport(Record):
         return next((item for item in self.items if item.key == key), None)
 
 
+def result_of(items: Iterable[Item]) -> Result:
+    """Return what the items say together."""
+    listed = tuple(items)
+    if any(item.status == "broken" for item in listed):
+        return "broken"
+    return "incomplete" if any(item.status == "not checked" and item.needed for item in listed) else "holds"
+
+
 def holds(key: str, words: str, files: Iterable[str] = ()) -> Item:
     """Return an item that was looked at and holds."""
     return Item(key=key, status="holds", words=words, files=tuple(files))
@@ -106,9 +121,14 @@ def broken(key: str, words: str, files: Iterable[str] = ()) -> Item:
     return Item(key=key, status="broken", words=words, files=tuple(files))
 
 
-def not_checked(key: str, words: str, files: Iterable[str] = ()) -> Item:
-    """Return an item of which nothing is known."""
-    return Item(key=key, status="not checked", words=words, files=tuple(files))
+def not_checked(key: str, words: str, files: Iterable[str] = (), *, needed: bool = True) -> Item:
+    """Return an item of which nothing is known; ``needed`` as in :class:`Item`."""
+    return Item(key=key, status="not checked", words=words, files=tuple(files), needed=needed)
+
+
+def printable(item: Item) -> Item:
+    """Return the item fit for any terminal and for UTF-8, whatever the names of files and the evidence hold."""
+    return replace(item, key=visible(item.key), words=visible(item.words), files=tuple(map(visible, item.files)))
 
 
 _MOST_NAMES = 12

@@ -6,14 +6,15 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from hf_contrastive.release.plan import PlannedFile, is_document, is_model_file
+from hf_contrastive.release.plan import PlannedFile, is_document, is_model_file, is_text
+from hf_contrastive.release.signatures import DOWNLOADS, OF_GIT, is_below
 
-KNOWN = (".git", ".gitattributes", ".gitignore", ".cache/huggingface")
-"""What git, the Hub and a download keep for themselves; no loader reads it."""
+LARGEST_DOCUMENT = 64_000_000
+"""Bytes; no document that a push writes comes near."""
 
-_KEPT_IN_MEMORY = 64_000_000
+_OF_DOWNLOADS = (".metadata", ".lock", ".incomplete", ".gitignore", "CACHEDIR.TAG")
 _CHUNK = 2**20
 
 
@@ -47,14 +48,21 @@ class Observed:
         return any(map(is_model_file, self.files))
 
     def content(self, path: str) -> bytes | None:
-        """Return what the document ``path`` holds, None where it is missing."""
+        """Return what the document ``path`` holds, None where it is missing or :meth:`is_too_large`."""
         found = self.files.get(path)
         return found.content if found is not None else None
 
+    def is_too_large(self, path: str) -> bool:
+        """Whether ``path`` is there and larger than any document is."""
+        found = self.files.get(path)
+        return found is not None and found.size > LARGEST_DOCUMENT
+
 
 def is_known(path: str) -> bool:
-    """Whether ``path`` is none of the publication's and harmless."""
-    return any(PurePosixPath(path).is_relative_to(item) for item in KNOWN)
+    """Whether ``path`` is none of the publication's and harmless: git's, the Hub's, or what a download writes down."""
+    if is_below(path, [DOWNLOADS]):
+        return path.endswith(_OF_DOWNLOADS) or (f"{DOWNLOADS}/trees/" in path and path.endswith(".json"))
+    return is_below(path, OF_GIT)
 
 
 def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
@@ -62,12 +70,15 @@ def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     files: dict[str, Path] = {}
     strange: dict[str, str] = {}
     for root, folders, names in os.walk(folder):
+        # a folder that is taken out is not walked into
         for name in [*folders, *names]:
             path = Path(root, name)
             relative = path.relative_to(folder).as_posix()
             if is_known(relative):
                 if name in folders:
                     folders.remove(name)
+            elif not is_text(relative):
+                strange[relative] = "its name is no text"
             elif path.is_file():
                 files[relative] = path
             elif path.is_symlink():
@@ -93,20 +104,29 @@ def read_files(
         on_progress: called with (bytes done, bytes in all).
     """
     wanted = set(documents)
-    sizes = {path: source.stat().st_size for path, source in files.items()}
-    done, total = 0, sum(sizes.values())
     found: dict[str, ObservedFile] = {}
     odd = dict(strange)
-    for path, source in sorted(files.items()):
-        keep = (path in wanted or is_document(path)) and sizes[path] <= _KEPT_IN_MEMORY
+    sizes: dict[str, int] = {}
+    for path, source in files.items():
         try:
-            found[path] = _read(path, source, keep, sizes[path])
+            sizes[path] = source.stat().st_size
         except OSError as error:
-            odd[path] = f"can not be read ({error.strerror})"
-        done += sizes[path]
+            odd[path] = _unread(error)
+    done, total = 0, sum(sizes.values())
+    for path, size in sorted(sizes.items()):
+        keep = (path in wanted or is_document(path)) and size <= LARGEST_DOCUMENT
+        try:
+            found[path] = _read(path, files[path], keep, size)
+        except OSError as error:
+            odd[path] = _unread(error)
+        done += size
         if on_progress is not None:
             on_progress(done, total)
     return Observed(files=found, strange=odd)
+
+
+def _unread(error: OSError) -> str:
+    return f"can not be read ({error.strerror})"
 
 
 def _read(path: str, source: Path, keep: bool, expected: int) -> ObservedFile:

@@ -22,7 +22,7 @@ from hf_contrastive.release.plan import (
 from hf_contrastive.release.report_folder import RECEIPT, WITH_EXCERPTS
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, ObservedFile
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
+from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, is_audit_alone
 from model_cards.evidence import Evidence
 from model_cards.render import documents
 
@@ -58,7 +58,10 @@ def model_item(read: ReadEvidence, observed: Observed, *, needed: bool) -> tuple
     if evidence is None:
         return not_checked(key, f"{FILENAME} does not hold or can not be read"), frozenset()
     if not evidence.payload_digest:
-        return not_checked(key, "the evidence is about no files of a model"), frozenset()
+        words = "the evidence is about no files of a model"
+        if needed or observed.has_model:
+            return broken(key, f"{words}, and this is a model", [FILENAME]), frozenset()
+        return not_checked(key, words, needed=not is_audit_alone(evidence)), frozenset()
     if not observed.has_model:
         words = "the model's files are not here"
         return (broken(key, words) if needed else not_checked(key, words)), frozenset()
@@ -97,7 +100,9 @@ def _covered(found: Mapping[str, ObservedFile], wanted: str) -> frozenset[str] |
     return None
 
 
-def uncovered_item(observed: Observed, covered: frozenset[str], *, in_repository: bool, model_holds: bool) -> Item:
+def uncovered_item(
+    observed: Observed, covered: frozenset[str], *, in_repository: bool, model_holds: bool, pushed: bool = True
+) -> Item:
     """Name the files that neither the evidence nor a document speaks for.
 
     Args:
@@ -105,6 +110,7 @@ def uncovered_item(observed: Observed, covered: frozenset[str], *, in_repository
         covered: what the digest of the model's files covers.
         in_repository: files of a folder of reports have no place there.
         model_holds: otherwise those files may be the model's, and are not counted here.
+        pushed: False for a commit that no push has made: what nothing covers came with it, or may have.
     """
     key = "files.uncovered"
     rest = {
@@ -121,6 +127,9 @@ def uncovered_item(observed: Observed, covered: frozenset[str], *, in_repository
         more = f"; nor is {named(others)}" if others else ""
         words = f"{named(told)} is no part of what was published, and loading it may run code{more}"
         return broken(key, words, [*dangerous, *others])
+    if rest and not pushed:
+        words = f"{named(rest)} is no part of what was published, and this commit is no push of hf-contrastive"
+        return broken(key, words, sorted(rest))
     if rest:
         words = f"nothing here speaks for {named(rest)}: no digest covers what is in it"
         return not_checked(key, words, sorted(rest))
@@ -143,12 +152,15 @@ def weights_item(evidence: Evidence | None, folder: Path, *, asked: bool, loadab
     key = "files.weights"
     training = evidence.training if evidence is not None else None
     if training is None or not training.weights_sha256:
-        return not_checked(key, "the evidence names no weights that were trained")
+        return not_checked(key, "the evidence names no weights that were trained", needed=asked)
     if training.adapter is not None or training.base.adapter_sha256:
-        words = "they were digested as base and adapter apart, which can not be told from what is published"
-        return not_checked(key, words)
+        words = (
+            "what was trained with LoRA was digested as base and adapter apart, before they were merged, which can not "
+            "be told from what is published; the digest of the model's files was taken when they were saved"
+        )
+        return not_checked(key, words, needed=asked)
     if not asked:
-        return not_checked(key, "loading them was not asked for (--weights)")
+        return not_checked(key, "loading them was not asked for (--weights)", needed=False)
     if not loadable:
         return not_checked(key, "the files are not those of the evidence, so they were not loaded")
     from hf_contrastive.errors import require

@@ -9,9 +9,8 @@ from typing import Any
 
 from huggingface_hub.errors import RevisionNotFoundError
 
-from audits.records import near_names
 from hf_contrastive.release.hub import PushReceipt
-from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, version_tags
+from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, no_revision, version_tags
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, is_known
 from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
@@ -43,6 +42,10 @@ class Repository:
     named_by: Callable[[str], tuple[str, str] | None]
     changed_since: Callable[[str], tuple[str, ...] | None]
 
+    def is_push_of(self, evidence_digest: str) -> bool:
+        """Whether the commit's message says that a push, or a rollback, has made it with this evidence."""
+        return self.told.get("evidence") == evidence_digest != ""
+
     @property
     def tag(self) -> str:
         """The highest version tag on this commit, "" where there is none."""
@@ -67,7 +70,7 @@ def fetch(repo_id: str, revision: str | None, *, api: Any) -> Repository:
         tags = dict(version_tags(repo_id, api=api))
         folder = Path(api.snapshot_download(repo_id, revision=info.sha))
     except RevisionNotFoundError as error:
-        raise NotPublishedError(_no_revision(repo_id, revision, api)) from error
+        raise NotPublishedError(no_revision(repo_id, revision, api)) from error
     except FAILURES as error:
         raise explained(error, repo_id, api) from error
 
@@ -176,7 +179,7 @@ def tag_item(at: Repository, receipt: PushReceipt | None) -> Item:
             f"{has}; whether it always did, only a receipt tells (--receipt), or the tag's message, which the Hub "
             "gives to git alone"
         )
-        return not_checked(key, words)
+        return not_checked(key, words, needed=False)
     target = at.tags.get(receipt.tag)
     if target is None:
         return broken(key, f"the receipt names the tag {receipt.tag}, which is gone")
@@ -184,59 +187,6 @@ def tag_item(at: Repository, receipt: PushReceipt | None) -> Item:
         words = f"{receipt.tag} points to commit {target[:12]}, the receipt says {receipt.commit[:12]}: it was moved"
         return broken(key, words)
     return holds(key, f"{receipt.tag} still points to commit {target[:12]}, as the receipt says")
-
-
-def receipt_item(receipt: PushReceipt, read: ReadEvidence, at: Repository | None) -> Item:
-    """Compare a receipt with the evidence and the commit.
-
-    Args:
-        receipt: that was kept elsewhere.
-        read: the evidence.
-        at: what the Hub tells, None for a folder.
-    """
-    key = "receipt"
-    if not read.digest:
-        return not_checked(key, f"{FILENAME} names no digest to compare with")
-    if at is not None and at.repo_id.casefold() != receipt.repo_id.casefold():
-        return broken(key, f"the receipt is of {receipt.repo_id}, this is {at.repo_id}")
-    if receipt.evidence_digest != read.digest and at is None and _same_content(receipt, read):
-        return holds(key, f"it names the content of this evidence, at another time; commit {receipt.commit[:12]}")
-    if receipt.evidence_digest != read.digest:
-        words = f"the receipt names the evidence {receipt.evidence_digest}, the one here is {read.digest}"
-        hint = ""
-        if at is not None and receipt.commit != at.commit:
-            hint = f"; it is of commit {receipt.commit[:12]}: verify {receipt.repo_id}@{receipt.tag or receipt.commit}"
-        return broken(key, words + hint, [FILENAME])
-    if at is None:
-        return holds(key, f"it names the digest of this evidence; it was given for commit {receipt.commit[:12]}")
-    plan = at.told.get("plan")
-    if receipt.commit == at.commit and plan and plan != receipt.plan_digest:
-        return broken(key, f"it names the plan {receipt.plan_digest}, the commit's message {plan}")
-    if receipt.commit != at.commit:
-        changed = at.changed_since(receipt.commit)
-        if changed is None:
-            return broken(key, f"it names this evidence, but its commit {receipt.commit[:12]} is not there any more")
-        if changed:
-            words = f"it names this evidence and commit {receipt.commit[:12]}; not as it was there: {named(changed)}"
-            return broken(key, words, changed)
-        return holds(key, f"it names this evidence and commit {receipt.commit[:12]}, whose files are the same")
-    return holds(key, f"it names this evidence and this commit {at.commit[:12]}")
-
-
-def _same_content(receipt: PushReceipt, read: ReadEvidence) -> bool:
-    """Whether it is of the same evidence but for its times, as after a push that found all of it there already."""
-    return (
-        read.evidence is not None and read.comparable and receipt.content_digest == read.evidence.content_digest != ""
-    )
-
-
-def _no_revision(repo_id: str, revision: str | None, api: Any) -> str:
-    try:
-        versions = [name for name, _ in version_tags(repo_id, api=api)]
-    except FAILURES:
-        versions = []
-    there = f"its versions are {named(versions)}" if versions else "it has no version tags"
-    return f"{repo_id} has no revision `{revision}`{near_names([str(revision)], versions)}; {there}. Name one of these."
 
 
 def _blobs(info: Any) -> dict[str, tuple[str, str]]:

@@ -17,12 +17,14 @@ from hf_contrastive.release.chain import foreign_data
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
+from hf_contrastive.release.verification.observed import LARGEST_DOCUMENT, Observed
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
 
 FILENAME = evidence_json.filename
 _PACKAGE = "hf-contrastive"
+_NOT_PUSHED = "nothing passes the gate without one: this was not pushed, or it was taken out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +56,21 @@ def own_version() -> str:
     return installed_versions().get(_PACKAGE, "")
 
 
-def read_evidence(content: bytes | None) -> ReadEvidence:
+def too_large(path: str) -> str:
+    """Say that a file can be no document."""
+    return f"{path} is larger than {LARGEST_DOCUMENT:,} bytes, which no document of a push is"
+
+
+def read_evidence(observed: Observed) -> ReadEvidence:
     """Read evidence.json and recompute its digests.
 
     Args:
-        content: of the file, None where there is none.
+        observed: what is here.
     """
+    content = observed.content(FILENAME)
     if content is None:
-        return ReadEvidence(item=broken("evidence", f"{FILENAME} is missing", [FILENAME]))
+        words = too_large(FILENAME) if observed.is_too_large(FILENAME) else f"{FILENAME} is missing"
+        return ReadEvidence(item=broken("evidence", words, [FILENAME]))
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -100,7 +109,8 @@ def statement_items(read: ReadEvidence, *, published: bool) -> Iterator[Item]:
 
     Args:
         read: of the file.
-        published: whether the model lies beside it, so that somebody published or is about to.
+        published: whether the model lies beside it, so that somebody published it: nothing gets there without a
+            verdict, and what lacks one was not pushed, or had it taken out.
     """
     keys = ("evidence.verdict", "evidence.licenses", "evidence.approvals", "evidence.data")
     evidence = read.evidence
@@ -110,12 +120,20 @@ def statement_items(read: ReadEvidence, *, published: bool) -> Iterator[Item]:
     audit, policy, verdict = evidence.audit, evidence.policy, evidence.verdict
     if audit is None or policy is None or verdict is None:
         lacking = "audit" if audit is None else "policy" if policy is None else "verdict"
-        yield from (not_checked(key, f"the evidence holds no {lacking}") for key in keys)
+        words = f"the evidence holds no {lacking}"
+        if published:
+            yield broken(keys[0], f"{words}, and {_NOT_PUSHED}", [FILENAME])
+        yield from (not_checked(key, words) for key in (keys[1:] if published else keys))
         return
     yield _verdict(read, evidence, audit, policy, verdict)
-    yield _licenses(read, evidence, policy)
+    yield _licenses(read, evidence, policy, published=published)
     yield _approvals(read, evidence, verdict, published=published)
     yield _data(evidence, audit)
+
+
+def is_audit_alone(evidence: Evidence) -> bool:
+    """Whether it is about no model at all."""
+    return not evidence.payload_digest and evidence.training is None and evidence.licenses is None
 
 
 def _days(evidence: Evidence) -> tuple[date, ...]:
@@ -147,18 +165,21 @@ def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy:
 
 
 def _judged(evidence: Evidence, audit: AuditReport, policy: Policy, day: date) -> Verdict:
-    if not evidence.payload_digest and evidence.training is None and evidence.licenses is None:
-        return judge(audit, policy, today=day)  # an audit alone
+    if is_audit_alone(evidence):
+        return judge(audit, policy, today=day)
     return decide(
         audit, policy, evidence.training, licenses=evidence.licenses, comparison=evidence.comparison, today=day
     )
 
 
-def _licenses(read: ReadEvidence, evidence: Evidence, policy: Policy) -> Item:
+def _licenses(read: ReadEvidence, evidence: Evidence, policy: Policy, *, published: bool) -> Item:
     key = "evidence.licenses"
     told = evidence.licenses
+    if told is None and published:
+        return broken(key, f"the evidence holds no analysis of licenses, and {_NOT_PUSHED}", [FILENAME])
     if told is None:
-        return not_checked(key, "the evidence holds no analysis of licenses")
+        words = "the evidence holds no analysis of licenses"
+        return not_checked(key, words, needed=not is_audit_alone(evidence))
     again = license_analysis(evidence, policy)
     if told == again:
         return holds(key, f"{len(told.results)} rules on {len(told.inputs)} inputs say the same again")
@@ -189,7 +210,8 @@ def _approvals(read: ReadEvidence, evidence: Evidence, verdict: Verdict, *, publ
         if problem is None:
             role = f" ({approval.role})" if approval.role else ""
             until = f", until {approval.expires}" if approval.expires else ""
-            return holds(key, f"{approval.by}{role} said yes to this verdict on these files{until}")
+            words = f"a yes to this verdict on these files is recorded in the name of {approval.by}{role}{until}"
+            return holds(key, f"{words}; who gave it is not proven")
     if given and not read.comparable:
         return not_checked(key, read.elsewhere, [FILENAME])
     if not given:
@@ -204,6 +226,7 @@ def _data(evidence: Evidence, audit: AuditReport) -> Item:
     if problems:
         return broken(key, " ".join(problems), [FILENAME])
     if evidence.training is None:
-        return not_checked(key, "no training was recorded: that the model saw the audited data alone is stated")
+        words = "no training was recorded: that the model saw the audited data alone is stated"
+        return not_checked(key, words, needed=not is_audit_alone(evidence))
     prints = ", ".join(f"{item.split} {item.fingerprint[:19]}…" for item in evidence.training.datasets)
     return holds(key, f"the fingerprints of what was trained on are in the audit ({prints})")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from audits.errors import SchemaError
-from hf_contrastive.errors import ContrastiveError
 from hf_contrastive.release.hub import PushReceipt, hub_api
-from hf_contrastive.release.signing import load_public_key
+from hf_contrastive.release.names import NAMED_REPO, visible
+from hf_contrastive.release.verification.anchors import (
+    Given,
+    VerificationError,
+    anchor_item,
+    read_given,
+    receipt_item,
+    vouched,
+    vouched_files,
+)
 from hf_contrastive.release.verification.documents import document_items
-from hf_contrastive.release.verification.items import Item, VerificationReport, holds, not_checked
+from hf_contrastive.release.verification.items import Item, VerificationReport, printable, result_of
 from hf_contrastive.release.verification.observed import Observed, is_known, list_folder, read_files
 from hf_contrastive.release.verification.payloads import (
     is_written,
@@ -25,23 +28,11 @@ from hf_contrastive.release.verification.payloads import (
     uncovered_item,
     weights_item,
 )
-from hf_contrastive.release.verification.repository import (
-    Repository,
-    fetch,
-    receipt_item,
-    repository_items,
-    tag_item,
-)
+from hf_contrastive.release.verification.repository import Repository, fetch, repository_items, tag_item
 from hf_contrastive.release.verification.signed import signature_items
 from hf_contrastive.release.verification.statements import ReadEvidence, own_version, read_evidence, statement_items
 from model_cards.documents import evidence_json
 from model_cards.render import documents
-
-_REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?:@[^@\s]+)?")
-
-
-class VerificationError(ContrastiveError, ValueError):
-    """What was named can not be verified: it is no publication, or the receipt is none."""
 
 
 def verify(
@@ -64,15 +55,18 @@ def verify(
             ``user/name[@REVISION]`` on the Hub (default: the head of main). A folder goes before a repository of that
             name.
         public_key: PEM file of the key that should have signed.
-        receipt: of the push, kept where the publication can not be changed; a file or the receipt itself.
-        weights: load the model, if its files are those of the evidence, and digest its tensors too; needs torch.
+        receipt: of the push, kept where the publication can not be changed; a file or the receipt itself. What lies
+            among the files vouches for nothing, neither a receipt nor a key.
+        weights: load the model, if its files are those of the evidence, and digest its tensors too; needs torch. A
+            model that was trained with LoRA is not covered: its digest was taken before base and adapter were merged.
         token: Hub token; default: the one logged in.
         endpoint: of the Hub; default: HF_ENDPOINT or huggingface.co.
         api: a ready HfApi instead of token and endpoint.
         on_progress: called with (bytes read, bytes in all).
 
     Returns:
-        One item a question. What could not be looked at is "not checked", never passed.
+        One item a question. What could not be looked at is "not checked", never passed: the result is "broken",
+        "incomplete" where something that it depends on was not checked, or "holds".
 
     Raises:
         VerificationError: there is no publication, or the receipt can not be read.
@@ -80,8 +74,7 @@ def verify(
         NotPublishedError: there is no such repository or revision.
         HubError: the Hub refused or could not be reached.
     """
-    key = load_public_key(public_key) if public_key is not None else None
-    kept = _receipt(receipt)
+    given = read_given(public_key, receipt)
     name = str(folder_or_repo)
     folder = Path(folder_or_repo).expanduser()
     wanted = [document.filename for document in documents().values()]
@@ -101,19 +94,19 @@ def verify(
             "a published model, a folder of reports, or a repository as in `user/model@v1`."
         )
         raise VerificationError(msg)
-    read = read_evidence(observed.content(evidence_json.filename))
-    items = tuple(_items(read, observed, folder, key=key, receipt=kept, at=at, weights=weights))
+    read = read_evidence(observed)
+    items = tuple(map(printable, _items(read, observed, folder, given, at=at, weights=weights)))
     evidence = read.evidence
     return VerificationReport(
-        target=name if at is not None else folder.name or name,
+        target=visible(name if at is not None else folder.name or name),
         kind="repository" if at is not None else "folder" if observed.has_model else "report",
         repo_id=at.repo_id if at is not None else (evidence.repo_id or "") if evidence is not None else "",
         commit=at.commit if at is not None else "",
         tag=at.tag if at is not None else "",
-        evidence_digest=read.digest,
+        evidence_digest=visible(read.digest),
         decision=evidence.verdict.decision if evidence is not None and evidence.verdict is not None else "",
         signing_key=evidence.signing_key if evidence is not None else None,
-        result="broken" if any(item.status == "broken" for item in items) else "holds",
+        result=result_of(items),
         items=items,
         version=own_version(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -121,59 +114,46 @@ def verify(
 
 
 def _items(
-    read: ReadEvidence,
-    observed: Observed,
-    folder: Path,
-    *,
-    key: ec.EllipticCurvePublicKey | None,
-    receipt: PushReceipt | None,
-    at: Repository | None,
-    weights: bool,
+    read: ReadEvidence, observed: Observed, folder: Path, given: Given, *, at: Repository | None, weights: bool
+) -> tuple[Item, ...]:
+    items = list(_looked_at(read, observed, folder, given, at=at, weights=weights))
+    if at is not None:
+        items.append(tag_item(at, given.receipt))
+    if given.receipt is not None:
+        items.append(receipt_item(given.receipt, read, observed, at, inside=given.receipt_is_inside(folder)))
+    files = vouched_files(items, given, observed)
+    return (*vouched(items, files), anchor_item(items, given, observed, folder, files))
+
+
+def _looked_at(
+    read: ReadEvidence, observed: Observed, folder: Path, given: Given, *, at: Repository | None, weights: bool
 ) -> Iterator[Item]:
-    # what a trainer writes beside the model before anything is judged is no publication yet
+    published = at is not None or observed.has_model
+    # what lacks a verdict is told by that alone: no document of a push is to be expected beside it
     judged = read.evidence is None or read.evidence.verdict is not None
-    published = judged and (at is not None or observed.has_model)
     yield read.item
     yield from statement_items(read, published=published)
-    yield from document_items(read, observed, published=published)
+    yield from document_items(read, observed, published=published and judged)
     model, covered = model_item(read, observed, needed=at is not None)
     yield model
     yield uncovered_item(
-        observed, covered, in_repository=observed.has_model or at is not None, model_holds=bool(covered)
+        observed,
+        covered,
+        in_repository=published,
+        model_holds=bool(covered),
+        pushed=at is None or at.is_push_of(read.digest),
     )
     yield weights_item(read.evidence, folder, asked=weights, loadable=model.status == "holds")
-    if at is None and not observed.has_model:
+    if not published:
         yield from report_items(read, observed, folder)
-    signature = tuple(signature_items(read, observed, key, needed=at is not None))
-    yield from signature
+    inside = given.key_is_inside(folder)
+    yield from signature_items(read, observed, given.key, needed=at is not None, key_inside=inside)
     if at is not None:
         yield from repository_items(at, read, observed)
-        yield tag_item(at, receipt)
-    vouching = []
-    if receipt is not None:
-        held = receipt_item(receipt, read, at)
-        yield held
-        vouching.append(held)
-    if key is not None and not any(item.status == "broken" for item in signature):
-        vouching.extend(item for item in signature if item.key == "signature.key")
-    yield _anchor(vouching)
-
-
-def _anchor(vouching: list[Item]) -> Item:
-    """Say whether whoever can write these files could have written all of them anew."""
-    names = [item.key for item in vouching if item.status == "holds"]
-    if names:
-        what = " and ".join({"receipt": "the receipt", "signature.key": "the key"}[name] for name in names)
-        return holds("anchor", f"{what} that was given, as far as it was kept elsewhere")
-    words = (
-        "digests show changes, not who made them: whoever can write all of these files can have written them anew, "
-        "with digests that fit. Give the receipt of the push (--receipt) or the signer's public key (--public-key)"
-    )
-    return not_checked("anchor", words)
 
 
 def _fetched(name: str, api: Any) -> Repository:
-    if not _REPO.fullmatch(name) or Path(name).exists():
+    if not NAMED_REPO.fullmatch(name) or Path(name).exists():
         msg = (
             f"`{name}` is no folder and no repository; name the folder of a published model or of reports, or a "
             "repository as in `user/model@v1`."
@@ -181,17 +161,3 @@ def _fetched(name: str, api: Any) -> Repository:
         raise VerificationError(msg)
     repo_id, _, revision = name.partition("@")
     return fetch(repo_id, revision or None, api=api)
-
-
-def _receipt(told: str | Path | PushReceipt | None) -> PushReceipt | None:
-    if told is None or isinstance(told, PushReceipt):
-        return told
-    path = Path(told).expanduser()
-    try:
-        return PushReceipt.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        msg = f"The receipt `{path}` can not be read ({error.strerror}); name the receipt.json of the push's report."
-        raise VerificationError(msg) from error
-    except (ValueError, SchemaError, RecursionError) as error:
-        msg = f"The receipt `{path}` is none ({error}); name the receipt.json of the push's report."
-        raise VerificationError(msg) from error
