@@ -418,3 +418,13 @@ def test_what_was_not_checked_is_told_everywhere_people_and_tools_look(rich):
     # nothing of it where everything was read and judged
     whole = render(rich, "junit")
     assert "not read" not in whole
+
+
+def test_who_gave_an_approval_is_claimed_nowhere(rich):
+    assert rich.approvals
+    for name in ("card", "report_md", "report_html"):
+        text = render(rich, name)
+        told = Page(text).text if name == "report_html" else text
+        assert "who gave it is not proven" in told, name
+        without = render(replace(rich, approvals=()), name)
+        assert "who gave it is not proven" not in without, name

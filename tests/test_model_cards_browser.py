@@ -193,6 +193,33 @@ def test_paper_holds_what_a_filter_hides_and_no_controls(shown):
     assert tab.run("getComputedStyle(document.querySelector('.verdict')).color") != "rgb(255, 255, 255)"
 
 
+def test_on_paper_nothing_beside_the_text_is_larger_and_words_and_days_stay_whole(shown):
+    tab = shown("review", width=718)  # as wide as the text on A4
+    tab.run(OPEN_ALL)
+    tab.show(medium="print")
+    sizes = (
+        "[...document.querySelectorAll('.signer ~ section :is(caption, figcaption, .small, .origin, .excerpt)')]"
+        ".map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    found = tab.run(sizes)
+    assert len(found) > 50
+    assert max(found) < tab.run("parseFloat(getComputedStyle(document.body).fontSize)")
+    # each word of a question on one line, each day too
+    lines = (
+        "(part => { const range = document.createRange(); range.selectNodeContents(part);"
+        " return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size; })"
+    )
+    questions = (
+        "[...document.querySelectorAll('#statements tbody th')].filter(e => !e.textContent.trim().includes(' '))"
+    )
+    told = tab.run(f"{questions}.map(e => [e.textContent, {lines}(e)])")
+    assert "Recommendations" in [words for words, _ in told]
+    assert {count for _, count in told} == {1}
+    days = tab.run(f"[...document.querySelectorAll('span.date, td.date > div')].map(e => [e.textContent, {lines}(e)])")
+    assert "2026-12-31" in [words for words, _ in days]
+    assert {count for _, count in days} == {1}
+
+
 def test_one_button_opens_all_of_it_for_the_printer(shown):
     tab = shown("pass")
     few = sheets(tab.paper())

@@ -18,6 +18,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from audits.findings import DatasetRef
 from audits.waivers import used_waivers
+from model_cards.approvals import NOT_PROVEN
 from model_cards.comparison import comparison_rows, evaluation_words
 from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
@@ -122,6 +123,7 @@ def render(evidence: Evidence) -> str:
             checks=check_rows(evidence),
             gaps=gaps(evidence),
             rows_of=rows_of,
+            not_proven=NOT_PROVEN,
             base_license_revision=base_license_revision(evidence),
             open_outcomes=open_outcomes(evidence),
             license_tables=license_tables(evidence.audit),
