@@ -234,6 +234,32 @@ def test_more_steps_than_a_pickle_needs_end_the_reading():
     assert "more than 300,000 steps" in pickle_words(b"\x80\x04" + b"N0" * 400_000 + EVIL[2:])
 
 
+SYSTEM = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"N0" * 300_001,
+        b"N0" * 3_000_000,
+        b"V" + b"a" * (1 << 20) + b"\n0",
+        b"V" + b"a" * 20_000_000 + b"\n0",
+        b"I0x1\n0",
+        b"L0x1L\n0",
+        b"S'\xc3\xa9'\n0",
+    ],
+    ids=["many steps", "more steps than are read", "a long line", "a longer line", "hexadecimal", "long", "no ASCII"],
+)
+def test_nothing_that_stands_before_a_call_hides_it(before: bytes):
+    assert kind_of(before + SYSTEM) == "pickle"
+
+
+def test_a_large_text_is_a_text():
+    words = "\n".join(f"N0word{i}" for i in range(300_000))
+    assert kind_of(words.encode()) == "text"
+    assert kind_of(json.dumps({"vocab": dict.fromkeys(words.split(), 0)}).encode()) == "text"
+
+
 def test_a_file_of_a_pickle_scanner_that_gives_up_is_still_refused(monkeypatch: pytest.MonkeyPatch):
     def give_up(*_: object, **__: object) -> None:
         raise ValueError("not 2 values for STACK_GLOBAL")
@@ -333,7 +359,7 @@ class Harmless:
 BUILDING = [
     *(bytes([code]) for code in b"(.012N)lt}e]u\x81\x85\x86\x87\x88\x93\x94Rbo"),
     b"cposix\nsystem\n", b"ios\nsystem\n", b"\x8c\x05posix", b"\x8c\x06system", b"Vposix\n", b"S'system'\n",
-    b"q\x01", b"h\x01", b"h\x00", b"p1\n", b"g1\n", b"I1\n", b"K\x01",
+    b"q\x01", b"h\x01", b"h\x00", b"p1\n", b"g1\n", b"I1\n", b"K\x01", b"I0x1\n", b"L0x1L\n",
 ]  # fmt: skip
 
 

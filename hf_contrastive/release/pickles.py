@@ -7,6 +7,7 @@ refused whatever they find, and what they find is the reason that is told.
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import pickletools
@@ -48,6 +49,7 @@ class Reading:
         arguments: whether a tuple of arguments was made.
         complete: whether a STOP was reached.
         problem: what ended the reading before.
+        endless: whether it was more than is read.
     """
 
     imports: list[str] = field(default_factory=list)
@@ -55,6 +57,7 @@ class Reading:
     arguments: bool = False
     complete: bool = False
     problem: str = ""
+    endless: bool = False
 
     @property
     def is_sure(self) -> bool:
@@ -68,11 +71,11 @@ def read_pickle(raw: bytes) -> Reading:
     while left > 0:
         machine, start = _Machine(reading), stream.tell()
         try:
-            for opcode, argument, _ in pickletools.genops(stream):
+            for opcode, argument in _opcodes(stream):
                 machine.run(opcode, argument)
                 left -= 1
                 if left == 0:
-                    reading.problem = f"more than {MOST_OPCODES:,} steps"
+                    reading.problem, reading.endless = f"more than {MOST_OPCODES:,} steps", True
                     break
         except _TORN as error:
             if not (reading.complete and start):
@@ -87,16 +90,17 @@ def read_pickle(raw: bytes) -> Reading:
 def is_old_pickle(raw: bytes) -> bool:
     """Whether ``raw`` is a pickle without a first byte that says so, as protocols 0 and 1 are.
 
-    It is one when it names something to import and then calls it: that runs even if the rest is torn.
+    It is one when it names something to import and then calls it: that runs even if the rest is torn. It counts as one
+    when so many opcodes follow each other that nobody reads them to their end; a text breaks off after a few.
     """
-    return read_pickle(raw[:_MOST_BYTES]).is_sure
+    reading = read_pickle(raw)
+    return reading.is_sure or reading.endless
 
 
 def pickle_words(raw: bytes) -> str:
     """Return what loading the pickle ``raw`` would do, as the end of a sentence."""
-    head = raw[:_MOST_BYTES]
-    reading = read_pickle(head)
-    dangerous, more = _second_opinion(head)
+    reading = read_pickle(raw)
+    dangerous, more = _second_opinion(raw[:_MOST_BYTES])
     names = sorted(dict.fromkeys([*reading.imports, *sorted(more)]), key=lambda name: name not in dangerous)
     told = ", ".join(_shown(name) + (" (dangerous)" if name in dangerous else "") for name in names[:4])
     told += f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -117,6 +121,38 @@ def embedded_pickle(raw: bytes) -> tuple[int, str] | None:
         if read_pickle(raw[match.start() : match.start() + _MOST_BYTES]).is_sure:
             return match.start(), pickle_words(raw[match.start() :])
     return None
+
+
+def _opcodes(stream: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
+    """Yield opcodes with their arguments up to STOP, with all that unpickling accepts and pickletools does not."""
+    while code := stream.read(1):
+        opcode = pickletools.code2op.get(code.decode("latin-1"))
+        if opcode is None:
+            msg = f"at position {stream.tell() - 1}, opcode {code!r} unknown"
+            raise ValueError(msg)
+        start, argument = stream.tell(), None
+        if opcode.arg is not None:
+            try:
+                argument = opcode.arg.reader(stream)
+            except ValueError:
+                stream.seek(start)
+                argument = _as_python_reads(opcode.name, stream.readline())
+        yield opcode, argument
+        if opcode.name == "STOP":
+            return
+    msg = "no more opcodes before STOP"
+    raise ValueError(msg)
+
+
+def _as_python_reads(name: str, line: bytes) -> Any:
+    if line.endswith(b"\n") and name in ("INT", "LONG"):
+        return int(line.strip().removesuffix(b"L"), 0)
+    text = line.strip()
+    if line.endswith(b"\n") and name == "STRING" and len(text) > 1 and text[:1] == text[-1:] and text[:1] in b"'\"":
+        # with an encoding that is not ASCII
+        return codecs.escape_decode(text[1:-1])[0].decode("latin-1")
+    msg = f"the argument of {name} can not be read"
+    raise ValueError(msg)
 
 
 class _Machine:

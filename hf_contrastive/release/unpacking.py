@@ -101,8 +101,8 @@ def _unpacked(place: str, where: str, head: bytes, stream: BinaryIO, depth: int,
             if budget.left <= 0:
                 yield f"{where}it unpacks to more than {MOST_BYTES:,} bytes"
             yield from _look(f"{place}{' > ' if place else ''}unpacked", io.BytesIO(raw), depth + 1, budget)
-        elif is_old_pickle(head):
-            yield f"{where}{pickle_words(head)}"
+        elif is_old_pickle(whole := _whole(stream)):
+            yield f"{where}{pickle_words(whole)}"
         elif (found := embedded_pickle(head)) is not None:
             yield f"{where}at byte {found[0]:,} begins a pickle: {found[1]}"
         elif zip_begins(stream) is not None:
@@ -112,6 +112,11 @@ def _unpacked(place: str, where: str, head: bytes, stream: BinaryIO, depth: int,
         yield f"{where}{error}"
     except _BROKEN as error:
         yield f"{where}it can not be unpacked ({one_line(str(error))[:60] or type(error).__name__})"
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    return stream.read(MOST_BYTES)
 
 
 def zip_begins(source: BinaryIO | Path | bytes) -> int | None:
