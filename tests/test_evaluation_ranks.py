@@ -1,5 +1,7 @@
 """Ranks are those of the exact products, for every block, type and order; what follows from them equals trec_eval."""
 
+import tracemalloc
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -177,6 +179,17 @@ def test_the_two_ways_to_score_agree():
     top = top_documents(queries, documents, k=300)
     np.testing.assert_array_equal(top[np.arange(40), ranks - 1], target)
     np.testing.assert_array_equal(rank_metrics(queries, documents, target).mrr, np.where(ranks <= 10, 1 / ranks, 0))
+
+
+def test_no_more_scores_are_in_memory_than_a_block_has():
+    rng = np.random.default_rng(0)
+    queries, documents = (rng.normal(size=(rows, 8)).astype(np.float32) for rows in (1000, 20_000))
+    ranks_of(queries[:2], documents[:2], [0, 1])
+    tracemalloc.start()
+    ranks_of(queries, documents, range(1000), block_size=64)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6  # all scores would be 80 MB; the rest is copies of the vectors
 
 
 def test_progress_ends_with_all_queries():
