@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from audits.dates import utc_today
 from audits.findings import AuditReport
@@ -276,6 +276,62 @@ def test_a_published_version_that_can_not_be_loaded_is_told_without_paths(
     assert found.comparison.note.startswith("not compared: the published version can not be loaded")
     assert str(tmp_path) not in found.comparison.note
     assert "\n" not in found.comparison.note
+
+
+def test_a_version_without_its_evidence_is_still_compared_with(
+    release: Callable[..., Any], trainers: dict[str, ContrastiveTrainer], api: HfApi
+):
+    release("first")
+    api.delete_file("evidence.json", REPO, commit_message="tidy")
+    head = api.model_info(REPO).sha
+    with pytest.raises(PushBlocked, match="no worse than the published version"):
+        release("worse", policy=STRICT)
+    told = last_report(trainers["worse"]).comparison
+    assert told is not None
+    assert (told.compared, told.regression, told.commit) == (True, True, head)
+    assert told.published_weights_sha256 == trainers["first"].training_record().weights_sha256
+
+
+def test_a_model_that_others_put_there_is_compared_with(
+    release: Callable[..., Any], trainers: dict[str, ContrastiveTrainer], api: HfApi, tmp_path: Path
+):
+    trainers["first"].save_model(str(tmp_path / "model"))
+    api.create_repo(REPO)
+    api.upload_folder(repo_id=REPO, folder_path=tmp_path / "model", ignore_patterns=["evidence.json"])
+    with pytest.raises(PushBlocked, match="no worse than the published version"):
+        release("worse", policy=STRICT)
+    told = last_report(trainers["worse"]).comparison
+    assert told is not None
+    assert (told.compared, told.regression, told.tag) == (True, True, "")
+
+
+def test_tags_whose_weights_are_gone_leave_it_unchecked(
+    release: Callable[..., Any], trainers: dict[str, ContrastiveTrainer], api: HfApi
+):
+    release("first")
+    gone = [CommitOperationDelete(path) for path in api.list_repo_files(REPO) if path != ".gitattributes"]
+    api.create_commit(REPO, gone, commit_message="all gone")
+    with pytest.raises(PushBlocked) as caught:
+        release("better", policy=STRICT)
+    assert awaits_review(caught.value)
+    outcome = outcome_of(last_report(trainers["better"]))
+    assert outcome is not None
+    assert (outcome.decision, outcome.checked) == ("review", False)
+    assert "can not be loaded" in outcome.observed
+
+
+def test_a_model_that_appears_meanwhile_is_not_replaced_unseen(api: HfApi):
+    api.create_repo(REPO)
+    api.create_commit(REPO, [CommitOperationAdd("model.safetensors", b"1")], commit_message="by hand")
+    with pytest.raises(HubError, match=r"Another version was published .* none was seen"):
+        module.require_seen(api.model_info(REPO), repo_id=REPO, looked=module.Looked())
+
+
+def test_a_repository_without_a_model_holds_no_version(api: HfApi):
+    api.create_repo(REPO)
+    api.create_commit(REPO, [CommitOperationAdd("notes.txt", b"soon")], commit_message="by hand")
+    assert module.look_at_published(REPO, api=api) == module.Looked()
+    assert module.look_at_published(REPO, api=api, revision="nowhere") == module.Looked()
 
 
 def test_data_that_is_named_and_can_not_be_used_stops_the_push(release: Callable[..., Any], api: HfApi, tmp_path: Path):

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from huggingface_hub.errors import RevisionNotFoundError
+
 from audits.findings import AuditReport, DatasetRef
 from audits.policy import Policy
 from hf_contrastive.errors import EvaluationError, HubError, ModelError
 from hf_contrastive.release.faults import Patience, is_unreachable, passes
-from hf_contrastive.release.plan import PushPlan, payload, payload_digest
+from hf_contrastive.release.plan import PushPlan, is_document, is_replaced, payload, payload_digest
 from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, last_published, version_tags
 from hf_contrastive.release.traffic import bounded_silence
 from model_cards.documents import evidence_json
@@ -35,6 +37,8 @@ _T = TypeVar("_T")
 _SEED = 0
 _LONGEST_REASON = 400
 _SPLITS = ("test", "validation")
+# what other libraries keep weights in; what this one does is known to the plan
+_WEIGHTS = (".bin", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".safetensors")
 _logger = logging.getLogger(__name__)
 
 
@@ -64,7 +68,10 @@ class Comparing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The version that is published, as it was seen before the gate; ``evidence`` is None where it can not be read."""
+    """The version that is published, as it was seen before the gate.
+
+    ``evidence`` is None where it can not be read, is gone, or where a model was put there by other means.
+    """
 
     repo_id: str
     commit: str
@@ -93,13 +100,13 @@ def look_at_published(repo_id: str, *, api: Any, revision: str | None = None) ->
     try:
         found = _patiently(lambda: last_published(repo_id, revision, api=api))
     except EvidenceError:
-        return _unreadable(repo_id, api=api, revision=revision)
+        return _without_evidence(repo_id, api=api, revision=revision, told=True)
     except HubError as error:
         return Looked(problem=str(error))
     except NotPublishedError:
         return Looked()
     if found is None:
-        return Looked()
+        return _without_evidence(repo_id, api=api, revision=revision)
     return Looked(seen=Seen(repo_id=repo_id, commit=found.commit, tag=found.tag, evidence=found.evidence))
 
 
@@ -124,14 +131,42 @@ def _causes(error: BaseException) -> Iterator[Exception]:
         cause = cause.__cause__
 
 
-def _unreadable(repo_id: str, *, api: Any, revision: str | None) -> Looked:
+def _without_evidence(repo_id: str, *, api: Any, revision: str | None, told: bool = False) -> Looked:
+    """Look for a version whose evidence is gone, was changed, or that was never published with any.
+
+    Args:
+        repo_id: ``user/name``.
+        api: an HfApi.
+        revision: the branch.
+        told: whether an evidence.json that can not be used lies there.
+    """
     try:
-        commit = str(api.model_info(repo_id, revision=revision).sha)
-        tags = version_tags(repo_id, api=api)
+        info = _patiently(lambda: _answer(repo_id, api, lambda: api.model_info(repo_id, revision=revision)))
+        tags = _patiently(lambda: _answer(repo_id, api, lambda: version_tags(repo_id, api=api)))
+    except NotPublishedError:
+        return Looked()
+    except HubError as error:
+        return Looked(problem=str(error))
+    if not told and not tags and not _holds_model(info):
+        return Looked()
+    tag = next((name for name, target in reversed(tags) if target == info.sha), "")
+    return Looked(seen=Seen(repo_id=repo_id, commit=str(info.sha), tag=tag))
+
+
+def _answer(repo_id: str, api: Any, call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except RevisionNotFoundError as error:
+        msg = f"{repo_id} has no such branch."
+        raise NotPublishedError(msg) from error
     except FAILURES as error:
-        return Looked(problem=str(explained(error, repo_id, api)))
-    tag = next((name for name, target in reversed(tags) if target == commit), "")
-    return Looked(seen=Seen(repo_id=repo_id, commit=commit, tag=tag))
+        raise explained(error, repo_id, api) from error
+
+
+def _holds_model(info: ModelInfo) -> bool:
+    """Whether a revision holds files of a model, whoever put them there."""
+    paths = [item.rfilename for item in info.siblings or []]
+    return any((is_replaced(path) and not is_document(path)) or path.endswith(_WEIGHTS) for path in paths)
 
 
 def require_seen(head: ModelInfo, *, repo_id: str, looked: Looked) -> None:
@@ -146,7 +181,7 @@ def require_seen(head: ModelInfo, *, repo_id: str, looked: Looked) -> None:
         HubError: ``head`` holds another version.
     """
     seen = looked.seen
-    holds_version = any(item.rfilename == evidence_json.filename for item in head.siblings or [])
+    holds_version = any(item.rfilename == evidence_json.filename for item in head.siblings or []) or _holds_model(head)
     if not holds_version or (seen is not None and seen.commit == head.sha):
         return
     if looked.problem:
