@@ -312,7 +312,7 @@ class ContrastiveTrainer(PublishingTrainer):
         self._totals.start()
         self._meter.start()
         with self._quick_adapter() as self._engine.quick:
-            output = super().train(resume_from_checkpoint, *args, **kwargs)
+            output: TrainOutput = super().train(resume_from_checkpoint, *args, **kwargs)
         self._totals.stop()
         self._history.weights = weights_digest(self._plain_model)
         self._counted = self._totals.over_processes(self.accelerator)
