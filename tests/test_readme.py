@@ -191,7 +191,7 @@ def test_train_names_its_own_flags():
 
 
 def test_commands_make_targets_and_links_exist():
-    words = [match[1] for match in re.finditer(r"hf-contrastive ([a-z]+)", "\n".join(code_of(README)))]
+    words = [match[1] for match in re.finditer(r"hf-contrastive ([a-z-]+)", "\n".join(code_of(README)))]
     assert set(words) <= {command.split()[0] for command in COMMANDS}
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"^make (\w+)|`make (\w+)`", README, re.MULTILINE)) <= {
