@@ -1020,6 +1020,22 @@ def test_a_name_that_is_no_text_can_be_printed(name: bytes, unsigned: Published)
     assert told.startswith(("bad\\udcff", "\\x1b[2Jx\\n"))
 
 
+def test_an_evidence_whose_values_make_no_sense_together_is_broken(unsigned: Published):
+    def cut_a_row(data: dict[str, Any]) -> None:
+        licenses = next(item for item in data["evidence"]["audit"]["results"] if item["code"] == "LIC002")
+        table = next(item for item in licenses["tables"] if item["name"] == "licenses by split")
+        table["rows"][0] = []
+        data["digests"] = {key: audits.records.digest_of(value) for key, value in data["evidence"].items()}
+        data["digest"] = audits.records.digest_of(data["evidence"])
+        data["content_digest"] = Evidence.from_dict(data["evidence"]).content_digest
+
+    edit(unsigned.folder, cut_a_row)
+    report = verify(unsigned.folder)
+    assert status(report, "evidence") == "holds"
+    item = report.item("evidence.licenses")
+    assert (item.status, "whose values do not fit together (ValueError" in item.words) == ("broken", True)
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path

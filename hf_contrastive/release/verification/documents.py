@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from hf_contrastive.release.plan import LICENSE_COPIES
 from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
 from hf_contrastive.release.verification.observed import Observed
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, own_version, too_large
+from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, computed, own_version, too_large
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
@@ -27,7 +28,8 @@ def document_items(read: ReadEvidence, observed: Observed, *, published: bool) -
         published: whether all of them must be here.
     """
     for name, document in documents().items():
-        found = _document(name, document, read, observed, published=published)
+        compute = partial(_document, name, document, read, observed, published=published)
+        found = computed(f"document:{document.filename}", read, compute, [document.filename])
         if found is not None:
             yield found
     yield from _copies(read, observed, published=published)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 from audits.dates import parse_day
 from audits.errors import SchemaError
@@ -24,6 +25,7 @@ from model_cards.evidence import Evidence
 
 FILENAME = evidence_json.filename
 _PACKAGE = "hf-contrastive"
+_Found = TypeVar("_Found", bound=Item | None)
 _NOT_PUSHED = "nothing passes the gate without one: this was not pushed, or it was taken out"
 
 
@@ -125,10 +127,26 @@ def statement_items(read: ReadEvidence, *, published: bool) -> Iterator[Item]:
             yield broken(keys[0], f"{words}, and {_NOT_PUSHED}", [FILENAME])
         yield from (not_checked(key, words) for key in (keys[1:] if published else keys))
         return
-    yield _verdict(read, evidence, audit, policy, verdict)
-    yield _licenses(read, evidence, policy, published=published)
-    yield _approvals(read, evidence, verdict, published=published)
-    yield _data(evidence, audit)
+    yield computed(keys[0], read, lambda: _verdict(read, evidence, audit, policy, verdict))
+    yield computed(keys[1], read, lambda: _licenses(read, evidence, policy, published=published))
+    yield computed(keys[2], read, lambda: _approvals(read, evidence, verdict, published=published))
+    yield computed(keys[3], read, lambda: _data(evidence, audit))
+
+
+def computed(
+    key: str, read: ReadEvidence, compute: Callable[[], _Found], files: Iterable[str] = (FILENAME,)
+) -> _Found | Item:
+    """Return what ``compute`` says.
+
+    Values of an evidence by another hand can be of the right types and make no sense together; that is what is wrong
+    with the evidence, and nothing that a verification ends with.
+    """
+    try:
+        return compute()
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        make = broken if read.comparable else not_checked
+        words = f"it can not be computed from {FILENAME}, whose values do not fit together"
+        return make(key, f"{words} ({type(error).__name__}: {str(error)[:200]})", files)
 
 
 def is_audit_alone(evidence: Evidence) -> bool:
