@@ -336,3 +336,37 @@ def test_a_folder_that_is_no_export(tmp_path: Path, content: str | None):
 def edit(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_tables_are_int8_with_a_step_a_row(tmp_path: Path):
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    from hf_contrastive.inference.int8 import quantise_tables
+
+    table = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    table[3] *= 1000  # an outlier, which would set the step of a whole table
+    table[4] = 0
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "ids"], ["one"]),
+            helper.make_node("Gather", ["table", "ids"], ["two"]),
+            helper.make_node("Gather", ["table", "ids"], ["columns"], axis=1),
+        ],
+        "tables",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("one", "two", "columns")],
+        [numpy_helper.from_array(table, "table")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    quantise_tables(model)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    ids = np.array([3, 0, 4, 7])
+    one, two, columns = session.run(None, {"ids": ids})
+    assert (one == two).all()
+    assert (np.abs(one - table[ids]) <= np.abs(table[ids]).max(axis=1, keepdims=True) / 254 * 1.001).all()
+    # a lookup of columns still needs the table
+    assert (columns == table[:, ids]).all()
+    assert {item.name for item in model.graph.initializer} == {"table", "table.codes", "table.steps"}

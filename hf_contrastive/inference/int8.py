@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hf_contrastive.errors import ModelError
 from hf_contrastive.inference.onnx_model import OnnxEncoder
@@ -77,7 +80,7 @@ def _dynamic(source: Path, target: Path) -> None:
 
 
 def _blockwise(level: int, source: Path, target: Path) -> None:
-    """Quantise blocks of 32 weights, so that an outlier spoils its block alone.
+    """Quantise blocks of 32 weights, so that an outlier spoils its block alone, and each row of a table of vectors.
 
     Args:
         level: 4 quantises activations in blocks too while it runs; 1 keeps them in fp32, which is more exact.
@@ -85,23 +88,59 @@ def _blockwise(level: int, source: Path, target: Path) -> None:
         target: what is written.
     """
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    middle = target.with_suffix(".blocks")
     with _quietly():
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-        quantiser = MatMulNBitsQuantizer(
-            onnx.load(source), bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=level
-        )
+        model = onnx.load(source)
+        quantise_tables(model)
+        quantiser = MatMulNBitsQuantizer(model, bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=level)
         quantiser.process()
-        quantiser.model.save_model_to_file(str(middle), False)
-        try:
-            with _marked_as_prepared(middle) as path:
-                # the table of token vectors is most of a small model
-                quantize_dynamic(path, target, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"])
-        finally:
-            middle.unlink(missing_ok=True)
+        quantiser.model.save_model_to_file(str(target), False)
+
+
+def quantise_tables(model: Any) -> None:
+    """Store the tables that vectors are looked up in as int8, with one step a row; they are most of a small model.
+
+    onnxruntime's own quantiser takes one step for a whole table, which its rare tokens set.
+
+    Args:
+        model: an ONNX model; it is changed.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    tables = {item.name: item for item in graph.initializer}
+    nodes, used = [], set()
+    for node in graph.node:
+        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+        axis = next((item.i for item in node.attribute if item.name == "axis"), 0)
+        if table is None or table.data_type != TensorProto.FLOAT or len(table.dims) != 2 or axis != 0:
+            nodes.append(node)
+            continue
+        name, ids, result = table.name, node.input[1], node.output[0]
+        if name not in used:
+            weights = numpy_helper.to_array(table)
+            steps = np.abs(weights).max(axis=1, keepdims=True) / 127.0
+            steps[steps == 0] = 1.0
+            graph.initializer.extend(
+                [
+                    numpy_helper.from_array(np.rint(weights / steps).astype(np.int8), f"{name}.codes"),
+                    numpy_helper.from_array(steps.astype(np.float32), f"{name}.steps"),
+                ]
+            )
+            used.add(name)
+        nodes += [
+            helper.make_node("Gather", [f"{name}.codes", ids], [f"{result}.codes"], axis=0),
+            helper.make_node("Gather", [f"{name}.steps", ids], [f"{result}.steps"], axis=0),
+            helper.make_node("Cast", [f"{result}.codes"], [f"{result}.numbers"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{result}.numbers", f"{result}.steps"], [result]),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    still = {name for node in nodes for name in node.input}
+    for name in used - still:
+        graph.initializer.remove(tables[name])
 
 
 METHODS: dict[str, Callable[[Path, Path], None]] = {
