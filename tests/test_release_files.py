@@ -611,8 +611,24 @@ def test_safetensors_that_the_format_does_not_allow(content: bytes, told: str):
     assert any(told in line for line in found("model.safetensors", content))
 
 
-def test_tensors_that_are_an_archive_too():
+@pytest.mark.parametrize("suffix", [".js", ".php", ".ipynb", ".json", ".py", ".txt.js", ".html", "-2.js"])
+def test_a_legal_text_of_another_kind(suffix: str):
+    assert "something else by its suffix" in " ".join(found(f"LICENSE{suffix}", "{}"))
+    assert "something else by its suffix" in " ".join(found(f"USE_POLICY{suffix}", "{}"))
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "License.txt", "LICENSE-APACHE-2.0", "NOTICE.md", "USE_POLICY.rst"])
+def test_a_legal_text(name: str):
+    assert not found(name, "Apache License, Version 2.0\n")
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_tensors_that_are_an_archive_too(long: bool, monkeypatch: pytest.MonkeyPatch):
+    if long:
+        # the records of archives with more members than two bytes can count
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
     archive = zipped()
+    assert (b"PK\x06\x07" in archive) == long
     shape = len(archive)
     assert "ZIP archive" in found("model.safetensors", tensors({"w": tensor(0, shape)}, archive))[0]
 

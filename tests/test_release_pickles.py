@@ -375,6 +375,15 @@ def test_everything_that_python_would_import_is_read(parts: list[bytes], framed:
     assert [name for name in real.asked if name not in imports and "?" not in imports] == []
 
 
+def test_where_an_archive_with_long_records_begins(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    raw = zipped({"data.pkl": EVIL}, before=b"x" * 100)
+    assert raw[zip_begins(raw) or 0 :].startswith(b"PK\x01\x02")
+    # a record that is not where it should be does not make it less of an archive
+    assert zip_begins(raw.replace(b"PK\x06\x06", b"PK\x06\x08")) is not None
+    assert zip_begins(raw[-42:]) is not None
+
+
 @pytest.mark.parametrize("text", ["PK", "cat\ndog\n", "the end PK\x05\x06", json.dumps({"a": "PK\x05\x06"})])
 def test_a_text_is_no_archive(text: str):
     assert zip_begins(text.encode()) is None

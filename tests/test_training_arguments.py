@@ -122,6 +122,14 @@ def test_what_differs_is_told_and_the_rest_is_not(tmp_path: Path):
     }
 
 
+def test_a_guide_that_is_a_folder_is_withheld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    config = ContrastiveConfig(output_dir="out", guide_model="clients/acme")
+    assert recorded_arguments(config)["guide_model"] == "clients/acme"
+    (tmp_path / "clients" / "acme").mkdir(parents=True)
+    assert recorded_arguments(config)["guide_model"] == WITHHELD
+
+
 def test_defaults_are_not_told():
     assert set(recorded_arguments(DEFAULTS)) == {"output_dir"}
     assert set(recorded_arguments(TrainingArguments(output_dir="out", use_cpu=True))) == {"output_dir", "use_cpu"}

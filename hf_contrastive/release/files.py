@@ -7,6 +7,7 @@ with what loading it would run, as far as that can be read.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from hf_contrastive.release.unpacking import inside, zip_begins
 _PICKLE_NAMES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill", ".msgpack")
 _CODE_NAMES = (".py", ".pyc", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".exe", ".jar")
 _SENTENCEPIECE_NAMES = (".model", ".spm")
+_LEGAL_NAMES = ("license", "notice", "use_policy", "use_restrictions")
+# none, one of a text, or the number of a version
+_LEGAL_SUFFIX = re.compile(r"^[^.]*$|\.(?:txt|md|rst)$|[a-z]-\d+(?:\.\d+)+$")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -33,6 +37,8 @@ def problems(name: str, source: Path | bytes) -> Iterator[str]:
     name, low = shown_name(name), name.lower()
     if low.endswith(_CODE_NAMES):
         yield f"{name} is code; a published encoder must load without remote code. Remove it."
+    if "/" not in low and low.startswith(_LEGAL_NAMES) and not _LEGAL_SUFFIX.search(low):
+        yield f"{name} is a legal text by its name and something else by its suffix. Name it as a .txt file."
     kind = kind_of(source)
     if kind == "pickle" or low.endswith(_PICKLE_NAMES):
         yield (

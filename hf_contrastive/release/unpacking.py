@@ -135,11 +135,28 @@ def zip_begins(source: BinaryIO | Path | bytes) -> int | None:
         return None
     entries, length, comment = struct.unpack("<10xHIxxxxH", tail[at : at + 22])
     end = size - len(tail) + at
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07" and comment == len(tail) - at - 22:
+        return _zip64_begins(source, end - 20, tail[at - 20 : at])
     if comment != len(tail) - at - 22 or length > end:
         return None
     source.seek(end - length)
     # an empty archive is no more than its end
     return end - length if entries == 0 or source.read(4) == b"PK\x01\x02" else None
+
+
+def _zip64_begins(source: BinaryIO, end: int, locator: bytes) -> int:
+    """Return where an archive begins whose list is told by a longer record; that record itself where it tells nothing.
+
+    Readers look for the record right before its locator, or where the locator says.
+    """
+    for place in (end - 56, struct.unpack("<8xQ4x", locator)[0]):
+        if not 0 <= place < end:
+            continue
+        source.seek(place)
+        record = source.read(56)
+        if len(record) == 56 and record.startswith(b"PK\x06\x06"):
+            return int(max(0, place - struct.unpack("<40xQ8x", record)[0]))
+    return end
 
 
 class _UnreadableError(Exception):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from audits.personal import SECRETS
@@ -135,8 +136,8 @@ def _is_loss(value: str) -> bool:
 
 
 _CHECKS: Mapping[str, Callable[[str], bool]] = {
-    # the owner's name is part of an id on the Hub; a bare word may be anything
-    "guide_model": lambda value: "/" in value and is_hub_id(value),
+    # the owner's name is part of an id on the Hub; a bare word may be anything, and so may what is a folder here
+    "guide_model": lambda value: "/" in value and is_hub_id(value) and not Path(value).exists(),
     "lora_layers": lambda value: re.fullmatch(r"all|top-\d{1,4}", value) is not None,
     "loss": _is_loss,
 }
