@@ -12,7 +12,7 @@ def one_thread() -> AbstractContextManager[Any]:
     Steps of a decomposition are short, and threads meet after each: on a machine that is busy otherwise two of them may
     take fifty times the processor time of one.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(1)
     return limits
