@@ -356,7 +356,7 @@ def test_tables_are_int8_with_a_step_a_row(tmp_path: Path):
         ],
         "tables",
         [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("one", "two", "columns")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "m"]) for name in ("one", "two", "columns")],
         [numpy_helper.from_array(table, "table")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
