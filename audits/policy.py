@@ -100,12 +100,14 @@ class VersionPolicy(Record):
     """How a new version is judged against the one that is published.
 
     ``regression`` is the decision where the primary metric is worse by more than ``margin`` with its whole interval;
-    ``unchecked`` where a version is published and nothing was compared. Both have the code :data:`VERSION_CODE`, which
-    waivers name; where no version is published, neither counts.
+    ``unchecked`` where a version is published and nothing was compared, ``inconclusive`` where too few queries were
+    compared to rule such a loss out. All have the code :data:`VERSION_CODE`, which waivers name; where no version is
+    published, none counts.
     """
 
     regression: Decision = "review"
     unchecked: Decision = "pass"
+    inconclusive: Decision = "pass"
     margin: float = 0.01
 
 

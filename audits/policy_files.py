@@ -168,5 +168,5 @@ def _misplaced(data: dict[str, Any]) -> Iterator[str]:
         if rule.get("code") == VERSION_CODE:
             yield (
                 f"`Policy.rules[{i}]` is about the comparison with the published version; write [versions] with "
-                "regression, unchecked and margin."
+                "regression, unchecked, inconclusive and margin."
             )

@@ -474,7 +474,7 @@ def poisoned(value, *, poison=HOSTILE):
         "status", "decision", "origin", "save_format", "report_digest", "policy_digest", "digest", "verdict_digest",
         "code", "codes", "key", "language", "license", "primary_metric", "pooling", "schema_version", "unit", "split",
         "distribution", "ships", "model_kind", "role", "kind", "place", "result", "basis", "gated", "undetermined",
-        "copies_by_policy", "regression", "unchecked",
+        "copies_by_policy", "regression", "unchecked", "inconclusive",
     }  # fmt: skip
     if isinstance(value, dict):
         return {k: v if k in fixed else poisoned(v, poison=poison) for k, v in value.items()}

@@ -33,15 +33,16 @@ def written(tmp_path: Path) -> Callable[[str], Path]:
 
 def test_the_shipped_policies_grow_stricter():
     found = [load_policy(level).versions for level in LEVELS]
-    assert [(item.regression, item.unchecked) for item in found] == [
-        ("review", "pass"),
-        ("review", "pass"),
-        ("block", "review"),
+    assert [(item.regression, item.unchecked, item.inconclusive) for item in found] == [
+        ("review", "pass", "pass"),
+        ("review", "pass", "pass"),
+        ("block", "review", "review"),
     ]
     order = ["pass", "review", "block"].index
     for milder, stricter in itertools.pairwise(found):
         assert order(milder.regression) <= order(stricter.regression)
         assert order(milder.unchecked) <= order(stricter.unchecked)
+        assert order(milder.inconclusive) <= order(stricter.inconclusive)
         assert milder.margin >= stricter.margin
 
 
@@ -60,6 +61,7 @@ def test_without_the_table_the_defaults_hold(written: Callable[[str], Path]):
         ('regression = "pass"', "names nobody for it: that is a waiver"),
         ('regression = "warn"', "Policy.versions.regression"),
         ('unchecked = "skip"', "Policy.versions.unchecked"),
+        ('inconclusive = "skip"', "Policy.versions.inconclusive"),
         ("marign = 0.1", "did you mean `margin` for `marign`"),
     ],
 )
@@ -74,7 +76,7 @@ def test_a_table_that_makes_no_sense(written: Callable[[str], Path], table: str,
 def test_a_rule_among_those_of_checks_is_sent_to_its_table(written: Callable[[str], Path]):
     problems = examine_policy(written(f'{RULE}[[rules]]\ncode = "{VERSION_CODE}"\n'), TODAY)[1]
     (problem,) = problems
-    assert "write [versions] with regression, unchecked and margin" in problem
+    assert "write [versions] with regression, unchecked, inconclusive and margin" in problem
 
 
 def test_the_code_can_be_waived_or_not(written: Callable[[str], Path]):

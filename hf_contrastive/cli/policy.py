@@ -225,6 +225,7 @@ def _versions(policy: Policy) -> None:
     rows = [
         ("worse by more than", f"{told.margin:g} of the primary metric, with its whole interval", told.regression),
         ("not compared", "a version is published, and nothing was measured beside it", told.unchecked),
+        ("too few queries to tell", "the interval reaches below the margin, and not as a whole", told.inconclusive),
     ]
     show_table("A new version (VERSION) against the one that is published", ("what", "when", "means"), rows)
 

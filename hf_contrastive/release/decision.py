@@ -81,7 +81,8 @@ def version_outcome(comparison: VersionComparison, policy: Policy, day: date) ->
         if regressed(comparison):
             decision = told.regression
         elif not no_worse(comparison):
-            observed += f"; a loss of more than {told.margin:g} can not be ruled out"
+            decision = told.inconclusive
+            observed += f"; too few queries to tell: a loss of more than {told.margin:g} can not be ruled out"
     elif comparison.unchanged:
         observed = f"the weights of {name}, unchanged"
     else:
