@@ -202,6 +202,9 @@ def test_too_few_queries_are_refused(count: int):
         ({"margin": -0.1}, "`margin` must lie between 0 and 1"),
         ({"margin": float("nan")}, "`margin`"),
         ({"primary": "map"}, "ndcg@10, mrr@10, recall@10"),
+        ({"seed": -1}, "`seed` must lie between 0 and 4294967295, got -1"),
+        ({"seed": 2**32}, "`seed`"),
+        ({"max_length": 0}, "`max_length` must be at least 1, got 0"),
     ],
 )
 def test_settings_out_of_range(options: dict[str, Any], told: str):

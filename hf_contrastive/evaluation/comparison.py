@@ -125,6 +125,9 @@ def compare(
     ).comparison
 
 
+_CHECKED = ("margin", "primary", "seed", "max_length")
+
+
 def compare_models(
     published: Any,
     model: Any,
@@ -150,7 +153,7 @@ def compare_models(
         api: an HfApi.
         **options: of :func:`compare_encoders`.
     """
-    check_settings(**{name: options[name] for name in ("margin", "primary") if name in options})
+    check_settings(**{name: options[name] for name in _CHECKED if name in options})
     rows, reference = read_pairs(dataset, split, anchor_column, positive_column)
     seed = options.get("seed", 0)
     task = RetrievalTask.from_pairs(rows[anchor_column], rows[positive_column], limit=limit, seed=seed)
@@ -194,7 +197,7 @@ def compare_encoders(
     Raises:
         EvaluationError: see :func:`compare`.
     """
-    check_settings(margin=margin, primary=primary)
+    check_settings(margin=margin, primary=primary, seed=seed, max_length=max_length)
     check_task(task)
     total = 2 * (len(task.queries) + len(task.documents))
     old = _encode(before, "published", task, max_length, _shifted(on_progress, 0, total))
@@ -210,7 +213,7 @@ def compare_encoders(
         dataset=dataset,
         queries=len(task.queries),
         documents=len(task.documents),
-        max_length=max_length or after.spec.max_length,
+        max_length=max_length if max_length is not None else after.spec.max_length,
         seed=seed,
         primary_metric=primary,
         metrics=tuple(metric_comparison(name, *pair, seed) for name, pair in scores.items()),
@@ -233,8 +236,10 @@ def compare_encoders(
     return Compared(comparison, losing)
 
 
-def check_settings(*, margin: float = 0.0, primary: str = PRIMARY) -> None:
-    """Refuse a margin or a metric that can not be.
+def check_settings(
+    *, margin: float = 0.0, primary: str = PRIMARY, seed: int = 0, max_length: int | None = None
+) -> None:
+    """Refuse a margin, a metric, a seed or a length that can not be.
 
     Raises:
         EvaluationError: one of them.
@@ -244,6 +249,12 @@ def check_settings(*, margin: float = 0.0, primary: str = PRIMARY) -> None:
         raise EvaluationError(msg)
     if primary not in METRICS:
         msg = f"`primary` is {primary!r}; the metrics that are measured are {', '.join(METRICS)}."
+        raise EvaluationError(msg)
+    if not 0 <= seed < 2**32:
+        msg = f"`seed` must lie between 0 and {2**32 - 1}, got {seed}; leave it out for 0."
+        raise EvaluationError(msg)
+    if max_length is not None and max_length < 1:
+        msg = f"`max_length` must be at least 1, got {max_length}; leave it out for each model's own."
         raise EvaluationError(msg)
 
 
