@@ -459,6 +459,60 @@ def test_a_secret_is_told_by_its_kind_and_not_shown(name: str, kind: str):
     assert secret.split("\n")[0][12:] not in told[0] or kind == "private key"
 
 
+RANDOM = "wJalrXUtnFEMI7K7MDENGbPxRfiCYzq83kd0"
+LABELLED = {
+    f"aws_secret_access_key = {RANDOM}": RANDOM,
+    f"WANDB_API_KEY={RANDOM}": RANDOM,
+    f'"client_secret": "{RANDOM}"': RANDOM,
+    "password: tr0ub4dor&3": "tr0ub4dor",
+    f"Authorization: Bearer {RANDOM}": RANDOM,
+    f"https://a.blob.core.windows.net/c/f?sv=2024-01-01&sr=b&sig={RANDOM}%3D": RANDOM,
+    "postgres://bob:pw@db/x": "bob:pw",
+    "redis://:s3cretpw@cache:6379/0": "s3cretpw",
+}
+
+
+@pytest.mark.parametrize("line", LABELLED)
+@pytest.mark.parametrize("name", ["README.md", "LICENSE", "config.json", "chat_template.jinja"])
+def test_a_secret_by_what_is_said_about_it(name: str, line: str):
+    text = json.dumps({"a": [line]}) if name.endswith(".json") else f"{CARD}\n{line}\n"
+    (told,) = found(name, text)
+    assert "is called a secret" in told
+    assert LABELLED[line] not in told
+
+
+@pytest.mark.parametrize(("key", "value"), [("WANDB_API_KEY", RANDOM), ("password", "tr0ub4dor&3")])
+def test_a_secret_by_its_key(key: str, value: str):
+    (told,) = found("config.json", json.dumps({"deep": [{key: value}]}))
+    assert "is called a secret" in told
+    assert value not in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'pad_token: "[PAD]", eos_token = "<|endoftext|>", "unk_token": "<unk_0123456789abcdefg>"',
+        "password: required; passwords are not stored. The key: see section 2.1 of document-2024-03.",
+        'token = os.environ["HF_TOKEN"]; api_key = get_secret("wandb/key1234567890")',
+        "api_key=YOUR_API_KEY_1234567890ab, Authorization: Bearer <token>, Bearer $HF_TOKEN_0123456789",
+        "postgres://user:<password>@host/db and postgres://host/db and https://host.org/a?signature=1",
+        "secret: https://example.org/models/all-MiniLM-L6-v2/resolve/main",
+        "keywords: tokenizer, passphrase; sig=1",
+    ],
+)
+def test_what_is_only_said_about_secrets(text: str):
+    assert not found("LICENSE", text)
+    assert not found("README.md", f"{CARD}\n{text}\n")
+
+
+def test_a_secret_in_a_name():
+    for secret in (TOKEN, SECRETS["AWS access key"]):
+        (told,) = folder_problems([f"LICENSE-{secret}.txt"])
+        assert "what looks like a secret" in told
+        assert secret not in told
+    assert TOKEN not in " ".join(found(f"weights-{TOKEN}.bin", b"x"))
+
+
 def test_a_secret_in_the_metadata_of_safetensors():
     leaking = save({"w": np.ones(1)}, metadata={"from": SECRETS["AWS access key"]})
     assert "AWS access key" in found("model.safetensors", leaking)[0]

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from audits.personal import SECRETS
+from model_cards.typesetting import TOKEN
+
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:[ .].*)?")
 # control characters, text direction overrides, invisible characters, lone surrogates
 _UNSEEN = re.compile(
@@ -25,7 +28,7 @@ def visible(text: str) -> str:
 
 def shown_name(path: str) -> str:
     """Return ``path`` fit for one line of text: what can not be seen is written as an escape."""
-    return visible(path)[:300]
+    return visible(TOKEN.sub("‹token›", path))[:300]
 
 
 def name_problems(path: str) -> Iterator[str]:
@@ -33,6 +36,9 @@ def name_problems(path: str) -> Iterator[str]:
     shown, parts = shown_name(path), path.split("/")
     if any(part in ("", ".", "..") for part in parts):
         yield f"{shown} leads out of the folder or has empty parts. Name the file as it lies in the repository."
+    if TOKEN.search(path) or any(SECRETS.find(path)):
+        yield "The name of a file holds what looks like a secret. Rename the file, and have the secret revoked."
+        return
     if _UNSEEN.search(path):
         yield f"{shown} has characters in its name that can not be seen or are no text. Rename the file."
     elif unicodedata.normalize("NFC", path) != path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audits.personal import SECRETS
+from hf_contrastive.release.labelled_secrets import labelled_secrets
 from hf_contrastive.release.places import local_path
 from hf_contrastive.release.settings import VOCABULARIES, items_of, settings_problems, template_problems
 from model_cards.typesetting import TOKEN, one_line
@@ -48,6 +49,11 @@ def text_problems(name: str, text: str) -> Iterator[str]:
         # in JSON the values are searched, since `Q:\n` is no path but a line break
         searched = "\n".join(_strings(data)) if data is not None else text
         yield from secret_problems(name, searched, paths=base not in VOCABULARIES)
+        if base not in VOCABULARIES:
+            pairs = [pair for item in items_of(data) if isinstance(item, dict) for pair in item.items()]
+            kinds = list(dict.fromkeys(labelled_secrets(searched, pairs)))
+            if kinds:
+                yield f"{name} holds what is called a secret ({', '.join(kinds)}). Remove it, and have it revoked."
     if name == "README.md":
         yield from (f"{name}: {problem}" for problem in validate_card(text))
     if base.endswith(".jinja"):
