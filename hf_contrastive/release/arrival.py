@@ -34,7 +34,9 @@ def differences(
     for item in plan.files:
         if item.path not in listed:
             found.append(f"{item.path} is missing")
-        elif (documents or not is_document(item.path)) and not _is(listed[item.path], item, sources[item.path]):
+        elif (documents or not is_document(item.path)) and not is_listed_as(
+            listed[item.path], item, sources[item.path]
+        ):
             found.append(f"{item.path} has other content")
     if documents:
         found += [f"{path} is still there" for path in sorted(listed.keys() - _paths(plan)) if is_replaced(path)]
@@ -58,7 +60,14 @@ def _paths(plan: PushPlan) -> set[str]:
     return {item.path for item in plan.files}
 
 
-def _is(listed: Any, item: PlannedFile, source: Path | bytes) -> bool:
+def is_listed_as(listed: Any, item: PlannedFile, source: Path | bytes) -> bool:
+    """Whether what the Hub lists of a file is a planned one.
+
+    Args:
+        listed: one file of a revision, with its ids.
+        item: the planned file.
+        source: its content.
+    """
     if listed.size is not None and listed.size != item.size:
         return False
     if listed.lfs is not None:

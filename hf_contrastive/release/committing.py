@@ -39,6 +39,7 @@ from hf_contrastive.release.faults import (
     unread,
 )
 from hf_contrastive.release.plan import PushPlan, is_replaced
+from hf_contrastive.release.recognition import is_push_of
 from hf_contrastive.release.traffic import Traffic, bounded_silence
 
 LOOK_BACK = 50
@@ -135,7 +136,8 @@ def description(plan: PushPlan, note: str = "") -> str:
 def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None:
     """Return the commit of this very content that the branch stands on.
 
-    That is its head, or a commit below whose files nobody has changed since: what others added on top is theirs.
+    That is its head, or a commit below whose files nobody has changed since: what others added on top is theirs. Its
+    message names it; that it is one is seen from its evidence, the documents that follow from it, and the model files.
     """
     commits = target.commits()
     found = next((commit for commit in commits if _holds(commit, plan)), None)
@@ -144,7 +146,8 @@ def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None
     if {item.path for item in plan.files} - {item.rfilename for item in head.siblings or []}:
         # something was left out of it, as a .gitignore does; the message alone is no proof
         return None
-    return _published(found)
+    published = _published(found)
+    return published if is_push_of(target, head, plan, told=published.evidence_digest) else None
 
 
 def replaced_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from hf_contrastive.release.faults import (
     status,
 )
 from hf_contrastive.release.plan import PushPlan
+from hf_contrastive.release.recognition import is_push_of
 from hf_contrastive.release.traffic import bounded_silence
 
 _TAKEN_TRIES = 5
@@ -81,7 +82,10 @@ def _require_arrival(
     refs = target.refs()
     if not published.found and not _is_on_branch(target, commit, refs):
         raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown"))
-    found = differences(plan, sources, info, documents=published.plan_digest == plan.digest)
+    same = published.plan_digest == plan.digest
+    found = differences(plan, sources, info, documents=same)
+    if not same and not found and not is_push_of(target, info, plan, told=published.evidence_digest):
+        found = ["its documents are not those of the evidence that its message names"]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         msg = (
