@@ -24,6 +24,7 @@ MOST_OPCODES = 300_000
 """Opcodes that are read of one file; more than any pickle of a model's structure has."""
 
 _MOST_BYTES = 1 << 20
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TEXTS = frozenset(
     {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"}
@@ -126,7 +127,7 @@ def embedded_pickle(raw: bytes) -> tuple[int, str] | None:
 def _opcodes(stream: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
     """Yield opcodes with their arguments up to STOP, with all that unpickling accepts and pickletools does not."""
     while code := stream.read(1):
-        opcode = pickletools.code2op.get(code.decode("latin-1"))
+        opcode = _OPCODES.get(code.decode("latin-1"))
         if opcode is None:
             msg = f"at position {stream.tell() - 1}, opcode {code!r} unknown"
             raise ValueError(msg)
