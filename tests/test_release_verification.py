@@ -517,6 +517,29 @@ def test_an_evidence_of_a_later_version_with_fields_of_its_own_is_not_called_tam
     assert len(report.of("holds")) < 4  # and next to nothing is said to hold
 
 
+def test_a_policy_of_an_earlier_shape_is_not_called_another_one(unsigned: Published):
+    def earlier(data: dict[str, Any]) -> None:
+        told = data["evidence"]
+        del told["policy"]["waivers"]
+        told["verdict"]["policy_digest"] = audits.records.digest_of(told["policy"])
+        digest_anew(data)
+
+    def another(data: dict[str, Any]) -> None:
+        data["evidence"]["policy"]["name"] = "another"
+        digest_anew(data)
+
+    edit(unsigned.folder, earlier)
+    item = verify(unsigned.folder).item("evidence.verdict")
+    assert (item.status, "judged again, it is not the same" in item.words) == ("not checked", True)
+    edit(unsigned.folder, another)
+    assert status(verify(unsigned.folder), "evidence.verdict") == "broken"
+
+
+def digest_anew(data: dict[str, Any]) -> None:
+    data["digests"] = {key: audits.records.digest_of(value) for key, value in data["evidence"].items()}
+    data["digest"] = audits.records.digest_of(data["evidence"])
+
+
 def test_a_document_that_differs_names_the_line(unsigned: Published):
     card = (unsigned.folder / "README.md").read_text(encoding="utf-8")
     (unsigned.folder / "README.md").write_text(card.replace("license: mit", "license: apache-2.0"), encoding="utf-8")
@@ -1025,8 +1048,7 @@ def test_an_evidence_whose_values_make_no_sense_together_is_broken(unsigned: Pub
         licenses = next(item for item in data["evidence"]["audit"]["results"] if item["code"] == "LIC002")
         table = next(item for item in licenses["tables"] if item["name"] == "licenses by split")
         table["rows"][0] = []
-        data["digests"] = {key: audits.records.digest_of(value) for key, value in data["evidence"].items()}
-        data["digest"] = audits.records.digest_of(data["evidence"])
+        digest_anew(data)
         data["content_digest"] = Evidence.from_dict(data["evidence"]).content_digest
 
     edit(unsigned.folder, cut_a_row)
