@@ -11,6 +11,7 @@ from audits.findings import DatasetRef
 from audits.records import digest_of
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.pairs import RetrievalTask
+from hf_contrastive.evaluation.splits import draw
 
 _NEEDED = ("queries", "corpus")
 _RELEVANT = ("relevant", "qrels", "relevant_docs")
@@ -112,8 +113,6 @@ def _task(
     if not answered:
         msg = f"None of {len(queries)} queries has a relevant document, so that nothing can be measured."
         raise EvaluationError(msg)
-    from hf_contrastive.evaluation.reading import draw
-
     asked = list(answered)
     chosen = [asked[place] for place in draw(len(asked), limit, seed)]
     note = "each query has one or more relevant documents (a score above 0); equal texts are one"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.estimates import Scores
 from hf_contrastive.evaluation.search import Floats
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
+Rows = npt.NDArray[np.int64]
+
+
+class RowScores(NamedTuple):
+    """A score of each row, higher is better, ``[rows]``."""
+
+    metric: str
+    values: Scores
 
 
 class Texts(NamedTuple):

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError, require
+from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.reading import read_task
-from hf_contrastive.evaluation.tasks import Classification, GradedPairs, LabelledPairs, Retrieval, Task
+from hf_contrastive.evaluation.tasks import GradedPairs, LabelledPairs, Retrieval, Task
 from hf_contrastive.evaluation.vectors import class_codes
 
 _SPLIT = "test"

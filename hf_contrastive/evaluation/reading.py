@@ -10,9 +10,11 @@ import numpy as np
 
 from audits.findings import DatasetRef
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.corpora import is_collection, read_collection
 from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.evaluation.tasks import Classification, GradedPairs, LabelledPairs, Retrieval, Task
+from hf_contrastive.evaluation.splits import draw, open_split, reference_of, require_pairs, require_texts
+from hf_contrastive.evaluation.tasks import GradedPairs, LabelledPairs, Retrieval, Task
 
 TaskName = Literal["auto", "retrieval", "similarity", "pair classification", "classification"]
 
@@ -20,10 +22,6 @@ FIT_ROWS = 10_000
 """At most so many texts fit a probe and neighbours."""
 
 _SCORES = ("score", "similarity_score", "label")
-_LAYOUTS = (
-    "(anchor, positive) or queries, corpus and qrels for retrieval, (sentence1, sentence2, score) for graded pairs, "
-    "(sentence1, sentence2, label) with labels 0 and 1 for pair classification, and (text, label) for classification"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,104 +98,6 @@ def read_task(
     return TaskData(task=made, reference=reference_of(table, name), columns=columns)
 
 
-def open_split(data: Any, split: str | None) -> tuple[Mapping[str, Any], str]:
-    """Return all splits of the data and the name of the one to measure on.
-
-    Args:
-        data: a Dataset, DatasetDict, Hub id or path.
-        split: where there are several; default: test.
-
-    Raises:
-        EvaluationError: the split is missing, or not said.
-        SourceError: the data can not be read.
-    """
-    from audits.source import dataset_of
-
-    # a bare Dataset is one split; its name is the caller's
-    if split is not None and hasattr(data, "column_names") and not hasattr(data, "keys"):
-        data = {split: data}
-    splits = dataset_of(data)
-    names = list(splits)
-    if split is None and len(names) > 1:
-        split = "test" if "test" in names else None
-        if split is None:
-            msg = f"The data has the splits {', '.join(names)}; say which one with `split`."
-            raise EvaluationError(msg)
-    split = split or names[0]
-    if split not in names:
-        msg = f"The data has no split {split!r}; it has {', '.join(names)}."
-        raise EvaluationError(msg)
-    return splits, split
-
-
-def reference_of(table: Any, split: str) -> DatasetRef:
-    """Return what identifies a split."""
-    from audits.source import references
-
-    return next(reference for reference in references({split: table}) if reference.split == split)
-
-
-def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
-    """Return the two columns of one split, and what identifies it.
-
-    Args:
-        dataset: a Dataset, Hub id or path.
-        split: where there are several; default: test.
-        anchor: column of the queries.
-        positive: column of the documents.
-
-    Raises:
-        EvaluationError: the split or the columns are missing.
-        SourceError: the data can not be read.
-    """
-    splits, name = open_split(dataset, split)
-    _require_pairs(splits[name], anchor, positive)
-    rows = {column: list(splits[name][column]) for column in {anchor, positive}}
-    return rows, reference_of(splits[name], name)
-
-
-def read_texts(name: str, data: Any, columns: Sequence[str], *, split: str) -> tuple[str, ...]:
-    """Return texts of other data: a list of them, or the first known column of a dataset.
-
-    Args:
-        name: of the argument, for the message.
-        data: texts, a Dataset, DatasetDict, Hub id or path.
-        columns: names that are looked for, in this order.
-        split: taken where there is one of that name, else all.
-
-    Raises:
-        EvaluationError: there is no such column, or a cell is no text.
-        SourceError: the data can not be read.
-    """
-    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
-        texts: list[Any] = list(data)
-    else:
-        from audits.source import dataset_of
-
-        splits = dataset_of(data)
-        parts = [splits[split]] if split in splits else list(splits.values())
-        known = [column for column in columns if all(column in part.column_names for part in parts)]
-        if not known:
-            msg = (
-                f"`{name}` has no column {', '.join(map(repr, columns))}; it has {', '.join(parts[0].column_names)}. "
-                "Rename its column of texts, or pass the texts as a list."
-            )
-            raise EvaluationError(msg)
-        texts = [text for part in parts for text in part[known[0]]]
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            msg = f"Row {row} of `{name}` holds {text!r:.40}; it must be a text. Remove rows with nulls first."
-            raise EvaluationError(msg)
-    return tuple(dict.fromkeys(texts))
-
-
-def draw(rows: int, limit: int | None, seed: int) -> list[int]:
-    """Return at most ``limit`` places out of ``rows``, drawn with ``seed``, ascending."""
-    if limit is None or limit >= rows:
-        return list(range(rows))
-    return sorted(np.random.default_rng(seed).choice(rows, limit, replace=False).tolist())
-
-
 def _kind(table: Any, task: TaskName, anchor: str, positive: str, text: str, label: str) -> str:
     names = set(table.column_names)
     scores = next((name for name in _SCORES if name in names), None)
@@ -215,7 +115,7 @@ def _kind(table: Any, task: TaskName, anchor: str, positive: str, text: str, lab
             raise EvaluationError(msg)
         return task
     if task == "retrieval" or (layouts["retrieval"] and task == "auto"):
-        _require_pairs(table, anchor, positive)
+        require_pairs(table, anchor, positive)
         return "retrieval"
     if task == "auto" and layouts["pairs"]:
         return _kind_of_pairs(scores, table[scores])
@@ -232,7 +132,7 @@ def _kind(table: Any, task: TaskName, anchor: str, positive: str, text: str, lab
         known = "auto, retrieval, similarity, pair classification, classification"
         msg = f"There is no task {task!r}; known are {known}."
         raise EvaluationError(msg)
-    _require_pairs(table, anchor, positive)
+    require_pairs(table, anchor, positive)
     return "retrieval"  # pragma: no cover  (what is required is missing)
 
 
@@ -247,16 +147,6 @@ def _kind_of_pairs(column: str | None, values: Sequence[Any]) -> str:
         )
         raise EvaluationError(msg)
     return "similarity"
-
-
-def _require_pairs(table: Any, anchor: str, positive: str) -> None:
-    missing = [name for name in (anchor, positive) if name not in table.column_names]
-    if missing:
-        msg = (
-            f"The data has no column {' and '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. "
-            f"Name the two text columns with `anchor_column` and `positive_column`. Layouts are {_LAYOUTS}."
-        )
-        raise EvaluationError(msg)
 
 
 def _retrieval(
@@ -285,7 +175,7 @@ def _pairs(columns: Mapping[str, Sequence[Any]], kind: str, limit: int | None, s
     texts = [list(columns[name]) for name in ("sentence1", "sentence2")]
     chosen = draw(len(texts[0]), limit, seed)
     for name, part in zip(("sentence1", "sentence2"), texts, strict=True):
-        _require_texts(name, part)
+        require_texts(name, part)
     values = list(columns[scores])
     make = LabelledPairs if kind == "pair classification" else GradedPairs
     return make(
@@ -332,7 +222,7 @@ def _classification(table: Any, train: Any, text: str, label: str, limit: int | 
 def _labelled(table: Any, text: str, label: str) -> tuple[list[str], list[Any], list[int]]:
     """Return the distinct texts, the label and the row of each where it stands first."""
     texts, labels = list(table[text]), list(table[label])
-    _require_texts(text, texts)
+    require_texts(text, texts)
     for row, found in enumerate(labels):
         if not isinstance(found, str | int):
             msg = (
@@ -345,10 +235,3 @@ def _labelled(table: Any, text: str, label: str) -> tuple[list[str], list[Any], 
         first.setdefault(found, row)
     rows = list(first.values())
     return list(first), [labels[row] for row in rows], rows
-
-
-def _require_texts(column: str, cells: Sequence[Any]) -> None:
-    for row, cell in enumerate(cells):
-        if not isinstance(cell, str):
-            msg = f"Row {row} holds {cell!r:.40} as {column}; it must be a text. Remove rows with nulls first."
-            raise EvaluationError(msg)

@@ -10,9 +10,10 @@ from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.encodings import Encodings, Progress
 from hf_contrastive.evaluation.means import RESAMPLES, Scores, bootstrapped_mean, metric_comparison
 from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.evaluation.reading import TaskName, read_pairs, read_task, read_texts
+from hf_contrastive.evaluation.reading import TaskName, read_task
 from hf_contrastive.evaluation.retrieval import RetrievalScores
 from hf_contrastive.evaluation.sections import SAMPLE, Asked
+from hf_contrastive.evaluation.splits import read_pairs, read_texts
 from hf_contrastive.evaluation.suite import SectionNames, run, section_names
 from model_cards.evidence import EvaluationReport
 

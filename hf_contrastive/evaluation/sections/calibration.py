@@ -15,11 +15,11 @@ from hf_contrastive.evaluation.calibration import (
     temperature_scaling,
 )
 from hf_contrastive.evaluation.classification import Classified
+from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.encodings import Encodings, Texts
 from hf_contrastive.evaluation.estimates import Statistic
 from hf_contrastive.evaluation.estimates import measure as measured
 from hf_contrastive.evaluation.sections import Asked
-from hf_contrastive.evaluation.tasks import Classification
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "calibration"

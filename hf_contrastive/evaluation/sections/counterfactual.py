@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from hf_contrastive.errors import NotComputableError
+from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.counterfactuals import swap_effect, swap_terms
 from hf_contrastive.evaluation.encodings import Encodings, Texts
 from hf_contrastive.evaluation.estimates import Statistic, mean_of
@@ -14,7 +15,7 @@ from hf_contrastive.evaluation.estimates import measure as measured
 from hf_contrastive.evaluation.means import shares
 from hf_contrastive.evaluation.neighbours import cosines
 from hf_contrastive.evaluation.sections import Asked
-from hf_contrastive.evaluation.tasks import Classification, Retrieval
+from hf_contrastive.evaluation.tasks import Retrieval
 from model_cards.evidence import EvaluationSection
 
 name = "counterfactual"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hf_contrastive.errors import NotComputableError
+from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.encodings import Encodings, Texts
 from hf_contrastive.evaluation.estimates import Statistic
 from hf_contrastive.evaluation.estimates import measure as measured
@@ -19,7 +20,6 @@ from hf_contrastive.evaluation.out_of_distribution import (
     lack_of_confidence,
 )
 from hf_contrastive.evaluation.sections import Asked
-from hf_contrastive.evaluation.tasks import Classification
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "out-of-distribution"

@@ -8,14 +8,13 @@ import numpy as np
 
 from audits.findings import Table
 from hf_contrastive.errors import NotComputableError
-from hf_contrastive.evaluation.encodings import Encodings, Texts
+from hf_contrastive.evaluation.encodings import Encodings, Rows, Texts
 from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, bootstrap, mean_of
 from hf_contrastive.evaluation.estimates import measure as measured
 from hf_contrastive.evaluation.neighbours import cosines, neighbour_overlap
 from hf_contrastive.evaluation.perturbations import SEVERITIES, kinds, perturbed
 from hf_contrastive.evaluation.retrieval import top_documents
 from hf_contrastive.evaluation.sections import Asked
-from hf_contrastive.evaluation.tasks import Rows
 from model_cards.evidence import EvaluationSection, MetricComparison
 
 name = "robustness"
