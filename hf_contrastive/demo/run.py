@@ -64,7 +64,8 @@ def run_demo(out: Path, *, repo: str | None = None, steps: int = STEPS, queries:
 
     Args:
         out: folder for the model, the reports and the local Hub; made if missing.
-        repo: ``user/name`` on the real Hub; None starts a local one on 127.0.0.1.
+        repo: ``user/name`` on the real Hub, where no worse second version is published; None starts a local one on
+            127.0.0.1.
         steps: optimiser steps of the training.
         queries: number of test pairs that are evaluated.
 
@@ -135,8 +136,11 @@ def _publish(
     )
     with clock.step("blocked push"):
         blocked, unchanged = try_blocked_push(out, trainer, data, options, seed=SEED)
-    with clock.step("second version"):
-        second = _second_version(out, receipt, data, items, options=options, push=push)
+    second = None
+    if hub is not None:
+        # a model that is worse on purpose has no place on a Hub that others see
+        with clock.step("second version"):
+            second = _second_version(out, receipt, data, items, options=options, push=push)
     improved = show_evaluation(evaluation)
     paths = {
         "model": str(out / "model"),
@@ -147,11 +151,12 @@ def _publish(
         "evidence": str(out / "report" / "evidence.json"),
         "licenses of the packages": str(out / PACKAGE_LICENSES),
         "blocked report": str(out / "blocked" / "report.html"),
-        "second version's report": str(out / "second" / "report" / "report.html"),
-        "what it changed": str(out / "second" / "report" / "changes.html"),
         "public key": str(public_key),
         "repository": receipt.url,
     }
+    if second is not None:
+        paths["second version's report"] = str(out / "second" / "report" / "report.html")
+        paths["what it changed"] = str(out / "second" / "report" / "changes.html")
     show_table("Open", ("what", "where"), list(paths.items()))
     show_table("Seconds", ("step", "seconds"), [(name, f"{value:.1f}") for name, value in clock.seconds.items()])
     same = all(value <= TOLERANCE for value in differences.values())
@@ -163,7 +168,7 @@ def _publish(
     if not as_verified:
         say("[bold red]verify did not tell the published model from the changed copy.[/]")
     as_blocked = {"LIC001", "L1"} <= set(blocking_codes(blocked))
-    if not second.same_files:
+    if second is not None and not second.same_files:
         say("[bold red]After the rollback the repository is not what it was.[/]")
     main = next(item for item in evaluation.metrics if item.after.name == evaluation.primary_metric)
     low, high = main.difference.interval if main.difference and main.difference.interval else (0.0, 0.0)
@@ -177,8 +182,8 @@ def _publish(
         paths=paths,
         largest_embedding_difference=differences,
         blocked_codes=blocking_codes(blocked),
-        second_version=second.told(),
-        as_announced=improved and same and unchanged and as_verified and second.as_announced and as_blocked,
+        second_version=second.told() if second is not None else {},
+        as_announced=all((improved, same, unchanged, as_verified, as_blocked, second is None or second.as_announced)),
         seconds=clock.seconds,
     )
 
