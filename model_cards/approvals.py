@@ -19,7 +19,9 @@ def subject_digest(evidence: Evidence) -> str:
     """Return the digest that an approval is bound to: all of the evidence but the approvals and run times.
 
     It covers repository, license, model files, audit, evaluations, the comparison with the published version and
-    statements; not the key that signs, which says nothing about the model.
+    statements; not the key that signs, which says nothing about the model, nor the branch, the endpoint and whether the
+    repository is private, which no evidence records: a yes to a private repository is one to a public one of that name.
+    A policy whose intent is internal lets nothing into a public one.
     """
     return replace(evidence, approvals=(), signing_key=None).content_digest
 
