@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hf_contrastive.release.verification import VerificationReport, verify
     from hf_contrastive.release.versions import VersionList, versions
     from hf_contrastive.trainer import ContrastiveTrainer
+    from hf_contrastive.training.evaluation_callback import EvaluationCallback
     from hf_contrastive.training.losses import LossInputs
     from hf_contrastive.training.mining import mine_hard_negatives
     from model_cards.evidence import EvaluationReport, Evidence, Statement, TrainingRecord, VersionComparison
@@ -47,6 +48,7 @@ _ADDRESSES = {
     "ContrastiveError": "hf_contrastive.errors",
     "ContrastiveTrainer": "hf_contrastive.trainer",
     "DatasetRef": "audits.findings",
+    "EvaluationCallback": "hf_contrastive.training.evaluation_callback",
     "EvaluationReport": "model_cards.evidence",
     "Evidence": "model_cards.evidence",
     "Finding": "audits.findings",
@@ -94,6 +96,7 @@ _NEED_TORCH = (
     "hf_contrastive.config",
     "hf_contrastive.encoder",
     "hf_contrastive.trainer",
+    "hf_contrastive.training.evaluation_callback",
     "hf_contrastive.training.losses",
     "hf_contrastive.training.mining",
 )
@@ -105,6 +108,7 @@ __all__ = [
     "ContrastiveError",
     "ContrastiveTrainer",
     "DatasetRef",
+    "EvaluationCallback",
     "EvaluationReport",
     "Evidence",
     "Finding",

@@ -45,6 +45,7 @@ def test_the_surface_is_this():
         "ContrastiveError",
         "ContrastiveTrainer",
         "DatasetRef",
+        "EvaluationCallback",
         "EvaluationReport",
         "Evidence",
         "Finding",
