@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
-from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 import audits
 from audits.errors import PolicyError
-from audits.policy import Policy, load_policy
+from audits.policy import Approval, Policy, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
-from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
+from hf_contrastive.errors import ConfigurationError, ContrastiveError, HubError, PushBlocked
 from hf_contrastive.release import faults
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.hub import PushReceipt, push_plan
@@ -32,6 +32,7 @@ from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import EmptyFolderError, contents
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.publish import publish
+from hf_contrastive.release.push import preview
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.documents.evidence_json import read_evidence
@@ -245,6 +246,97 @@ def test_the_same_again_makes_no_second_commit_and_anything_else_does(
     assert (fourth.tag, titles(api)[:2]) == ("v3", ["Add model, card and evidence", "Theirs too"])
 
 
+def test_a_commit_that_copies_the_message_of_a_push_is_not_taken_for_one(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+):
+    push(trained, REPO, data=str(permissive_file), **where)
+    message = api.list_repo_commits(REPO)[0].message
+    card = Path(api.hf_hub_download(REPO, "README.md")).read_bytes()
+    forged = [
+        CommitOperationAdd("README.md", card + b"\nCertified; no limitations.\n"),
+        CommitOperationAdd("report.html", b"<h1>All good</h1>"),
+    ]
+    title = "Add model, card and evidence"
+    api.create_commit(REPO, forged, commit_message=title, commit_description=message)
+    forged_commit = api.model_info(REPO).sha
+    found = preview(trained, REPO, data=str(permissive_file), **where)
+    assert (found.repository.already_published, found.next_tag) == (False, "v2")
+    again = push(trained, REPO, data=str(permissive_file), **where)
+    tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(REPO).tags}
+    assert again.tag == "v2"
+    assert forged_commit not in tags.values()
+    assert b"Certified" not in Path(api.hf_hub_download(REPO, "README.md", revision="v2")).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["evidence gone", "other evidence", "a document more"])
+def test_a_commit_is_recognised_by_what_lies_there(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, change: str
+):
+    receipt = push(trained, REPO, data=str(permissive_file), **where)
+    operation: Any = CommitOperationAdd("USE_RESTRICTIONS.md", b"None at all.\n")
+    if change == "evidence gone":
+        operation = CommitOperationDelete("evidence.json")
+    elif change == "other evidence":
+        text = Path(api.hf_hub_download(REPO, "evidence.json")).read_text()
+        operation = CommitOperationAdd("evidence.json", text.replace('"pass"', '"review"').encode())
+    message = api.list_repo_commits(REPO)[0].message
+    api.create_commit(REPO, [operation], commit_message="x", commit_description=message)
+    forged_commit = api.model_info(REPO).sha
+    again = push(trained, REPO, data=str(permissive_file), **where)
+    assert (again.tag, again.commit in (forged_commit, receipt.commit)) == ("v2", False)
+
+
+def test_code_and_pickles_that_would_stay_beside_the_model_are_refused(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+):
+    stray = ["modeling_evil.py", "tf_model.h5", "0_Transformer/pytorch_model.bin", "onnx/model.onnx"]
+    api.create_repo(REPO)
+    others = [*stray, "checkpoint-1/optimizer.pt", "pytorch_model.bin", "notes.txt"]
+    api.create_commit(REPO, [CommitOperationAdd(path, b"x") for path in others], commit_message="old")
+    before = state(api)
+    found = preview(trained, REPO, data=str(permissive_file), **where)
+    assert found.decision == "block"
+    assert found.repository.staying == tuple(sorted(stray))
+    with pytest.raises(PushBlocked) as caught:
+        push(trained, REPO, data=str(permissive_file), **where)
+    assert caught.value.problems == found.problems
+    assert all(path in caught.value.problems[0] for path in stray)
+    assert state(api) == before
+    for path in stray:
+        api.delete_file(path, REPO, commit_message="tidy")
+    assert push(trained, REPO, data=str(permissive_file), **where).tag == "v1"
+
+
+def test_a_yes_that_nobody_needs_is_told(
+    trained: Path, permissive_file: Path, where: dict[str, str], caplog: pytest.LogCaptureFixture
+):
+    yes = Approval(verdict_digest="sha256:v", plan_digest="sha256:p", policy_digest="sha256:q", by="Grace")
+    preview(trained, REPO, data=str(permissive_file), approval=yes, **where)
+    assert "The approval of Grace is not used and not recorded" in caplog.text
+
+
+def test_what_is_for_internal_use_is_not_published_for_everybody(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+):
+    standard = load_policy("standard")
+    policy = replace(standard, name="inside", intent=replace(standard.intent, distribution="internal"))
+    options: dict[str, Any] = {"data": str(permissive_file), "policy": policy, **where}
+    before = state(api)
+    for private in (None, False):
+        assert preview(trained, REPO, private=private, **options).decision == "block"
+        with pytest.raises(PushBlocked, match="internal distribution"):
+            push(trained, REPO, private=private, **options)
+    assert state(api) == before
+    assert preview(trained, REPO, private=True, **options).decision == "pass"
+    assert push(trained, REPO, private=True, **options).tag == "v1"
+    assert api.model_info(REPO).private
+    # one that is there is what it is, whatever is asked for
+    api.update_repo_settings(REPO, private=False)
+    assert preview(trained, REPO, private=True, **options).decision == "block"
+    with pytest.raises(PushBlocked, match="is public"):
+        push(trained, REPO, private=True, **options)
+
+
 @pytest.mark.parametrize("fault", ["commit", "branch"])
 @pytest.mark.parametrize("existing", [False, True])
 def test_an_empty_repository_that_stays_is_named(
@@ -415,6 +507,13 @@ def test_an_empty_folder_shows_before_the_data_is_read(tmp_path: Path, make: boo
         (tmp_path / "model").mkdir()
     with pytest.raises(EmptyFolderError, match=r"config\.json and \*\.safetensors|nothing to publish"):
         push(tmp_path / "model", REPO, data="no such data")
+
+
+@pytest.mark.parametrize("repo_id", ["a/b/c", "local/mo del", "-x-/..", ""])
+def test_what_is_no_repository_id_shows_before_the_data_is_read(foreign: Path, repo_id: str):
+    for call in (push, preview):
+        with pytest.raises(ConfigurationError, match="is no repository id of the Hub"):
+            call(foreign, repo_id, data="gone.csv")
 
 
 def test_a_misspelt_policy_shows_before_the_data_is_read(foreign: Path):

@@ -92,7 +92,7 @@ def command(
         "compare_data": compare_data,
     }
     if dry_run:
-        found = preview(folder, repo, **options)
+        found = preview(folder, repo, private=private, **options)
         show_preview(found)
         say(f"The report is in {escape(str(report / 'report.html'))}")
         if found.decision == "review":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from hf_contrastive.release.committing import Target, held_by, replaced_files
 from hf_contrastive.release.faults import FAULTS, explain, status
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal
+from hf_contrastive.release.standing import staying_files
 from hf_contrastive.release.tagging import next_tag
 
 FileKind = Literal["model", "legal", "document", "license copy"]
@@ -49,13 +51,16 @@ class RepositoryState(Record):
 
     ``unknown`` is why, "" where everything could be asked. ``deletions`` are the files that the push would remove,
     ``next_tag`` is the version that it would get, ``already_published`` whether the head of the branch holds this very
-    content, so that a push would make no second commit.
+    content, so that a push would make no second commit. ``staying`` are files there that speak against a push, since
+    they would stay beside it; ``private`` is whether only some may see the repository.
     """
 
     exists: bool | None = None
     deletions: tuple[str, ...] | None = None
     next_tag: str | None = None
     already_published: bool | None = None
+    private: bool | None = None
+    staying: tuple[str, ...] = ()
     unknown: str = ""
 
 
@@ -87,21 +92,26 @@ class Preview(Record):
     repository: RepositoryState
 
 
-def preview_of(plan: PushPlan, blocked: PushBlocked | None, state: RepositoryState) -> Preview:
+def preview_of(
+    plan: PushPlan, blocked: PushBlocked | None, state: RepositoryState, *, standing: Sequence[str] = ()
+) -> Preview:
     """Put together what is known before a push.
 
     Args:
         plan: what would be published.
         blocked: what the gate raised, if it did.
         state: of :func:`repository_state`.
+        standing: what stands on the Hub and speaks against the push.
     """
     decision: Decision = "pass"
-    if blocked is not None:
+    if standing:
+        decision = "block"
+    elif blocked is not None:
         decision = "review" if awaits_review(blocked) else "block"
     return Preview(
         decision=decision,
         verdict=plan.verdict.decision if plan.verdict is not None else None,
-        problems=blocked.problems if blocked is not None else (),
+        problems=(*(blocked.problems if blocked is not None else ()), *standing),
         plan=plan,
         files=file_lines(plan),
         deletions=state.deletions,
@@ -149,6 +159,8 @@ def repository_state(api: HfApi, plan: PushPlan, revision: str | None = None) ->
         deletions=() if held is not None else replaced_files(plan, head),
         next_tag=mine[-1] if mine else next_tag(refs),
         already_published=held is not None,
+        private=head.private,
+        staying=() if held is not None else staying_files(plan, head),
     )
 
 

@@ -27,6 +27,7 @@ from hf_contrastive.release.report_folder import keep_receipt
 from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
 from hf_contrastive.release.staging import stage
+from hf_contrastive.release.standing import is_private, staying_files, staying_problems, visibility_problems
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ def publish(
         api=api or hub_api(token=token, endpoint=endpoint),
     )
     plan, evidence = staged.plan, staged.evidence
+    _tell_unused(approval, evidence)
     # a refusal is recorded too
     head = _recorded_decision(evidence, policy, history)
     try:
@@ -121,6 +123,10 @@ def publish(
             # where the Hub can not be asked at all, that is what to repair first
             require_hub(staged.api, evidence.repo_id or "")
         raise
+    if evidence.policy is not None and evidence.policy.intent.distribution == "internal":
+        # before a repository is made
+        seen = is_private(staged.api, plan.repo_id, private)
+        _refuse(plan, visibility_problems(evidence.policy, plan.repo_id, is_private=seen))
     if on_plan is not None:
         on_plan(plan)
     with allow(plan):
@@ -133,7 +139,7 @@ def publish(
             private=private,
             decision=evidence.verdict.decision if evidence.verdict else "block",
             history_head=head,
-            on_head=partial(_before_commit, plan, staged.looked),
+            on_head=partial(_before_commit, plan, evidence, staged.looked, revision),
         )
     entry = or_warn(record_push, evidence, receipt, path=history)
     receipt = replace(receipt, history_head=str(entry.head)) if entry is not None else receipt
@@ -142,8 +148,15 @@ def publish(
     return receipt
 
 
-def _before_commit(plan: PushPlan, looked: Looked, head: ModelInfo) -> None:
+def _before_commit(plan: PushPlan, evidence: Evidence, looked: Looked, revision: str | None, head: ModelInfo) -> None:
     require_seen(head, repo_id=plan.repo_id, looked=looked)
+    _refuse(
+        plan,
+        [
+            *staying_problems(plan.repo_id, staying_files(plan, head), revision),
+            *visibility_problems(evidence.policy, plan.repo_id, is_private=head.private),
+        ],
+    )
     staying = unsigned_files(plan, (item.rfilename for item in head.siblings or ()))
     if staying:
         _logger.warning(
@@ -152,6 +165,21 @@ def _before_commit(plan: PushPlan, looked: Looked, head: ModelInfo) -> None:
             ", ".join(staying),
             plan.repo_id,
         )
+
+
+def _tell_unused(approval: Approval | None, evidence: Evidence) -> None:
+    if approval is not None and evidence.verdict is not None and evidence.verdict.decision == "pass":
+        _logger.warning(
+            "The approval of %s is not used and not recorded: the verdict is pass, which needs no yes.", approval.by
+        )
+
+
+def _refuse(plan: PushPlan, problems: list[str]) -> None:
+    if not problems:
+        return
+    lines = "\n".join(f"  - {line}" for line in problems)
+    msg = f"Nothing was published to {plan.repo_id}: {len(problems)} reason(s) against it.\n{lines}"
+    raise PushBlocked(msg, verdict=plan.verdict, problems=tuple(problems))
 
 
 def preview(
@@ -221,6 +249,7 @@ def preview(
         revision=revision,
         api=api or hub_api(token=token, endpoint=endpoint),
     )
+    _tell_unused(approval, staged.evidence)
     blocked = None
     try:
         check(staged.plan, staged.evidence, staged.sources, folder=folder)
@@ -230,7 +259,11 @@ def preview(
         state = repository_state(staged.api, staged.plan, revision)
     except HubError as error:
         state = RepositoryState(unknown=str(error))
-    return preview_of(staged.plan, blocked, state)
+    private = of_a_push.get("private") is True if state.exists is False else state.private
+    standing = staying_problems(staged.plan.repo_id, state.staying, revision)
+    if state.exists is not None:
+        standing += visibility_problems(staged.evidence.policy, staged.plan.repo_id, is_private=private)
+    return preview_of(staged.plan, blocked, state, standing=standing)
 
 
 _OF_A_PUSH = frozenset({"commit_message", "private", "history", "on_plan"})

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils._validators import validate_repo_id
+
 from audits.findings import AuditReport
 from audits.licenses import resolve
 from audits.policy import Policy, load_policy
@@ -43,8 +46,9 @@ def push(
     """Audit ``data``, write the documents, and publish ``folder`` if the gate lets it through.
 
     A folder written by ContrastiveTrainer's push brings its training record (``evidence.json`` beside it or in
-    ``../report``). Of models trained elsewhere the training statements stay unanswered, and the decision is at
-    least review: publish with ``reviewed_by``.
+    ``../report``), which is trusted as it is: that it is of these files is seen from their digest in it, which whoever
+    can write the folder can write too. Push from the trainer where that matters. Of models trained elsewhere the
+    training statements stay unanswered, and the decision is at least review: publish with ``reviewed_by``.
 
     Args:
         folder: the model's files; read only.
@@ -65,7 +69,7 @@ def push(
 
     Raises:
         EmptyFolderError: there is nothing to publish.
-        ConfigurationError: ``license`` names none.
+        ConfigurationError: ``license`` names none, or ``repo_id`` is none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
         EvaluationError: ``compare_data`` has no pairs, or too few.
@@ -119,7 +123,7 @@ def preview(
 
     Raises:
         EmptyFolderError: there is nothing to publish.
-        ConfigurationError: ``license`` names none.
+        ConfigurationError: ``license`` names none, or ``repo_id`` is none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
     """
@@ -166,6 +170,7 @@ def _asked(
     report_dir: str | Path | None,
 ) -> _Asked:
     """Check what was asked for, cheapest first, and gather what is known."""
+    _check_repo_id(repo_id)
     folder = Path(folder)
     if not folder.is_dir():
         msg = f"The folder {folder} does not exist; name the one that holds config.json and *.safetensors."
@@ -196,6 +201,15 @@ def _asked(
     )
     folder_of_reports = Path(report_dir) if report_dir is not None else folder.parent / "report"
     return _Asked(folder, with_answers(given, answers), policy, folder_of_reports)
+
+
+def _check_repo_id(repo_id: str) -> None:
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        first = str(error).strip().splitlines()[0].rstrip(".")
+        msg = f"{repo_id!r} is no repository id of the Hub ({first}); name one as in `user/model`."
+        raise ConfigurationError(msg) from error
 
 
 def _check_license(told: str | None) -> None:

@@ -1,0 +1,100 @@
+"""What stands on the Hub already, and speaks against a push: files that would stay beside it, and who may see them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+
+from huggingface_hub import HfApi, ModelInfo
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from audits.policy import Policy
+from hf_contrastive.errors import HubError
+from hf_contrastive.release.committing import Target, replaced_files
+from hf_contrastive.release.faults import FAULTS, explain, status
+from hf_contrastive.release.names import shown_name
+from hf_contrastive.release.plan import KEPT_OUT, PushPlan
+
+_SHOWN = 5
+_CODE = (".py", ".pyc", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".exe", ".jar")
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill", ".msgpack")
+_OTHER_WEIGHTS = (".h5", ".hdf5", ".keras", ".onnx", ".onnx_data", ".ot", ".pb", ".tflite", ".gguf", ".mlmodel")
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".whl")
+
+
+def staying_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
+    """Return what would stay beside the pushed files and is never published: code, pickles, other weights, archives.
+
+    Only names are looked at, since nothing of it is downloaded.
+
+    Args:
+        plan: what would be published.
+        head: the revision that it would go onto.
+    """
+    gone = {item.path for item in plan.files} | set(replaced_files(plan, head))
+    refused = (*_CODE, *_PICKLES, *_OTHER_WEIGHTS, *_ARCHIVES)
+    paths = (item.rfilename for item in head.siblings or [])
+    return tuple(sorted(p for p in paths if p not in gone and p.lower().endswith(refused) and not _is_kept_out(p)))
+
+
+def _is_kept_out(path: str) -> bool:
+    return any(fnmatch.fnmatch(part, pattern) for part in path.split("/") for pattern in KEPT_OUT)
+
+
+def staying_problems(repo_id: str, staying: Iterable[str], revision: str | None = None) -> list[str]:
+    """Return what a user is told of :func:`staying_files`, nothing where there are none.
+
+    Args:
+        repo_id: ``user/name``.
+        staying: paths.
+        revision: branch; default: main.
+    """
+    paths = tuple(staying)
+    if not paths:
+        return []
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    branch = f" --revision {revision}" if revision else ""
+    return [
+        f"{repo_id} holds code, pickles, archives or weights that no push has made "
+        f"({', '.join(map(shown_name, paths[:_SHOWN]))}{more}); they would stay beside this model, and whoever loads "
+        f"it may get them instead. Remove them, e.g. by `hf repos delete-files {repo_id} PATH…{branch}`, or publish to "
+        "another repository."
+    ]
+
+
+def visibility_problems(policy: Policy | None, repo_id: str, *, is_private: bool | None) -> list[str]:
+    """Return that a model for internal use would be published for everybody, nothing where it would not.
+
+    Args:
+        policy: whose intent counts.
+        repo_id: ``user/name``.
+        is_private: whether the repository is private, or would be made so; None where that is not known.
+    """
+    if policy is None or policy.intent.distribution != "internal" or is_private:
+        return []
+    return [
+        f'The policy {policy.name} is for internal distribution (`distribution = "internal"`), and {repo_id} is '
+        "public, or would be made so. Make the repository private (`--private` for a new one), or judge by a policy "
+        "whose intent is public."
+    ]
+
+
+def is_private(api: HfApi, repo_id: str, private: bool | None) -> bool:
+    """Ask whether a repository is private; one that is not there will be what ``private`` says.
+
+    Args:
+        api: with endpoint and token.
+        repo_id: ``user/name``.
+        private: what was asked for.
+
+    Raises:
+        HubError: the Hub does not tell.
+    """
+    try:
+        return bool(Target(api=api, repo_id=repo_id).info(None, first=True).private)
+    except RepositoryNotFoundError as error:
+        if status(error) == 401:
+            raise HubError(explain(error, repo_id, api)) from error
+        return private is True
+    except FAULTS as error:
+        raise HubError(explain(error, repo_id, api)) from error
