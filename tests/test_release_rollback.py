@@ -210,7 +210,10 @@ def test_a_version_that_was_tampered_with_does_not_come_back(api: HfApi, tmp_pat
     text = Path(api.hf_hub_download(REPO, "evidence.json", revision="v1", local_dir=tmp_path)).read_text()
     by_hand(api, "bad-evidence", "evidence.json", text.replace('"decision": "pass"', '"decision": "review"').encode())
     before = state(api)
-    for tag, told in (("bad-config", "Model files are those of the evidence"), ("bad-evidence", "Evidence and its own digests")):
+    for tag, told in (
+        ("bad-config", "Model files are those of the evidence"),
+        ("bad-evidence", "Evidence and its own digests"),
+    ):
         with pytest.raises(PushBlocked, match=told) as caught:
             rollback(REPO, tag, api=api)
         assert caught.value.problems
@@ -253,6 +256,17 @@ def test_without_torch_it_is_said_that_nothing_was_loaded(api: HfApi, monkeypatc
     assert rollback(REPO, "v1", api=api).loaded.startswith(
         "not loaded: torch and transformers and peft is not installed"
     )
+
+
+def test_documents_of_another_version_of_the_package_are_a_warning(api: HfApi, monkeypatch: pytest.MonkeyPatch):
+    assert preview_rollback(REPO, "v1", load=False, api=api).warnings == ()
+    monkeypatch.setattr("hf_contrastive.release.verification.statements.own_version", lambda: "99.0")
+    monkeypatch.setattr("hf_contrastive.release.verification.documents.render", lambda *_: "written otherwise")
+    told = preview_rollback(REPO, "v1", load=False, api=api)
+    assert told.problems == ()
+    (warning,) = told.warnings
+    assert "README.md" in warning
+    assert "another version of hf-contrastive wrote them" in warning
 
 
 def test_licenses_that_are_judged_worse_today_are_a_warning(api: HfApi, monkeypatch: pytest.MonkeyPatch):

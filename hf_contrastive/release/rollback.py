@@ -28,6 +28,7 @@ from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PushPlan, planned
 from hf_contrastive.release.published import explained, version_tags
 from hf_contrastive.release.tagging import tag as tag_version
+from hf_contrastive.release.verification.items import VerificationReport
 from hf_contrastive.release.verification.verifying import verify
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
@@ -245,7 +246,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
         evidence_digest=report.evidence_digest,
         loaded=loaded,
         problems=tuple(problems),
-        warnings=tuple(_license_warnings(evidence, to)) if evidence is not None else (),
+        warnings=(*_unread_warnings(report, to), *_license_warnings(evidence, to)) if evidence is not None else (),
     )
     return _LaidOut(told=told, plan=plan, sources=sources, evidence=evidence, target=target, head=head, goal=goal)
 
@@ -270,6 +271,18 @@ def _decision_problems(evidence: Evidence, to: str) -> list[str]:
     if verdict.decision == "review" and not evidence.approvals:
         return [f"The verdict of {to} is review, and nobody's yes to it is recorded"]
     return []
+
+
+def _unread_warnings(report: VerificationReport, to: str) -> list[str]:
+    """Return which documents could not be written anew, e.g. since another version has written them."""
+    keys = [item.key for item in report.of("not checked") if item.key.startswith("document:")]
+    unread = [key.removeprefix("document:") for key in keys]
+    if not unread:
+        return []
+    return [
+        f"Whether {', '.join(unread[:_SHOWN])} of {to} are what its evidence says was not checked, since another "
+        "version of hf-contrastive wrote them. Have them looked at."
+    ]
 
 
 def _license_warnings(evidence: Evidence, to: str) -> list[str]:
