@@ -53,6 +53,12 @@ def rows(permissive_rows: list[dict[str, str]]) -> Dataset:
 
 
 @pytest.fixture(scope="module")
+def held_out(permissive_rows: list[dict[str, str]]) -> Dataset:
+    """Other data than was trained on, as far as a fingerprint tells."""
+    return Dataset.from_list(permissive_rows[::-1])
+
+
+@pytest.fixture(scope="module")
 def trainers(tiny_bert: Path, rows: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ContrastiveTrainer]:
     """``first`` learnt something, ``better`` more, ``worse`` nothing that is of use."""
     report: list[AuditReport] = []
@@ -77,11 +83,11 @@ def trainers(tiny_bert: Path, rows: Dataset, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def release(trainers: dict[str, ContrastiveTrainer], rows: Dataset, api: HfApi) -> Callable[..., Any]:
+def release(trainers: dict[str, ContrastiveTrainer], held_out: Dataset, api: HfApi) -> Callable[..., Any]:
     """``release("better")`` pushes one of the trainers and returns its receipt; the rows are what is compared on."""
 
     def run(name: str, **options: Any) -> Any:
-        options.setdefault("compare_data", rows)
+        options.setdefault("compare_data", held_out)
         trainers[name].push_to_hub(api=api, **options)
         return trainers[name].push_receipt
 
@@ -130,7 +136,7 @@ def test_a_better_version_is_published_and_says_so(
     assert told is not None
     assert told.dataset is not None
     assert (told.repo_id, told.tag, told.commit, told.queries) == (REPO, "v1", first.commit, 40)
-    assert told.dataset.fingerprint == trainers["first"].dataset_references()[0].fingerprint
+    assert (told.dataset.num_rows, told.dataset.split) == (40, "train")
     assert found.training is not None
     assert told.weights_sha256 == found.training.weights_sha256
     assert told.published_weights_sha256 == trainers["first"].training_record().weights_sha256
@@ -276,6 +282,19 @@ def test_a_published_version_that_can_not_be_loaded_is_told_without_paths(
     assert found.comparison.note.startswith("not compared: the published version can not be loaded")
     assert str(tmp_path) not in found.comparison.note
     assert "\n" not in found.comparison.note
+
+
+def test_rows_that_were_trained_on_say_nothing(
+    release: Callable[..., Any], trainers: dict[str, ContrastiveTrainer], rows: Dataset
+):
+    release("first")
+    with pytest.raises(PushBlocked) as caught:
+        release("better", policy=STRICT, compare_data=rows)
+    assert awaits_review(caught.value)
+    outcome = outcome_of(last_report(trainers["better"]))
+    assert outcome is not None
+    assert (outcome.decision, outcome.checked) == ("review", False)
+    assert "is what the new model was trained on" in outcome.observed
 
 
 def test_a_version_without_its_evidence_is_still_compared_with(
@@ -437,13 +456,24 @@ def test_a_comparison_of_something_else_is_refused(compared: Evidence, change: d
     assert told in problem
 
 
-def test_an_outcome_follows_the_policy():
+def test_an_outcome_follows_the_policy(compared: Evidence):
     silent = VersionComparison(repo_id=REPO, tag="v1", note="not compared: why")
     day = utc_today()
 
     def decided(policy: Policy, comparison: VersionComparison = silent) -> tuple[str, str]:
         outcome = version_outcome(comparison, policy, day)
         return outcome.decision, outcome.observed
+
+    assert compared.comparison is not None
+    metrics = tuple(
+        replace(item, difference=replace(item.difference, interval=(-0.3, 0.1)) if item.difference else None)
+        for item in compared.comparison.metrics
+    )
+    unclear = replace(compared.comparison, metrics=metrics, regression=False)
+    for policy, wanted in ((STANDARD, "pass"), (STRICT, "review")):
+        decision, observed = decided(policy, unclear)
+        assert decision == wanted
+        assert "too few queries to tell: a loss of more than 0.01 can not be ruled out" in observed
 
     assert decided(STANDARD) == ("pass", "not compared: why")
     assert decided(STRICT) == ("review", "not compared: why")

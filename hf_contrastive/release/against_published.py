@@ -279,7 +279,7 @@ def compare_with_published(
             note="not compared: the model's files are those of the published version",
         )
     try:
-        measured = _measured(folder, base, comparing, api)
+        measured = _measured(folder, base, comparing, api, trained_on=_trained_on(evidence))
     except NotComparedError as why:
         # the reason is published: neither paths nor tokens of this machine
         told = redact(one_line(str(why))).rstrip(".")[:_LONGEST_REASON]
@@ -293,11 +293,25 @@ def compare_with_published(
     )
 
 
-def _measured(folder: Path, base: VersionComparison, comparing: Comparing | None, api: Any) -> VersionComparison:
+def _trained_on(evidence: Evidence) -> frozenset[str]:
+    """Return the fingerprints of what the new model was trained on; held-out splits are measured on alone."""
+    if evidence.training is not None:
+        told: tuple[DatasetRef, ...] = evidence.training.datasets
+    else:
+        told = evidence.audit.datasets if evidence.audit is not None else ()
+    return frozenset(item.fingerprint for item in told if item.split.partition("/")[0] not in _SPLITS)
+
+
+def _measured(
+    folder: Path, base: VersionComparison, comparing: Comparing | None, api: Any, *, trained_on: frozenset[str]
+) -> VersionComparison:
     if comparing is None:
         msg = "no data was named for it"
         raise NotComparedError(msg)
     pairs = comparing.pairs()
+    if pairs.reference.fingerprint in trained_on:
+        msg = "the data that was named for it is what the new model was trained on; name rows that it has not seen"
+        raise NotComparedError(msg)
     from hf_contrastive.console import progress
     from hf_contrastive.encoder import TextEncoder
     from hf_contrastive.evaluation.comparison import compare_encoders
