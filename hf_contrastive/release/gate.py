@@ -23,6 +23,7 @@ from hf_contrastive.release.planned_files import (
     changed_folder,
     foreign_documents,
     is_own_file,
+    missing_parts,
     missing_shards,
 )
 from hf_contrastive.release.signatures import signature_problems
@@ -66,6 +67,7 @@ def check(
             found.extend(problems(item.path, source))
     found.extend(folder_problems(item.path for item in plan.files))
     found.extend(missing_shards(plan, sources))
+    found.extend(missing_parts(plan, sources))
     found.extend(_foreign_base(evidence, sources))
     found.extend(_signature(plan, evidence, sources))
     found.extend(_obligations(plan, evidence, sources))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hf_contrastive.release.names import shown_name
 from hf_contrastive.release.plan import SIGNATURE, PushPlan, is_document, link_in, payload_names, planned
@@ -12,6 +13,11 @@ from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
 from model_cards.licensing import license_copies
 from model_cards.render import documents, render
+from model_cards.typesetting import one_line
+
+# of sentence-transformers' modules
+_WITHOUT_FILES = frozenset({"Normalize"})
+_WITH_WEIGHTS = frozenset({"Dense", "StaticEmbedding", "LayerNorm", "LSTM", "CNN", "WordEmbeddings"})
 
 
 def changed_files(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
@@ -66,6 +72,55 @@ def missing_shards(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[
             told = ", ".join(map(shown_name, missing[:3]))
             found.append(f"{path} names weights that do not go along ({told}). Save the model again.")
     return found
+
+
+def missing_parts(plan: PushPlan, sources: Mapping[str, Path | bytes]) -> list[str]:
+    """Say what a loader would look for and not find: weights, the kind of the model, a module's folder."""
+    listed = {item.path for item in plan.files}
+    if not any(path.endswith(".safetensors") for path in listed):
+        return ["There are no weights (*.safetensors) among the files: nothing could be loaded. Save the model again."]
+    if "modules.json" not in listed:
+        # an adapter alone is loaded with the model that it names
+        return [] if "adapter_config.json" in listed else _transformer("", listed, sources)
+    modules = _json_of("modules.json", sources)
+    found: list[str] = []
+    for module in modules if isinstance(modules, list) else []:
+        if not isinstance(module, dict):
+            continue
+        place, kind = str(module.get("path") or "").strip("/"), str(module.get("type")).rpartition(".")[2]
+        inner = {path for path in listed if not place or path.startswith(f"{place}/")}
+        told = one_line(place)[:80]
+        if kind == "Transformer" and not {f"{place}/adapter_config.json".lstrip("/")} & listed:
+            found += _transformer(place, listed, sources)
+        elif not inner and kind not in _WITHOUT_FILES:
+            found.append(f"modules.json names the folder {told}, of which nothing goes along. Save the model again.")
+        elif kind in _WITH_WEIGHTS and not any(path.endswith(".safetensors") for path in inner):
+            found.append(f"modules.json names {told}, which has no weights (*.safetensors). Save the model again.")
+    return found
+
+
+def _transformer(place: str, listed: set[str], sources: Mapping[str, Path | bytes]) -> list[str]:
+    config = f"{place}/config.json".lstrip("/")
+    shown = one_line(config)[:80]
+    if not any(path.endswith(".safetensors") and path.rpartition("/")[0] == place for path in listed):
+        return [f"There are no weights (*.safetensors) beside {shown}. Save the model again."]
+    if config not in listed:
+        return [f"{shown} is missing: nobody could tell what the weights are of. Save the model again."]
+    told = _json_of(config, sources)
+    if isinstance(told, dict) and not (isinstance(told.get("model_type"), str) and told["model_type"]):
+        return [f"{shown} does not name the kind of the model (`model_type`); it could not be loaded. Save it again."]
+    return []
+
+
+def _json_of(path: str, sources: Mapping[str, Path | bytes]) -> Any:
+    """Return what a planned file holds, None where it can not be read: that is told elsewhere."""
+    source = sources.get(path)
+    if source is None or (isinstance(source, Path) and not is_own_file(path, source)):
+        return None
+    try:
+        return json.loads(source if isinstance(source, bytes) else source.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def foreign_documents(plan: PushPlan, evidence: Evidence) -> list[str]:
