@@ -158,9 +158,14 @@ def _edge_words(variant: VariantReport, report: InferenceReport) -> str:
     cell = variant.cell(1, report.length)
     calls = plural(cell.calls, "call") if cell is not None else ""
     return (
-        f"it needs {variant.peak_memory_mb or 0:,.0f} MB and {_latency(variant, report) or 0:.3g} ms for one text of "
-        f"{report.length} tokens (95th percentile of {calls}){_kept_words(variant)}"
+        f"it needs {variant.peak_memory_mb or 0:,.0f} MB and {milliseconds(_latency(variant, report) or 0)} ms for one "
+        f"text of {report.length} tokens (95th percentile of {calls}){_kept_words(variant)}"
     )
+
+
+def milliseconds(value: float) -> str:
+    """Return a time with three digits, or whole beyond."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _cost_words(variant: VariantReport, report: InferenceReport) -> str:

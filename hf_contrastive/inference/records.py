@@ -70,7 +70,7 @@ class LatencyCell(Record):
     """How long one batch takes, tokens to vectors, in milliseconds.
 
     ``tokenising_ms`` is the median of what comes before. ``p99_ms`` is None below 100 calls, which have no 99th
-    percentile. ``texts_per_second`` is with tokenising.
+    percentile. ``texts_per_second`` is with tokenising, of the medians of both.
     """
 
     batch_size: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hf_contrastive.inference.recommendation import percent
-from hf_contrastive.inference.records import InferenceReport, StorageReport, VariantReport
+from hf_contrastive.inference.recommendation import milliseconds, percent
+from hf_contrastive.inference.records import InferenceReport, LatencyCell, StorageReport, VariantReport
 from model_cards.typesetting import escape_markdown
 
 _NONE = "–"
@@ -66,7 +66,10 @@ def latency_grid(report: InferenceReport) -> Grid:
     for size, length in shapes:
         cells = [item.cell(size, length) for item in measured]
         tokenising = next((cell.tokenising_ms for cell in cells if cell is not None), 0.0)
-        shown = [f"{c.p50_ms:.3g} / {c.p95_ms:.3g} ({c.calls})" if c is not None else _NONE for c in cells]
+        shown = [_quantiles(cell) for cell in cells]
+            f"{milliseconds(c.p50_ms)} / {milliseconds(c.p95_ms)} ({c.calls})" if c is not None else _NONE
+            for c in cells
+        ]
         rows.append((f"{size} × {length}", *shown, f"{tokenising:.2g}"))
     columns = ("texts × tokens", *(item.name for item in measured), "tokenising")
     return Grid("Milliseconds a batch: p50 / p95 (calls)", columns, tuple(rows))
@@ -160,8 +163,14 @@ def _latencies(item: VariantReport, length: int) -> str:
     cell = item.cell(1, length)
     if cell is None:
         return _NONE
-    last = f"{cell.p99_ms:.3g}" if cell.p99_ms is not None else f"{_NONE} ({cell.calls} calls)"
-    return f"{cell.p50_ms:.3g} / {cell.p95_ms:.3g} / {last}"
+    last = milliseconds(cell.p99_ms) if cell.p99_ms is not None else f"{_NONE} ({cell.calls} calls)"
+    return f"{milliseconds(cell.p50_ms)} / {milliseconds(cell.p95_ms)} / {last}"
+
+
+def _quantiles(cell: LatencyCell | None) -> str:
+    if cell is None:
+        return _NONE
+    return f"{milliseconds(cell.p50_ms)} / {milliseconds(cell.p95_ms)} ({cell.calls})"
 
 
 def _throughput(item: VariantReport, length: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.machine import describe_machine
@@ -57,6 +58,7 @@ def main(given: Sequence[str]) -> None:
             ),
             on_progress=update,
         )
+    report = replace(report, model_name=options.model or "all-MiniLM-L6-v2")
     if options.page is not None:
         write_report(report, options.page)
     command = " ".join(["python -m tests.benchmarks.inference", *given])
