@@ -67,9 +67,6 @@ def latency_grid(report: InferenceReport) -> Grid:
         cells = [item.cell(size, length) for item in measured]
         tokenising = next((cell.tokenising_ms for cell in cells if cell is not None), 0.0)
         shown = [_quantiles(cell) for cell in cells]
-            f"{milliseconds(c.p50_ms)} / {milliseconds(c.p95_ms)} ({c.calls})" if c is not None else _NONE
-            for c in cells
-        ]
         rows.append((f"{size} × {length}", *shown, f"{tokenising:.2g}"))
     columns = ("texts × tokens", *(item.name for item in measured), "tokenising")
     return Grid("Milliseconds a batch: p50 / p95 (calls)", columns, tuple(rows))
