@@ -388,10 +388,8 @@ def closed_port() -> int:
         ({}, "somebody/model", "may not write somebody/model"),
         ({"endpoint": "closed"}, REPO, "can not be reached"),
         ({"revision": "nowhere"}, REPO, "has no such branch"),
-        ({}, "local/a/b", "refused the push to local/a/b"),
-        ({}, "local/..", "refused the push"),
     ],
-    ids=["wrong token", "no token", "namespace of another", "unreachable", "no branch", "no id", "odd id"],
+    ids=["wrong token", "no token", "namespace of another", "unreachable", "no branch"],
 )
 def test_a_refusal_is_one_paragraph_and_nothing_was_published(
     trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, options: Any, repo: str, told: str
@@ -406,6 +404,17 @@ def test_a_refusal_is_one_paragraph_and_nothing_was_published(
     assert isinstance(caught.value, OSError | ContrastiveError)
     if state(api)["repositories"]:
         assert on_hub(api) == set()
+
+
+@pytest.mark.parametrize("repo", ["local/a/b", "local/.."])
+def test_what_is_no_repository_id_is_told_before_anything_else(
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, repo: str
+):
+    with pytest.raises(ConfigurationError) as caught:
+        push(trained, repo, data=str(permissive_file), **where)
+    assert repo in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert state(api) == {"repositories": []}
 
 
 def test_without_a_token_the_one_of_the_environment_counts(
