@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from audits.findings import DatasetRef, Measurement
-from hf_contrastive.errors import ConfigurationError, NotComputableError, require
+from audits.findings import DatasetRef
+from hf_contrastive.errors import require
 from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.inference import quality
 from hf_contrastive.inference.processes import Worker, WorkerError
-from hf_contrastive.inference.quantized import Storage, Vectors, storages
+from hf_contrastive.inference.quantized import storages
 from hf_contrastive.inference.recommendation import recommend
-from hf_contrastive.inference.records import (
-    Bounds,
-    CombinedQuality,
-    InferenceReport,
-    StorageReport,
-    VariantReport,
-)
+from hf_contrastive.inference.records import Bounds, InferenceReport
 from hf_contrastive.inference.samples import SAMPLES
+from hf_contrastive.inference.scoring import Encoded, Scored, storage_report, variant_report
+from hf_contrastive.inference.settings import (
+    check_settings,
+    describe_machine,
+    load_average,
+    notes_on,
+    read_lengths,
+    typical_length,
+    usable_cores,
+    versions,
+)
 from hf_contrastive.inference.timing import Samples, cold_starts, started, time_cells
-from hf_contrastive.inference.variants import NAMES, Variant, write_variants
-
-if TYPE_CHECKING:
-    from hf_contrastive.encoder import TextEncoder
+from hf_contrastive.inference.variants import NAMES, write_variants
 
 Progress = Callable[[int, int], None]
 
 BATCH_SIZES = (1, 8, 32)
-LENGTHS = (16, 64, 256)
-NO_DATA = "no data was named"
-_MILLION = 1_000_000
-_FEW_DOCUMENTS = 1000
-
-
-class Encoded(NamedTuple):
-    """The vectors that one variant gives to the data, or to the sample texts where there is none."""
-
-    queries: Vectors
-    documents: Vectors
-
-    @property
-    def all(self) -> Vectors:
-        """Both in one array."""
-        return np.concatenate([self.queries, self.documents])
 
 
 def benchmark_inference(
@@ -107,19 +90,19 @@ def benchmark_inference(
     require("train", "torch", "transformers", "peft", "psutil")
     from hf_contrastive.inference.sources import load_encoder
 
-    begun, load = time.perf_counter(), _load()
+    begun, load = time.perf_counter(), load_average()
     bounds = bounds or Bounds()
-    _check(bounds, batch_sizes, rounds, seconds, threads)
+    check_settings(bounds, batch_sizes, rounds, seconds, threads)
     source = load_encoder(model, pooling=pooling)
     encoder = source.encoder
     dimension = int(encoder.model.config.hidden_size)
     kept = storages(dimension, dims)
-    lengths = _lengths(lengths, encoder.spec.max_length)
+    lengths = read_lengths(lengths, encoder.spec.max_length)
     task, reference = _task(data, split, anchor_column, positive_column, limit, seed)
     texts = (*task.queries, *task.documents) if task is not None else SAMPLES
     samples = Samples(encoder.tokenizer, texts)
-    length = _typical(lengths, encoder, texts if task is not None else ())
-    threads = threads or _cores()
+    length = typical_length(lengths, encoder, texts if task is not None else ())
+    threads = threads or usable_cores()
     shapes = [(size, tokens) for size in sorted(set(batch_sizes)) for tokens in lengths]
     count = len(NAMES)
     step = _Steps(on_progress, count + count * rounds + count * len(shapes) * rounds + count)
@@ -141,8 +124,8 @@ def benchmark_inference(
                 {name: worker for name, worker in workers.items() if name not in failed}, task, Path(place), step
             )
             failed |= more
-    scored = _Scored(encoded, kept, task, seed)
-    reports = tuple(_variant_report(item, failed, starts, cells, peaks, scored, bounds, length) for item in variants)
+    scored = Scored(encoded, kept, task, seed)
+    reports = tuple(variant_report(item, failed, starts, cells, peaks, scored, bounds, length) for item in variants)
     report = InferenceReport(
         model_name=encoder.name,
         weights_sha256=source.weights_sha256,
@@ -156,12 +139,12 @@ def benchmark_inference(
         rounds=rounds,
         bounds=bounds,
         variants=reports,
-        storages=tuple(_storage_report(item, scored) for item in kept),
+        storages=tuple(storage_report(item, scored) for item in kept),
         combined=scored.combined(),
-        notes=_notes(load, task),
-        machine=_machine(),
+        notes=notes_on(load, task),
+        machine=describe_machine(),
         load=load,
-        versions=_versions(),
+        versions=versions(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.perf_counter() - begun,
     )
@@ -178,53 +161,6 @@ class _Steps:
         self._done = min(self._done + 1, self._total)
         if self._tell is not None:
             self._tell(self._done, self._total)
-
-
-class _Scored:
-    """nDCG@10 of every variant with every way of keeping vectors."""
-
-    def __init__(
-        self, encoded: Mapping[str, Encoded], kept: Sequence[Storage], task: RetrievalTask | None, seed: int
-    ) -> None:
-        self.encoded, self._kept, self._seed = encoded, kept, seed
-        self.scores = {
-            (name, storage.name): quality.ndcg(storage, vectors.queries, vectors.documents, task)
-            for name, vectors in encoded.items()
-            for storage in kept
-            if task is not None
-        }
-        self._first = next(iter(encoded), "")
-        self._plain = kept[0].name
-
-    @property
-    def baseline(self) -> Measurement | None:
-        found = self.scores.get((self._first, self._plain))
-        return quality.mean_score(found, seed=self._seed) if found is not None else None
-
-    def kept(self, variant: str, storage: str = "") -> tuple[Measurement | None, str]:
-        """Return the share of the reference's quality, or why there is none."""
-        if not self.scores:
-            return None, NO_DATA
-        try:
-            found = quality.quality_kept(
-                self.scores[self._first, self._plain], self.scores[variant, storage or self._plain], seed=self._seed
-            )
-        except NotComputableError as error:
-            return None, str(error)
-        return found, ""
-
-    def combined(self) -> tuple[CombinedQuality, ...]:
-        found = ((name, storage, self.kept(name, storage)[0]) for name, storage in self.scores)
-        return tuple(
-            CombinedQuality(variant=name, storage=storage, quality=item) for name, storage, item in found if item
-        )
-
-    def of_storage(self, storage: str) -> tuple[Measurement | None, str]:
-        """Return the quality of the reference with vectors kept in one way."""
-        return self.kept(self._first, storage)
-
-    def cosine(self, variant: str) -> Measurement:
-        return quality.mean_cosine(self.encoded[self._first].all, self.encoded[variant].all)
 
 
 def _encode(
@@ -254,53 +190,6 @@ def _encode(
     return found, peaks, failed
 
 
-def _variant_report(
-    variant: Variant,
-    failed: Mapping[str, str],
-    starts: Mapping[str, Any],
-    cells: Mapping[str, Any],
-    peaks: Mapping[str, float],
-    scored: _Scored,
-    bounds: Bounds,
-    length: int,
-) -> VariantReport:
-    name = variant.name
-    if name in failed:
-        return VariantReport(name=name, description=variant.description, not_measured=failed[name])
-    cold, peak = starts[name]
-    kept, reason = scored.kept(name)
-    report = VariantReport(
-        name=name,
-        description=variant.description,
-        size_mb=variant.size_mb,
-        cold_start=cold,
-        peak_memory_mb=peak,
-        peak_memory_batches_mb=peaks[name],
-        cells=cells[name],
-        cosine=scored.cosine(name),
-        quality=kept,
-        quality_not_computed=reason,
-    )
-    fastest = report.fastest(length)
-    if bounds.hourly_price is None or fastest is None:
-        return report
-    return replace(report, cost_per_million=bounds.hourly_price * _MILLION / fastest.texts_per_second / 3600)
-
-
-def _storage_report(storage: Storage, scored: _Scored) -> StorageReport:
-    kept, reason = scored.of_storage(storage.name)
-    return StorageReport(
-        name=storage.name,
-        description=storage.description,
-        bytes_per_vector=storage.bytes_per_vector,
-        # a million vectors of so many bytes are as many megabytes
-        index_mb=storage.bytes_per_vector,
-        disk_mb=storage.disk_bytes_per_vector,
-        quality=kept,
-        quality_not_computed=reason,
-    )
-
-
 def _task(
     data: Any, split: str | None, anchor: str, positive: str, limit: int | None, seed: int
 ) -> tuple[RetrievalTask | None, DatasetRef | None]:
@@ -310,96 +199,3 @@ def _task(
 
     rows, reference = read_pairs(data, split, anchor, positive)
     return RetrievalTask.from_pairs(rows[anchor], rows[positive], limit=limit, seed=seed), reference
-
-
-def _check(bounds: Bounds, batch_sizes: Sequence[int], rounds: int, seconds: float, threads: int | None) -> None:
-    told = {
-        "memory_limit": bounds.memory_mb,
-        "latency_limit": bounds.latency_ms,
-        "cost_limit": bounds.cost_per_million,
-        "hourly_price": bounds.hourly_price,
-        "seconds": seconds,
-        "rounds": rounds,
-        "threads": threads,
-        **{f"batch_sizes[{place}]": size for place, size in enumerate(batch_sizes)},
-    }
-    for name, value in told.items():
-        if value is not None and not value > 0:
-            msg = f"`{name}` must be > 0, got {value}."
-            raise ConfigurationError(msg)
-    if not batch_sizes:
-        msg = "`batch_sizes` is empty; name at least one, such as 1."
-        raise ConfigurationError(msg)
-    if not 0 <= bounds.quality_loss < 1:
-        msg = f"`quality_loss` must lie between 0 and 1, got {bounds.quality_loss}; 0.02 allows a loss of 2 %."
-        raise ConfigurationError(msg)
-    if bounds.cost_per_million is not None and bounds.hourly_price is None:
-        msg = "`cost_limit` needs `hourly_price`: what a machine like this one costs an hour, in the same currency."
-        raise ConfigurationError(msg)
-
-
-def _lengths(lengths: Sequence[int] | None, longest: int) -> list[int]:
-    if lengths is None:
-        return [size for size in LENGTHS if size <= longest] or [longest]
-    wrong = [size for size in lengths if not 1 <= size <= longest]
-    if wrong or not lengths:
-        msg = (
-            f"`lengths` must lie between 1 and {longest} tokens, which is as far as the model reads, got "
-            f"{', '.join(map(str, lengths)) or 'none'}."
-        )
-        raise ConfigurationError(msg)
-    return sorted(set(lengths))
-
-
-def _typical(lengths: Sequence[int], encoder: TextEncoder, texts: Sequence[str]) -> int:
-    """Return the measured length that is nearest to the median of the data, or the middle one without data."""
-    if not texts:
-        return lengths[len(lengths) // 2]
-    median = float(np.median(encoder.count_tokens(texts[:2000])))
-    return min(lengths, key=lambda size: abs(size - median))
-
-
-def _notes(load: float | None, task: RetrievalTask | None) -> tuple[str, ...]:
-    found = []
-    if load is not None and load > 0.5 * _cores():
-        found.append(
-            f"Other programs were running when it began (load {load:.1f} on {_cores()} cores): times are longer than "
-            "on an idle machine. Variants took turns, so that they can still be compared."
-        )
-    if task is not None and len(task.documents) < _FEW_DOCUMENTS:
-        found.append(
-            f"A search among {len(task.documents):,} documents is easy: vectors that are kept in less memory lose more "
-            "among more documents."
-        )
-    return tuple(found)
-
-
-def _load() -> float | None:
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _machine() -> str:
-    import psutil
-    import torch
-
-    from hf_contrastive.training.record import environment
-
-    found = environment(torch.device("cpu"), "fp32")
-    memory = psutil.virtual_memory().total / 1e9
-    return f"{found.processor}, {_cores()} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}"
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for name in ("hf-contrastive", "torch", "transformers", "onnxruntime", "tokenizers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
