@@ -57,6 +57,13 @@ class PushBlocked(ContrastiveError):  # noqa: N818  (a public name that reads as
         self.problems = problems
 
 
+def missing(*modules: str) -> list[str]:
+    """Return those of ``modules``, top-level names, that can not be imported; none of them is imported for that."""
+    from importlib.util import find_spec
+
+    return [name for name in modules if find_spec(name) is None]
+
+
 def require(extra: str, *modules: str) -> None:
     """Raise :class:`MissingExtraError` unless all ``modules`` can be imported.
 
@@ -64,12 +71,10 @@ def require(extra: str, *modules: str) -> None:
         extra: name of the extra that installs them.
         modules: top-level module names.
     """
-    from importlib.util import find_spec
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
+    absent = missing(*modules)
+    if absent:
         msg = (
-            f"This needs {' and '.join(missing)}, which the base installation leaves out; "
+            f"This needs {' and '.join(absent)}, which the base installation leaves out; "
             f'install it with: pip install "hf-contrastive[{extra}]".'
         )
         raise MissingExtraError(msg)

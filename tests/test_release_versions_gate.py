@@ -18,6 +18,7 @@ from audits.policy import VERSION_CODE, Outcome, Policy, Waiver, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, guard, push
 from hf_contrastive.errors import EvaluationError, HubError, PushBlocked
 from hf_contrastive.release import against_published as module
+from hf_contrastive.release import looking
 from hf_contrastive.release.approvals import approve_evidence
 from hf_contrastive.release.chain import foreign_comparison
 from hf_contrastive.release.decision import version_outcome
@@ -253,7 +254,7 @@ def test_a_fault_while_looking_is_waited_for_or_told(
 ):
     release("first")
     monkeypatch.setattr("hf_contrastive.release.faults.FIRST_WAIT_SECONDS", 0.0)
-    plain, left = module.last_published, [times]
+    plain, left = looking.last_published, [times]
 
     def last(*told: Any, **more: Any) -> Any:
         if left[0] > 0:
@@ -262,7 +263,7 @@ def test_a_fault_while_looking_is_waited_for_or_told(
             raise HubError(msg) from ConnectionResetError("gone")
         return plain(*told, **more)
 
-    monkeypatch.setattr(module, "last_published", last)
+    monkeypatch.setattr(looking, "last_published", last)
     if times == 1:
         assert release("better").tag == "v2"
         return
@@ -343,14 +344,14 @@ def test_a_model_that_appears_meanwhile_is_not_replaced_unseen(api: HfApi):
     api.create_repo(REPO)
     api.create_commit(REPO, [CommitOperationAdd("model.safetensors", b"1")], commit_message="by hand")
     with pytest.raises(HubError, match=r"Another version was published .* none was seen"):
-        module.require_seen(api.model_info(REPO), repo_id=REPO, looked=module.Looked())
+        looking.require_seen(api.model_info(REPO), repo_id=REPO, looked=looking.Looked())
 
 
 def test_a_repository_without_a_model_holds_no_version(api: HfApi):
     api.create_repo(REPO)
     api.create_commit(REPO, [CommitOperationAdd("notes.txt", b"soon")], commit_message="by hand")
-    assert module.look_at_published(REPO, api=api) == module.Looked()
-    assert module.look_at_published(REPO, api=api, revision="nowhere") == module.Looked()
+    assert looking.look_at_published(REPO, api=api) == looking.Looked()
+    assert looking.look_at_published(REPO, api=api, revision="nowhere") == looking.Looked()
 
 
 def test_data_that_is_named_and_can_not_be_used_stops_the_push(release: Callable[..., Any], api: HfApi, tmp_path: Path):

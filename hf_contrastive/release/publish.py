@@ -16,17 +16,18 @@ from audits.policy import Approval, Policy
 from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
-from hf_contrastive.release.against_published import Comparing, Looked, require_seen
+from hf_contrastive.release.against_published import Comparing
 from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan, require_hub
+from hf_contrastive.release.looking import Looked, require_seen
 from hf_contrastive.release.plan import PushPlan
 from hf_contrastive.release.preparing import Yes
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt
 from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
-from hf_contrastive.release.staging import stage
+from hf_contrastive.release.staging import Staged, stage
 from hf_contrastive.release.standing import is_private, staying_files, staying_problems, visibility_problems
 from model_cards.evidence import Evidence
 
@@ -97,19 +98,23 @@ def publish(
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
-    staged = stage(
+    staged = _staged(
         folder,
         evidence,
         policy,
-        yes=Yes(approval, reviewed_by, reason),
+        approval=approval,
+        reviewed_by=reviewed_by,
+        reason=reason,
         hub=hub,
         license_texts=license_texts,
         report_dir=report_dir,
-        publish_excerpts=publish_excerpts,
-        signer=load_signer(sign_key) if sign_key is not None else None,
-        comparing=comparing,
+        token=token,
+        endpoint=endpoint,
         revision=revision,
-        api=api or hub_api(token=token, endpoint=endpoint),
+        publish_excerpts=publish_excerpts,
+        sign_key=sign_key,
+        comparing=comparing,
+        api=api,
     )
     plan, evidence = staged.plan, staged.evidence
     _tell_unused(approval, evidence)
@@ -182,26 +187,7 @@ def _refuse(plan: PushPlan, problems: list[str]) -> None:
     raise PushBlocked(msg, verdict=plan.verdict, problems=tuple(problems))
 
 
-def preview(
-    folder: Path,
-    evidence: Evidence,
-    policy: Policy,
-    *,
-    approval: Approval | None = None,
-    reviewed_by: str | None = None,
-    reason: str = "",
-    hub: HubClient | None = None,
-    license_texts: Mapping[str, str] | None = None,
-    report_dir: Path | None = None,
-    token: str | None = None,
-    endpoint: str | None = None,
-    revision: str | None = None,
-    publish_excerpts: bool = False,
-    sign_key: Signer | str | Path | None = None,
-    comparing: Comparing | None = None,
-    api: Any = None,
-    **of_a_push: Any,
-) -> Preview:
+def preview(folder: Path, evidence: Evidence, policy: Policy, **options: Any) -> Preview:
     """Do everything that :func:`publish` does before it sends, and tell what it would send and why not.
 
     Nothing leaves the machine, no repository is made, and the history gets no line: a rehearsal decides nothing, the
@@ -209,46 +195,20 @@ def preview(
     by a push, so that ``hf-contrastive approve`` can be given them.
 
     Args:
-        folder: as for :func:`publish`, as are all that follow.
+        folder: holds the model's files.
         evidence: what is known.
         policy: what the audit is judged by.
-        approval: a person's yes.
-        reviewed_by: name of the person who says yes.
-        reason: why.
-        hub: where cards are read.
-        license_texts: by SPDX id.
-        report_dir: where the documents are written.
-        token: Hub token.
-        endpoint: of the Hub.
-        revision: branch.
-        publish_excerpts: publish excerpts of rows.
-        sign_key: that signs.
-        comparing: on what it is compared with the published version.
-        api: a ready HfApi.
-        **of_a_push: options that matter to a push alone (``commit_message``, ``private``, ``history``, ``on_plan``),
-            so that the same call can be tried first.
+        **options: of :func:`publish`, so that the same call can be tried first.
 
     Raises:
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         TypeError: a push has no such option.
     """
-    if unknown := sorted(set(of_a_push) - _OF_A_PUSH):
-        msg = f"preview() got what no push takes: {', '.join(unknown)}."
-        raise TypeError(msg)
-    staged = stage(
-        folder,
-        evidence,
-        policy,
-        yes=Yes(approval, reviewed_by, reason),
-        hub=hub,
-        license_texts=license_texts,
-        report_dir=report_dir,
-        publish_excerpts=publish_excerpts,
-        signer=load_signer(sign_key) if sign_key is not None else None,
-        comparing=comparing,
-        revision=revision,
-        api=api or hub_api(token=token, endpoint=endpoint),
-    )
+    approval, revision = options.get("approval"), options.get("revision")
+    made_private = options.get("private") is True
+    for name in ("commit_message", "private", "history", "on_plan"):
+        options.pop(name, None)  # matters where something is sent
+    staged = _staged(folder, evidence, policy, **options)
     _tell_unused(approval, staged.evidence)
     blocked = None
     try:
@@ -259,14 +219,37 @@ def preview(
         state = repository_state(staged.api, staged.plan, revision)
     except HubError as error:
         state = RepositoryState(unknown=str(error))
-    private = of_a_push.get("private") is True if state.exists is False else state.private
+    private = made_private if state.exists is False else state.private
     standing = staying_problems(staged.plan.repo_id, state.staying, revision)
     if state.exists is not None:
         standing += visibility_problems(staged.evidence.policy, staged.plan.repo_id, is_private=private)
     return preview_of(staged.plan, blocked, state, standing=standing)
 
 
-_OF_A_PUSH = frozenset({"commit_message", "private", "history", "on_plan"})
+def _staged(
+    folder: Path,
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    approval: Approval | None = None,
+    reviewed_by: str | None = None,
+    reason: str = "",
+    token: str | None = None,
+    endpoint: str | None = None,
+    sign_key: Signer | str | Path | None = None,
+    api: Any = None,
+    **options: Any,
+) -> Staged:
+    """Read the key, name the Hub, and do what precedes the gate."""
+    return stage(
+        folder,
+        evidence,
+        policy,
+        yes=Yes(approval, reviewed_by, reason),
+        signer=load_signer(sign_key) if sign_key is not None else None,
+        api=api or hub_api(token=token, endpoint=endpoint),
+        **options,
+    )
 
 
 def _recorded_decision(evidence: Evidence, policy: Policy, path: Path | None) -> str:

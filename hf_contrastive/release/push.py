@@ -16,7 +16,8 @@ from audits.licenses import resolve
 from audits.policy import Policy, load_policy
 from hf_contrastive.auditing import audit
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release.against_published import Comparing, Pairs, pairs_named, pairs_of_data
+from hf_contrastive.release.against_published import Comparing
+from hf_contrastive.release.compare_data import Pairs, pairs_named, pairs_of_data
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
 from hf_contrastive.release.previews import Preview
@@ -76,50 +77,32 @@ def push(
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
-    options["sign_key"] = _signer(options.get("sign_key"))
-    named = pairs_named(compare_data) if compare_data is not None else None
-    asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
-    return publish(
-        asked.folder,
-        asked.evidence,
-        asked.policy,
+    asked = _asked(
+        folder,
+        repo_id,
+        data=data,
+        policy=policy,
+        license=license,
+        answers=answers,
+        report_dir=report_dir,
+        compare_data=compare_data,
         reviewed_by=reviewed_by,
-        report_dir=asked.report_dir,
-        comparing=_comparing(named, data, asked.evidence.audit),
         **options,
     )
+    return publish(asked.folder, asked.evidence, asked.policy, **asked.options)
 
 
-def preview(
-    folder: str | Path,
-    repo_id: str,
-    *,
-    data: Any,
-    policy: Policy | str | Path = "standard",
-    reviewed_by: str | None = None,
-    license: str | None = None,  # noqa: A002  (the Hub's own term)
-    answers: Sequence[Statement] = (),
-    report_dir: str | Path | None = None,
-    compare_data: Any = None,
-    **options: Any,
-) -> Preview:
+def preview(folder: str | Path, repo_id: str, *, data: Any, **options: Any) -> Preview:
     """Do what :func:`push` does up to the moment before something is sent, and tell what it would send.
 
-    It takes what :func:`push` takes. Nothing leaves the machine, no repository is made and the history gets no line;
-    the reports are written, so that a person can read them and approve. A closed gate is told in ``decision`` and
-    ``problems`` instead of raised.
+    Nothing leaves the machine, no repository is made and the history gets no line; the reports are written, so that a
+    person can read them and approve. A closed gate is told in ``decision`` and ``problems`` instead of raised.
 
     Args:
         folder: the model's files; read only.
         repo_id: ``user/name`` on the Hub.
         data: what the model was trained on.
-        policy: what the audit is judged by.
-        reviewed_by: name of the person who says yes to a verdict of review.
-        license: Hub license id.
-        answers: what people answered.
-        report_dir: where the documents are written.
-        compare_data: pairs on which it is compared with the published version.
-        **options: of :func:`hf_contrastive.release.publish.publish`.
+        **options: of :func:`push`, so that the same call can be tried first.
 
     Raises:
         EmptyFolderError: there is nothing to publish.
@@ -127,36 +110,21 @@ def preview(
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
     """
-    options["sign_key"] = _signer(options.get("sign_key"))
-    named = pairs_named(compare_data) if compare_data is not None else None
-    asked = _asked(folder, repo_id, data=data, policy=policy, license=license, answers=answers, report_dir=report_dir)
-    return rehearse(
-        asked.folder,
-        asked.evidence,
-        asked.policy,
-        reviewed_by=reviewed_by,
-        report_dir=asked.report_dir,
-        comparing=_comparing(named, data, asked.evidence.audit),
-        **options,
-    )
+    asked = _asked(folder, repo_id, data=data, **options)
+    return rehearse(asked.folder, asked.evidence, asked.policy, **asked.options)
 
 
-def _signer(told: Signer | str | Path | None) -> Signer | None:
-    """Read the key before the audit, which may take long."""
-    return load_signer(told) if told is not None else None
-
-
-def _comparing(named: Pairs | None, data: Any, report: AuditReport | None) -> Comparing | None:
-    if named is not None:
-        return Comparing(pairs=lambda: named)
-    return Comparing(pairs=lambda: pairs_of_data(data, report)) if report is not None else None
+def _comparing(named: Pairs | None, data: Any, report: AuditReport) -> Comparing:
+    return Comparing(pairs=lambda: named if named is not None else pairs_of_data(data, report))
 
 
 class _Asked(NamedTuple):
+    """What :func:`publish` takes."""
+
     folder: Path
     evidence: Evidence
     policy: Policy
-    report_dir: Path
+    options: dict[str, Any]
 
 
 def _asked(
@@ -164,12 +132,17 @@ def _asked(
     repo_id: str,
     *,
     data: Any,
-    policy: Policy | str | Path,
-    license: str | None,  # noqa: A002
-    answers: Sequence[Statement],
-    report_dir: str | Path | None,
+    policy: Policy | str | Path = "standard",
+    license: str | None = None,  # noqa: A002
+    answers: Sequence[Statement] = (),
+    report_dir: str | Path | None = None,
+    compare_data: Any = None,
+    sign_key: Signer | str | Path | None = None,
+    **options: Any,
 ) -> _Asked:
-    """Check what was asked for, cheapest first, and gather what is known."""
+    """Check what was asked for, cheapest first and all of it before the audit, and gather what is known."""
+    signer = load_signer(sign_key) if sign_key is not None else None
+    named = pairs_named(compare_data) if compare_data is not None else None
     _check_repo_id(repo_id)
     folder = Path(folder)
     if not folder.is_dir():
@@ -200,7 +173,8 @@ def _asked(
         created_at=_now(),
     )
     folder_of_reports = Path(report_dir) if report_dir is not None else folder.parent / "report"
-    return _Asked(folder, with_answers(given, answers), policy, folder_of_reports)
+    own = {"report_dir": folder_of_reports, "comparing": _comparing(named, data, report), "sign_key": signer}
+    return _Asked(folder, with_answers(given, answers), policy, {**options, **own})
 
 
 def _check_repo_id(repo_id: str) -> None:

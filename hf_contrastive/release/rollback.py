@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,22 @@ from huggingface_hub import CommitOperationCopy, ModelInfo
 
 from audits.policy import Decision
 from audits.records import Record, near_names
-from hf_contrastive.errors import ConfigurationError, HubError, ModelError, PushBlocked
+from hf_contrastive.errors import ConfigurationError, HubError, PushBlocked
 from hf_contrastive.history.recording import or_warn, record_rollback
 from hf_contrastive.release.committing import CommitError, Published, Target, commit_plan, replaced_files
 from hf_contrastive.release.faults import FAULTS
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import hub_api
-from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PushPlan, planned
 from hf_contrastive.release.published import explained, version_tags
+from hf_contrastive.release.rollback_checks import (
+    MOST_NAMES,
+    decision_problems,
+    license_warnings,
+    load_version,
+    unread_warnings,
+)
 from hf_contrastive.release.tagging import tag as tag_version
-from hf_contrastive.release.verification.items import VerificationReport
 from hf_contrastive.release.verification.verifying import verify
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
@@ -37,9 +41,6 @@ from model_cards.typesetting import one_line, redact
 MARK = "rollback"
 """First word of the line in a commit's message that names the tag and the evidence that it goes back to."""
 
-_SENTENCES = ("where is the river", "a short text", "how do I return to an earlier version?", "the last of four texts")
-_SHOWN = 12
-_RANK: Mapping[str, int] = {"pass": 0, "review": 1, "block": 2}
 # what the push says of a fault, said of a rollback
 _WORDS = (
     (
@@ -219,7 +220,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
     problems = [f"{item.title}: {item.words}" for item in report.items if item.status == "broken"]
     evidence = None if problems else evidence_json.read_evidence(folder / evidence_json.filename)
     if evidence is not None:
-        problems.extend(_decision_problems(evidence, to))
+        problems.extend(decision_problems(evidence, to))
     sources: dict[str, Path | bytes] = {path: folder / path for path in sorted(there)}
     plan = PushPlan(
         repo_id=repo_id,
@@ -231,7 +232,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
     deleted = replaced_files(plan, head)
     loaded = "not loaded, as was asked for"
     if load and evidence is not None and not problems:
-        loaded, broken = _loaded(folder, evidence)
+        loaded, broken = load_version(folder, evidence)
         problems.extend(broken)
     told = RollbackPlan(
         repo_id=repo_id,
@@ -246,7 +247,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
         evidence_digest=report.evidence_digest,
         loaded=loaded,
         problems=tuple(problems),
-        warnings=(*_unread_warnings(report, to), *_license_warnings(evidence, to)) if evidence is not None else (),
+        warnings=(*unread_warnings(report, to), *license_warnings(evidence, to)) if evidence is not None else (),
     )
     return _LaidOut(told=told, plan=plan, sources=sources, evidence=evidence, target=target, head=head, goal=goal)
 
@@ -255,70 +256,10 @@ def _commit_of(repo_id: str, to: str, tags: Mapping[str, str], versions: list[st
     if to in tags:
         return tags[to]
     names = [*versions, *sorted(set(tags) - set(versions))]
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    there = f"its tags are {', '.join(names[:_SHOWN])}{more}. Name one of these" if names else "it has no tags"
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    there = f"its tags are {', '.join(names[:MOST_NAMES])}{more}. Name one of these" if names else "it has no tags"
     msg = f"{repo_id} has no tag `{to}`{near_names([to], names)}; {there}."
     raise ConfigurationError(msg)
-
-
-def _decision_problems(evidence: Evidence, to: str) -> list[str]:
-    verdict = evidence.verdict
-    if verdict is None:
-        return [f"{to} was published without a verdict: not checked is not passed"]
-    if verdict.decision == "block":
-        codes = ", ".join(sorted({item.code for item in verdict.outcomes if item.decision == "block"}))
-        return [f"The verdict of {to} is block because of {codes}: it must not be published, nor come back"]
-    if verdict.decision == "review" and not evidence.approvals:
-        return [f"The verdict of {to} is review, and nobody's yes to it is recorded"]
-    return []
-
-
-def _unread_warnings(report: VerificationReport, to: str) -> list[str]:
-    """Return which documents could not be written anew, e.g. since another version has written them."""
-    keys = [item.key for item in report.of("not checked") if item.key.startswith("document:")]
-    unread = [key.removeprefix("document:") for key in keys]
-    if not unread:
-        return []
-    return [
-        f"Whether {', '.join(unread[:_SHOWN])} of {to} are what its evidence says was not checked, since another "
-        "version of hf-contrastive wrote them. Have them looked at."
-    ]
-
-
-def _license_warnings(evidence: Evidence, to: str) -> list[str]:
-    """Return what today's license facts say against a version that passed with those of its day."""
-    if evidence.licenses is None or evidence.policy is None:
-        return []
-    today = license_analysis(evidence, evidence.policy)
-    if _RANK[today.decision] <= _RANK[evidence.licenses.decision]:
-        return []
-    codes = ", ".join(item.code for item in today.results if item.decision == today.decision)
-    return [
-        f"Under the license facts of {today.facts_date}, the licenses of {to} would be decided {today.decision} "
-        f"({codes}); when it was published, with those of {evidence.licenses.facts_date}, it was "
-        f"{evidence.licenses.decision}. Have them looked at."
-    ]
-
-
-def _loaded(folder: Path, evidence: Evidence) -> tuple[str, list[str]]:
-    """Load the version and encode texts; return what came of it in words, and what speaks against the version."""
-    missing = [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]
-    if missing:
-        return f"not loaded: {' and '.join(missing)} is not installed (the extra `train` brings it)", []
-    import numpy as np
-
-    from hf_contrastive.encoder import TextEncoder
-
-    try:
-        vectors = TextEncoder.load(folder).encode(list(_SENTENCES))
-    except (ModelError, OSError, ValueError, RuntimeError) as error:
-        first = redact(one_line(str(error)))
-        return "can not be loaded", [f"Its files can not be loaded as a model: {first}"]
-    wanted = evidence.training.embedding_dimension if evidence.training is not None else vectors.shape[1]
-    if not np.isfinite(vectors).all() or vectors.shape[1] != wanted:
-        words = f"Its model gives vectors of {vectors.shape[1]} dimensions, {wanted} are recorded, or no finite numbers"
-        return "gives other vectors", [words]
-    return f"loaded; {len(vectors)} texts gave finite vectors of {vectors.shape[1]} dimensions", []
 
 
 def _carry_out(laid: _LaidOut, reason: str) -> tuple[RollbackReceipt, bool]:
@@ -389,10 +330,10 @@ def _require_equal(laid: _LaidOut, commit: str) -> None:
         replaced_files(laid.plan, now)
     )
     if wrong:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        more = f" and {len(wrong) - MOST_NAMES} more" if len(wrong) > MOST_NAMES else ""
         msg = (
             f"The commit {commit} is on {laid.told.repo_id}, but it is not equal to {laid.told.to}: "
-            f"{', '.join(wrong[:_SHOWN])}{more} differ. It is not tagged. Roll back again."
+            f"{', '.join(wrong[:MOST_NAMES])}{more} differ. It is not tagged. Roll back again."
         )
         raise HubError(msg)
 

@@ -13,11 +13,12 @@ from audits.licenses.hub_clients import OnlineHub
 from audits.licenses.lineage import WalkedLineage
 from audits.licenses.snapshots import HubClient
 from audits.policy import Policy
-from hf_contrastive.release.against_published import Comparing, Looked, Seen, beside_published, look_at_published
+from hf_contrastive.release.against_published import Comparing, beside_published
 from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.changelog import write_changes
 from hf_contrastive.release.hub import full_repo_id
 from hf_contrastive.release.licensing import trace
+from hf_contrastive.release.looking import Looked, Seen, look_at_published
 from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.published import PublishedEvidence
@@ -46,15 +47,15 @@ def stage(
     evidence: Evidence,
     policy: Policy,
     *,
-    yes: Yes,
-    hub: HubClient | None,
-    license_texts: Mapping[str, str] | None,
-    report_dir: Path | None,
-    publish_excerpts: bool,
-    signer: Signer | None,
-    comparing: Comparing | None,
-    revision: str | None,
     api: Any,
+    yes: Yes,
+    hub: HubClient | None = None,
+    license_texts: Mapping[str, str] | None = None,
+    report_dir: Path | None = None,
+    publish_excerpts: bool = False,
+    signer: Signer | None = None,
+    comparing: Comparing | None = None,
+    revision: str | None = None,
 ) -> Staged:
     """Trace, judge, render, plan and write the reports: all that precedes the gate.
 
@@ -62,6 +63,7 @@ def stage(
         folder: holds the model's files.
         evidence: what is known.
         policy: what the audit is judged by.
+        api: an HfApi.
         yes: what was said to a verdict of review.
         hub: where cards are read; default: the same Hub.
         license_texts: by SPDX id.
@@ -70,7 +72,6 @@ def stage(
         signer: signs what is published.
         comparing: on what the model is compared with the published version.
         revision: branch.
-        api: an HfApi.
 
     Raises:
         ApprovalError: the policy takes no name alone as a yes.

@@ -11,7 +11,8 @@ from audits.findings import AuditReport, Columns, RemedyRecord
 from audits.policy import Policy, load_policy
 from audits.source import join_sources, open_source
 from hf_contrastive.auditing import audit, references
-from hf_contrastive.release.against_published import Comparing, NotComparedError, Pairs, pairs_named, task_of
+from hf_contrastive.release.against_published import Comparing
+from hf_contrastive.release.compare_data import NotComparedError, Pairs, pairs_named, task_of
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import payload, payload_digest
 from hf_contrastive.release.previews import Preview

@@ -85,7 +85,13 @@ class PublishingTrainer(EvaluatingTrainer):
         )
         return self.push_receipt.commit_info()
 
-    def preview_push(self, token: str | None = None, revision: str | None = None, **kwargs: Any) -> Preview:
+    def preview_push(
+        self,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> Preview:
         """Do what :meth:`push_to_hub` does before it sends, and tell what it would publish and what speaks against it.
 
         Nothing leaves the machine and no repository is made; the model and the reports are written to
@@ -94,6 +100,7 @@ class PublishingTrainer(EvaluatingTrainer):
         Args:
             token: Hub token, to read what the repository holds.
             revision: branch; default: main.
+            private: whether a new repository would be private.
             **kwargs: of :meth:`push_to_hub`.
         """
         from hf_contrastive.release.training_run import preview_training_run
@@ -102,6 +109,7 @@ class PublishingTrainer(EvaluatingTrainer):
             cast("ContrastiveTrainer", self),
             token=token or self.args.hub_token,
             revision=revision or self.args.hub_revision,
+            private=private if private is not None else self.args.hub_private_repo,
             **kwargs,
         )
 
