@@ -16,11 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from audits.findings import Measurement
+from hf_contrastive.release import signatures
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.local_hub.releases import going_back
 from hf_contrastive.release.local_hub.trees import Commit, Entry
 from hf_contrastive.release.plan import SIGNATURE, PlannedFile
 from hf_contrastive.release.signing import Signer
+from hf_contrastive.release.verification import verify
+from hf_contrastive.release.verification.items import result_of
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 from model_cards.render import render
@@ -133,7 +136,7 @@ def test_one_version_is_told_with_what_changed_since_another(hub: LocalHub):
     assert status == 200
     told = words(page)
     for said in (
-        "Review needed", "holds all 4 files unchanged since the key sha256:", "License mit", second().digest,
+        "Review needed", "holds all 4 files are as they were signed, and none was added; it fits its list of files", "License mit", second().digest,
         "What changed since v1", "License that it is published under release changed apache-2.0 mit",
         "DUP002 Near duplicates in train/positive checks worse 12 rows, 0.05 % of 24,000 40 rows",
     ):  # fmt: skip
@@ -196,10 +199,10 @@ def test_evidence_that_does_not_hold_is_told_and_never_shown_as_a_decision(hub: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model__safetensors": b"other"}, "not as they were signed: model.safetensors"),
-        ({"added__txt": b"x"}, "not as they were signed: added.txt"),
+        ({"model__safetensors": b"other"}, "changed since it was signed: model.safetensors"),
+        ({"added__txt": b"x"}, "added since it was signed: added.txt"),
         ({"model__sig": b"{}"}, "model.sig "),
-        ({"evidence__json": evidence_json.render(first()).encode()}, "not as they were signed: evidence.json"),
+        ({"evidence__json": evidence_json.render(first()).encode()}, "changed since it was signed: evidence.json"),
     ],
 )
 def test_a_signature_that_does_not_fit_is_broken(hub: LocalHub, other: HfApi, change: dict[str, bytes], said: str):
@@ -217,6 +220,45 @@ def test_a_signature_that_does_not_fit_is_broken(hub: LocalHub, other: HfApi, ch
     other.create_tag("local/other", tag="v3")
     told = row(ask(hub, "/local/other/commits/main")[1], "v3")
     assert ("broken" in told) == ("evidence__json" not in change)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "result", "said"),
+    [
+        ((), "holds", "all 3 files are as they were signed"),
+        (("notes",), "incomplete", "it says nothing about notes/x.txt (it is told to ignore notes)"),
+        (("model.safetensors",), "broken", "it leaves out what matters: model.safetensors"),
+    ],
+)
+def test_a_signature_says_here_what_verify_says_of_it(
+    hub: LocalHub,
+    other: HfApi,
+    ignored: tuple[str, ...],
+    result: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    contents = {
+        "evidence.json": evidence_json.render(second()).encode(), "model.safetensors": b"w", "notes/x.txt": b"x",
+    }  # fmt: skip
+    planned = [PlannedFile(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+               for path, content in contents.items() if not signatures.is_below(path, ignored)]  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(signatures, "IGNORED", (*signatures.IGNORED, *ignored))
+        contents[SIGNATURE] = SIGNER.sign(planned, "m")
+    commit(other, "v1", **{path.replace(".", "__"): content for path, content in contents.items()})
+    shown = words(ask(hub, "/local/other/version/v1")[1])
+    for path, content in contents.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    items = [item for item in verify(tmp_path).items if item.key in ("signature", "signature.files")]
+    assert result_of(items) == result
+    assert said in shown
+    assert all(
+        item.words in shown for item in items if item.status == {"incomplete": "not checked"}.get(result, result)
+    )
+    assert f" {result} " in row(ask(hub, "/local/other/commits/main")[1], "v1")
 
 
 def test_who_may_not_read_the_files_is_not_told_what_they_say(hub: LocalHub, other: HfApi):

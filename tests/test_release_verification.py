@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 
 import audits
 from hf_contrastive.errors import HubError
-from hf_contrastive.release import signatures
+from hf_contrastive.release import signatures, traffic
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import SIGNATURE, is_model_file, planned
@@ -39,6 +41,7 @@ from model_cards.documents import evidence_json
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement
 from model_cards.render import render
+from tests.fault_proxy import FAULTS, Fault, FaultProxy
 
 SLOW = pytest.mark.slow
 FILES = (
@@ -809,6 +812,37 @@ def test_no_such_repository_revision_or_hub(api: HfApi, made: dict[str, Publishe
         verify("local/signed@v7", api=api)
     with pytest.raises(HubError, match="can not be reached"):
         verify("local/signed", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_x"))
+
+
+def test_a_hub_that_does_not_answer_ends_it(
+    made: dict[str, Published], monkeypatch: pytest.MonkeyPatch, cache_of_the_hub: Path
+):
+    monkeypatch.setattr(traffic, "SILENCE_SECONDS", 0.2)
+    hub = made["signed"].hub
+    fault = Fault("no answer", FAULTS["no answer"].act, lasting=True)
+    with FaultProxy(hub.endpoint, fault=fault) as proxy:
+        api = HfApi(endpoint=proxy.address, token=hub.token)
+        with pytest.raises(HubError, match="can not be reached"):
+            verify("local/signed", api=api)
+
+
+def test_what_git_names_it_by_is_computed_only_where_it_is_compared(
+    repository: Callable[..., str], api: HfApi, monkeypatch: pytest.MonkeyPatch, made: dict[str, Published]
+):
+    hashed: list[bytes] = []
+
+    def sha1(start: bytes, **options: Any) -> Any:
+        hashed.append(start)
+        return hashlib.sha1(start, **options)
+
+    monkeypatch.setattr(observed_module, "hashlib", SimpleNamespace(sha256=hashlib.sha256, sha1=sha1))
+    verify(made["signed"].folder)
+    assert hashed == []
+    name = repository("signed")
+    small = [item.size for item in api.list_repo_tree(name, recursive=True) if getattr(item, "lfs", 1) is None]
+    assert verify(name, api=api).item("hub.files").status == "holds"
+    # git keeps .gitattributes for itself
+    assert 0 < len(hashed) <= len(small)
 
 
 @pytest.mark.parametrize("by_a_push", [False, True])

@@ -31,7 +31,7 @@ from model_cards.typesetting import number, plural
 
 ROUTES = Routes()
 _DECIDED = {"pass": "pass", "pass by waiver": "review", "review": "review", "block": "block"}
-_SIGNED = {"none": "none", "holds": "pass", "broken": "block"}
+_SIGNED = {"none": "none", "holds": "pass", "incomplete": "review", "broken": "block"}
 _KINDS = {"worse": "block", "better": "pass"}
 _AT_ONCE = 10
 _COLUMNS = ("Version", "Decision", "Quality", "License", "Changed", "Signature", "Evidence")
@@ -120,7 +120,7 @@ def _row(
         joined(Markup("<div>{}</div>").format(words) for words in stated.quality) or "not measured",
         stated.license or "–",
         since,
-        mark(state if state != "none" else "not signed", _SIGNED[state]),
+        mark(_signed_name(state), _SIGNED[state]),
         joined(Markup("<div>{}</div>").format(item) for item in proofs) or "none",
     )
 
@@ -136,11 +136,14 @@ def _decision(release: Release) -> Markup:
     return mark(words, _DECIDED.get(words, "none"))
 
 
+def _signed_name(state: str) -> str:
+    return {"none": "not signed"}.get(state, state)
+
+
 def _signature(release: Release) -> Markup:
     state = release.signed.state
-    name = {"none": "not signed", "holds": "holds", "broken": "broken"}[state]
     words = "" if state == "none" else release.signed.words
-    return Markup("{} {}").format(mark(name, _SIGNED[state]), words)
+    return Markup("{} {}").format(mark(_signed_name(state), _SIGNED[state]), words)
 
 
 def _headline(release: Release) -> Markup:

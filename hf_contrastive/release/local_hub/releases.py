@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.trees import Commit
@@ -17,15 +17,21 @@ from model_cards.evidence import Evidence, SigningKey
 from model_cards.facts import Headline, headline
 from model_cards.typesetting import measured
 
+if TYPE_CHECKING:
+    from hf_contrastive.release.verification.observed import Observed
+
 _VERSION = re.compile(r"v(\d+)")
 _MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """Whether ``model.sig`` fits the files beside it; ``state`` is "none" where there is none."""
+    """What `verify` says of ``model.sig`` and the files beside it; ``state`` is "none" where there is none.
 
-    state: Literal["none", "holds", "broken"]
+    "incomplete": nothing is broken, and it says nothing about files that are here.
+    """
+
+    state: Literal["none", "holds", "incomplete", "broken"]
     words: str
 
 
@@ -72,7 +78,7 @@ def release_of(repository: Repository, commit: Commit) -> Release:
     entry = commit.files.get(evidence_json.filename)
     place = (repository.objects.path(entry.sha256), entry.size) if entry is not None else None
     stated = _stated(*place) if place is not None else Stated(Headline("none", "No evidence", ""))
-    return Release(commit=commit, stated=stated, signed=_signed(repository, commit, stated.signing_key), place=place)
+    return Release(commit=commit, stated=stated, signed=_signed(repository, commit, stated), place=place)
 
 
 def versions(repository: Repository) -> list[tuple[str, str]]:
@@ -172,35 +178,35 @@ def _changes(before: Path, before_size: int, after: Path, after_size: int) -> tu
     return changes(old or Evidence(), new or Evidence())
 
 
-def _signed(repository: Repository, commit: Commit, told: SigningKey | None) -> Signed:
-    # imported here: it needs every document, and this package no library of the Hub
+def _signed(repository: Repository, commit: Commit, stated: Stated) -> Signed:
+    # imported here: they need every document, and this package no library of the Hub
     from hf_contrastive.release.plan import SIGNATURE
 
-    entry = commit.files.get(SIGNATURE)
-    if entry is None:
-        if told is not None:
-            return Signed(state="broken", words=f"{SIGNATURE} is missing, though the evidence names a key that signs")
+    if SIGNATURE not in commit.files and stated.signing_key is None:
         return Signed(state="none", words="not signed")
     # imported here: most repositories hold no signature
-    from hf_contrastive.release.signatures import SignatureError, key_of, read_signature
+    from hf_contrastive.release.verification.items import result_of
+    from hf_contrastive.release.verification.signed import signature_items
 
-    if entry.size > _MAX_BYTES:
-        return Signed(state="broken", words=f"{SIGNATURE} has {entry.size:,} bytes, too many to be read")
-    try:
-        signature = read_signature(repository.objects.path(entry.sha256).read_bytes())
-        if signature.public_key is None:
-            return Signed(state="broken", words=f"{SIGNATURE} brings no public key, so it was not checked")
-        signature.check(signature.public_key)
-    except SignatureError as error:
-        return Signed(state="broken", words=f"{SIGNATURE} {error}")
-    key = key_of(signature.public_key)
-    if told is not None and key != told:
-        return Signed(
-            state="broken", words=f"it is of the key {key.fingerprint}, the evidence names {told.fingerprint}"
-        )
-    here = {path: item.sha256 for path, item in commit.files.items() if not signature.ignores(path)}
-    differing = sorted(path for path in {*here, *signature.files} if here.get(path) != signature.files.get(path))
-    if differing:
-        more = f" and {len(differing) - 3:,} more" if len(differing) > 3 else ""
-        return Signed(state="broken", words=f"not as they were signed: {', '.join(differing[:3])}{more}")
-    return Signed(state="holds", words=f"all {len(here)} files unchanged since the key {key.fingerprint} signed them")
+    observed = _observed(repository, commit)
+    items = tuple(signature_items(stated.signing_key, observed, is_read=stated.is_known, needed=True))
+    state = result_of(items)
+    # whose key it is, nobody can say here
+    telling = {"holds": ("holds",), "incomplete": ("not checked",), "broken": ("broken",)}[state]
+    said = [item.words for item in items if item.status in telling and item.key != "signature.key"]
+    return Signed(state=state, words="; ".join(reversed(said)))
+
+
+def _observed(repository: Repository, commit: Commit) -> Observed:
+    """Return the files of a commit as a verification reads them, their digests from the store that named them so."""
+    from hf_contrastive.release.plan import SIGNATURE
+    from hf_contrastive.release.verification.observed import LARGEST_DOCUMENT, Observed, ObservedFile, is_known
+
+    files = {}
+    for path, entry in commit.files.items():
+        if is_known(path):
+            continue
+        source = repository.objects.path(entry.sha256)
+        content = source.read_bytes() if path == SIGNATURE and entry.size <= LARGEST_DOCUMENT else None
+        files[path] = ObservedFile(path=path, source=source, sha256=entry.sha256, size=entry.size, content=content)
+    return Observed(files=files, strange={})

@@ -20,13 +20,13 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedFile:
-    """One file; ``content`` is at hand where it is a document, ``git_sha1`` is what git names it by."""
+    """One file; ``content`` is at hand where it is a document, ``git_sha1`` where something names it as git does."""
 
     path: str
     source: Path
     sha256: str
-    git_sha1: str
     size: int
+    git_sha1: str = ""
     content: bytes | None = field(default=None, repr=False)
 
     @property
@@ -93,6 +93,7 @@ def read_files(
     strange: Mapping[str, str],
     *,
     documents: Iterable[str] = (),
+    named_by_git: Iterable[str] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Observed:
     """Read every file once.
@@ -101,9 +102,10 @@ def read_files(
         files: by path.
         strange: what is no file, with the reason.
         documents: paths whose content is needed, besides those that a push writes.
+        named_by_git: paths whose name in git is needed, a second digest of all that is in them.
         on_progress: called with (bytes done, bytes in all).
     """
-    wanted = set(documents)
+    wanted, git = set(documents), set(named_by_git)
     found: dict[str, ObservedFile] = {}
     odd = dict(strange)
     sizes: dict[str, int] = {}
@@ -116,7 +118,7 @@ def read_files(
     for path, size in sorted(sizes.items()):
         keep = (path in wanted or is_document(path)) and size <= LARGEST_DOCUMENT
         try:
-            found[path] = _read(path, files[path], keep, size)
+            found[path] = _read(path, files[path], keep, size if path in git else None)
         except OSError as error:
             odd[path] = _unread(error)
         done += size
@@ -129,19 +131,24 @@ def _unread(error: OSError) -> str:
     return f"can not be read ({error.strerror})"
 
 
-def _read(path: str, source: Path, keep: bool, expected: int) -> ObservedFile:
+def _read(path: str, source: Path, keep: bool, git_size: int | None) -> ObservedFile:
     sha256 = hashlib.sha256()
     # a file that grows meanwhile gets another digest, which is as it should be
-    sha1 = hashlib.sha1(b"blob %d\0" % expected, usedforsecurity=False)
+    sha1 = hashlib.sha1(b"blob %d\0" % git_size, usedforsecurity=False) if git_size is not None else None
     size, kept = 0, []
     with source.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             sha256.update(chunk)
-            sha1.update(chunk)
+            if sha1 is not None:
+                sha1.update(chunk)
             size += len(chunk)
             if keep:
                 kept.append(chunk)
-    content = b"".join(kept) if keep else None
     return ObservedFile(
-        path=path, source=source, sha256=sha256.hexdigest(), git_sha1=sha1.hexdigest(), size=size, content=content
+        path=path,
+        source=source,
+        sha256=sha256.hexdigest(),
+        size=size,
+        git_sha1=sha1.hexdigest() if sha1 is not None else "",
+        content=b"".join(kept) if keep else None,
     )

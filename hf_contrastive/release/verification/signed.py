@@ -11,7 +11,7 @@ from hf_contrastive.release.signatures import IGNORED, Signature, SignatureError
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import LARGEST_DOCUMENT, Observed, ObservedFile, is_known
 from hf_contrastive.release.verification.payloads import is_of_reports, is_written
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
+from hf_contrastive.release.verification.statements import FILENAME
 from model_cards.evidence import SigningKey
 
 _KEYS = ("signature", "signature.files", "signature.key")
@@ -19,23 +19,24 @@ _VITAL = ("README.md", FILENAME)
 
 
 def signature_items(
-    read: ReadEvidence,
+    told: SigningKey | None,
     observed: Observed,
-    public_key: ec.EllipticCurvePublicKey | None,
+    public_key: ec.EllipticCurvePublicKey | None = None,
     *,
+    is_read: bool,
     needed: bool,
     key_inside: bool = False,
 ) -> Iterator[Item]:
     """Yield whether the signature holds, for which files, and whose key made it.
 
     Args:
-        read: the evidence, which names the key.
+        told: the key that the evidence names.
         observed: what is here.
         public_key: of who should have signed.
+        is_read: whether the evidence could be read; else nobody knows which key it names.
         needed: whether the model's files must be here.
         key_inside: the public key lies among the files.
     """
-    told = read.evidence.signing_key if read.evidence is not None else None
     file = observed.files.get(SIGNATURE)
     if file is None:
         yield from _unsigned(told, public_key)
@@ -53,7 +54,7 @@ def signature_items(
         yield not_checked("signature.files", f"{SIGNATURE} does not hold", [SIGNATURE])
         yield not_checked("signature.key", f"{SIGNATURE} does not hold", [SIGNATURE])
         return
-    yield _made_by(key_of(key), told, read)
+    yield _made_by(key_of(key), told, is_read=is_read)
     yield _files(signature, observed, needed=needed)
     yield _whose(key_of(key), public_key, inside=key_inside)
 
@@ -89,9 +90,9 @@ def _unsigned(told: SigningKey | None, public_key: ec.EllipticCurvePublicKey | N
     yield from (not_checked(name, f"there is no {SIGNATURE}", needed=False) for name in _KEYS[1:])
 
 
-def _made_by(key: SigningKey, told: SigningKey | None, read: ReadEvidence) -> Item:
+def _made_by(key: SigningKey, told: SigningKey | None, *, is_read: bool) -> Item:
     made = f"{key.algorithm}, key {key.fingerprint}"
-    if read.evidence is None:
+    if not is_read:
         return holds("signature", f"it fits its list of files ({made}); what the evidence says of it can not be read")
     if told is None:
         words = f"the evidence names no key that signs, and {SIGNATURE} is of the key {key.fingerprint}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from hf_contrastive.release.hub import PushReceipt, hub_api
 from hf_contrastive.release.names import NAMED_REPO, visible
+from hf_contrastive.release.traffic import bounded_silence
 from hf_contrastive.release.verification.anchors import (
     Given,
     VerificationError,
@@ -35,6 +36,7 @@ from model_cards.documents import evidence_json
 from model_cards.render import documents
 
 
+@bounded_silence()
 def verify(
     folder_or_repo: str | Path,
     *,
@@ -87,7 +89,9 @@ def verify(
         here = {path: folder / path for path in at.blobs if not is_known(path)}
         missing = {path: "was not downloaded" for path, source in here.items() if not source.is_file()}
         files = {path: source for path, source in here.items() if path not in missing}
-        observed = read_files(files, missing, documents=wanted, on_progress=on_progress)
+        # of the others the Hub tells the SHA-256
+        git = [path for path, (_, sha256) in at.blobs.items() if not sha256]
+        observed = read_files(files, missing, documents=wanted, named_by_git=git, on_progress=on_progress)
     if at is None and not any(map(is_written, observed.files)):
         msg = (
             f"The folder `{name}` holds neither {evidence_json.filename} nor another document of a publication; name "
@@ -147,7 +151,8 @@ def _looked_at(
     if not published:
         yield from report_items(read, observed, folder)
     inside = given.key_is_inside(folder)
-    yield from signature_items(read, observed, given.key, needed=at is not None, key_inside=inside)
+    told, is_read = (read.evidence.signing_key, True) if read.evidence is not None else (None, False)
+    yield from signature_items(told, observed, given.key, is_read=is_read, needed=at is not None, key_inside=inside)
     if at is not None:
         yield from repository_items(at, read, observed)
 
