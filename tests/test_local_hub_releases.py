@@ -136,7 +136,8 @@ def test_one_version_is_told_with_what_changed_since_another(hub: LocalHub):
     assert status == 200
     told = words(page)
     for said in (
-        "Review needed", "holds all 4 files are as they were signed, and none was added; it fits its list of files", "License mit", second().digest,
+        "Review needed", "License mit", second().digest,
+        "holds all 4 files are as they were signed, and none was added; it fits its list of files",
         "What changed since v1", "License that it is published under release changed apache-2.0 mit",
         "DUP002 Near duplicates in train/positive checks worse 12 rows, 0.05 % of 24,000 40 rows",
     ):  # fmt: skip
