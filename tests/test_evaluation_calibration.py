@@ -13,13 +13,12 @@ from hf_contrastive.evaluation.calibration import (
     calibration_statistics,
     ece_null,
     equal_mass_bins,
-    expected_calibration_error,
     fit_temperature,
     reliability_table,
     scale_temperature,
     temperature_scaling,
 )
-from hf_contrastive.evaluation.estimates import bootstrap, value_of
+from hf_contrastive.evaluation.estimates import bootstrap, measure, value_of
 
 
 def softmax(logits):
@@ -42,6 +41,10 @@ def reference_ece(probabilities, codes, bins):
     edges = [-(-part * len(order) // bins) for part in range(bins + 1)]
     parts = [order[low:high] for low, high in itertools.pairwise(edges) if high > low]
     return sum(abs((right[part] - confidence[part]).sum()) for part in parts) / len(order)
+
+
+def expected_calibration_error(probabilities, codes, **options):
+    return value_of(calibration_statistics(probabilities, codes, **options)["ece"], len(codes))
 
 
 @settings(max_examples=60)
@@ -153,11 +156,31 @@ def test_the_reliability_table_holds_every_row_and_its_bands_the_accuracy_of_a_c
     assert gaps == pytest.approx(expected_calibration_error(probabilities, codes))
 
 
-def test_the_bootstrap_of_the_ece_holds_the_value():
-    probabilities, codes = calibrated(400, 3, 2, sharpness=3.0)
-    sharp = scale_temperature(probabilities, 0.3)
-    estimate = bootstrap({"ece": calibration_statistics(sharp, codes)["ece"]}, (400,), resamples=300)["ece"]
-    assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(2, 6), st.integers(1, 20), st.floats(0.1, 5.0), st.integers(0, 2**31))
+def test_the_interval_of_the_ece_holds_its_value(rows, classes, bins, temperature, seed):
+    probabilities, codes = calibrated(rows, classes, seed)
+    given = [scale_temperature(probabilities, found) for found in (temperature, 1.0)]
+    after, before = ({"ece": calibration_statistics(part, codes, bins=bins)["ece"]} for part in given)
+    (item,) = measure(after, (rows,), before=before, resamples=400)
+    for part in (item.before, item.after, item.difference):
+        assert part.interval[0] - 1e-9 <= part.value <= part.interval[1] + 1e-9
+    assert 0 <= item.after.interval[0] <= item.after.interval[1] <= 1
+
+
+def test_intervals_of_the_ece_cover_the_truth_about_as_often_as_they_say():
+    def sure(rows, seed):
+        probabilities, codes = calibrated(rows, 3, seed)
+        return scale_temperature(probabilities, 0.3), codes
+
+    truth = expected_calibration_error(*sure(200_000, 0))
+    covered = 0
+    for trial in range(200):
+        probabilities, codes = sure(400, 100 + trial)
+        statistic = {"ece": calibration_statistics(probabilities, codes, bins=5)["ece"]}
+        low, high = bootstrap(statistic, (400,), resamples=400, seed=trial)["ece"].interval
+        covered += low <= truth <= high
+    assert 0.9 <= covered / 200 <= 0.99
 
 
 @pytest.mark.parametrize(

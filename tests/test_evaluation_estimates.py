@@ -5,7 +5,15 @@ import pytest
 
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.bootstrap import paired_bootstrap
-from hf_contrastive.evaluation.estimates import bootstrap, draw_weights, grouped_sums, mean_of, measure, value_of
+from hf_contrastive.evaluation.estimates import (
+    FirstOrder,
+    bootstrap,
+    draw_weights,
+    grouped_sums,
+    mean_of,
+    measure,
+    value_of,
+)
 
 
 def test_draws_have_the_size_of_each_stratum_and_are_those_of_the_seed():
@@ -57,6 +65,36 @@ def test_a_base_on_the_same_rows_is_subtracted_within_each_draw():
     (alone,) = measure({"m": mean_of(before)}, (100, 200))
     assert (alone.before, alone.difference) == (None, None)
     assert "within each kind" in alone.after.method
+
+
+def test_each_statistic_is_computed_once_for_each_draw_and_a_base_may_lack_some():
+    calls = {"after": 0, "before": 0}
+
+    def counting(which):
+        def statistic(weights):
+            calls[which] += len(weights)
+            return weights[:, 0]
+
+        return statistic
+
+    items = measure(
+        {"m": counting("after"), "own": mean_of(np.arange(10))},
+        (10,),
+        before={"m": counting("before"), "of the base alone": mean_of(np.arange(10))},
+        resamples=100,
+    )
+    assert calls == {"after": 101, "before": 101}  # the draws, and the data itself
+    assert [(item.after.name, item.before is None, item.difference is None) for item in items] == [
+        ("m", False, False),
+        ("own", True, True),
+    ]
+    assert items[0].difference.interval == (0.0, 0.0)
+
+
+def test_a_first_order_term_moves_by_what_the_drawn_rows_add_and_stays_within_its_bounds():
+    statistic = FirstOrder(0.9, [1.0, 2.0, 3.0], low=0.0, high=1.0)
+    weights = np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]])
+    np.testing.assert_allclose(statistic(weights), [0.9, 0.9 - 2 / 3, 1.0, 0.0], atol=1e-12)
 
 
 def test_groups_are_summed_and_rows_of_none_are_left_out():

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from audits.findings import Table
 from hf_contrastive.errors import EvaluationError, NotComputableError
-from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, grouped_sums, mean_of, value_of
+from hf_contrastive.evaluation.estimates import FirstOrder, Scores, Statistic, grouped_sums, mean_of
 from hf_contrastive.evaluation.vectors import Codes, same_rows
 
 BINS = 15
@@ -59,7 +59,8 @@ def calibration_statistics(
     Monthly Weather Review 1950); NLL the mean of -log p_y, in nats, p_y at least 2.2e-16; ECE the mean over bins of
     |accuracy - mean confidence|, weighted by their rows, where the confidence is the largest probability and each bin
     holds as many rows as the others (Nixon et al., CVPR-W 2019; Naeini et al., AAAI 2015). Rows of equal confidence
-    share a bin. An ECE is above 0 even for perfect probabilities: see :func:`ece_null`.
+    share a bin. An ECE is above 0 even for perfect probabilities: see :func:`ece_null`. Its interval is of the
+    first-order term, with the bins and the sign of each bin's gap as they are.
 
     Args:
         probabilities: ``[n, classes]``, each row of sum 1.
@@ -76,11 +77,9 @@ def calibration_statistics(
     confidence = given.max(axis=1)
     gaps = (given.argmax(axis=1) == classes) - confidence
     member = equal_mass_bins(confidence, bins)
-
-    def ece(weights: Weights) -> Scores:
-        values: Scores = _ece(weights * gaps, member) / weights.sum(axis=1)
-        return values
-
+    signs = np.sign(np.bincount(member, weights=gaps))
+    # |sum of a bin| is sign x sum, and near the data the sign stays
+    ece = FirstOrder(float(_ece(gaps[None], member)[0]) / len(given), signs[member] * gaps, low=0.0, high=1.0)
     return {"brier": mean_of(squares), "nll": mean_of(likelihoods), "ece": ece}
 
 
@@ -317,13 +316,6 @@ def check_probabilities(probabilities: npt.ArrayLike, codes: Sequence[int] | Cod
         )
         raise EvaluationError(msg)
     return given, classes.astype(np.int64)
-
-
-def expected_calibration_error(
-    probabilities: npt.ArrayLike, codes: Sequence[int] | Codes, *, bins: int = BINS
-) -> float:
-    """Return the equal-mass ECE alone; see :func:`calibration_statistics`."""
-    return value_of(calibration_statistics(probabilities, codes, bins=bins)["ece"], len(np.asarray(codes)))
 
 
 def _ece(gaps: npt.NDArray[np.float64], member: npt.NDArray[np.int64]) -> Scores:

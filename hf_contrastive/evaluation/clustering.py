@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError, NotComputableError
-from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, grouped_sums
+from hf_contrastive.evaluation.estimates import FirstOrder, Scores, Statistic
 from hf_contrastive.evaluation.vectors import Codes, class_codes, same_rows, unit_vectors
 
 FULL_ROWS = 10_000
@@ -65,7 +65,10 @@ def clustering_statistics(
     """Return the V-measure, mean over the clusterings.
 
     The harmonic mean of homogeneity (clusters hold one class) and completeness (classes stay in one cluster)
-    (Rosenberg and Hirschberg, EMNLP-CoNLL 2007). The interval is over rows, with the clusters as they were found.
+    (Rosenberg and Hirschberg, EMNLP-CoNLL 2007): with H the entropies, 2 - 2 H(cluster, class) / (H(cluster) +
+    H(class)). The interval is over rows, with the clusters as they were found, and of the first-order term: an entropy
+    is the mean of the rows' surprisals, -log of the share of a row's cell. It is that of the value on as many rows, which
+    is above that on endless rows by about (clusters - 1)(classes - 1) / rows over the sum of both entropies.
 
     Args:
         assignments: of :func:`cluster`, ``[seeds, n]``.
@@ -80,41 +83,26 @@ def clustering_statistics(
     if len(classes) < 2:
         msg = f"all {len(codes)} rows have the label {classes[0]!r:.40}, and clusters are held against two or more"
         raise NotComputableError(msg)
-    tables = [_cells(row, codes) for row in assignments]
-
-    def v_measure(weights: Weights) -> Scores:
-        values: Scores = np.mean([_v_measure(weights, *table) for table in tables], axis=0)
-        return values
-
-    return {"v_measure": v_measure}
+    found = [_v_measure(row, codes) for row in assignments]
+    value = float(np.mean([value for value, _ in found]))
+    return {"v_measure": FirstOrder(value, np.mean([rows for _, rows in found], axis=0), low=0.0, high=1.0)}
 
 
-def _cells(assigned: npt.NDArray[np.int64], codes: Codes) -> tuple[Codes, Codes, Codes]:
-    """Return the cell of each row in the table of clusters by classes, and the cluster and class of each cell."""
-    width = int(codes.max()) + 1
-    distinct, cell = np.unique(assigned * width + codes, return_inverse=True)
-    return cell.reshape(-1).astype(np.int64), distinct // width, distinct % width
+def _v_measure(assigned: npt.NDArray[np.int64], codes: Codes) -> tuple[float, Scores]:
+    """Return the V-measure and by how much each row moves it, ``[n]``."""
+    of_clusters, of_classes = _surprisals(assigned), _surprisals(codes)
+    joint = _surprisals(assigned * (int(codes.max()) + 1) + codes)
+    # above 0, as there are two classes or more
+    both = float((of_clusters + of_classes).mean())
+    ratio = float(joint.mean()) / both
+    return min(max(2.0 - 2.0 * ratio, 0.0), 1.0), -2.0 * (joint - ratio * (of_clusters + of_classes)) / both
 
 
-def _v_measure(weights: Weights, cell: Codes, cluster_of: Codes, class_of: Codes) -> Scores:
-    joint = grouped_sums(weights, cell, len(cluster_of))
-    joint /= weights.sum(axis=1, keepdims=True)
-    of_clusters = grouped_sums(joint, cluster_of, int(cluster_of.max()) + 1)
-    of_classes = grouped_sums(joint, class_of, int(class_of.max()) + 1)
-    clusters, classes = _entropy(of_clusters), _entropy(of_classes)
-    shared = clusters + classes - _entropy(joint)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # 1 where there is nothing to tell apart, as usual
-        homogeneity = np.where(classes > 0, shared / classes, 1.0)
-        completeness = np.where(clusters > 0, shared / clusters, 1.0)
-        both = homogeneity + completeness
-        values = np.where(both > 0, 2 * homogeneity * completeness / both, 0.0)
-    return np.clip(values, 0.0, 1.0)
-
-
-def _entropy(shares: npt.NDArray[np.float64]) -> Scores:
-    result: Scores = -np.where(shares > 0, shares * np.log(np.where(shares > 0, shares, 1.0)), 0.0).sum(axis=1)
-    return result
+def _surprisals(groups: npt.NDArray[np.int64]) -> Scores:
+    """Return -log of the share of each row's group, ``[n]``; their mean is the entropy."""
+    _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    found: Scores = np.log(len(groups) / sizes)[place.reshape(-1)]
+    return found
 
 
 def _at_least(units: npt.NDArray[np.floating], wanted: int) -> int:

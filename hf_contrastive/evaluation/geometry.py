@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from audits.findings import Measurement
 from hf_contrastive.errors import NotComputableError
-from hf_contrastive.evaluation.estimates import Scores, Statistic, Weights, mean_of
+from hf_contrastive.evaluation.estimates import FirstOrder, Scores, Statistic, mean_of
 from hf_contrastive.evaluation.search import Floats
 from hf_contrastive.evaluation.threads import one_thread
 from hf_contrastive.evaluation.vectors import matrix, same_dimension, same_rows, unit_vectors
@@ -62,19 +62,11 @@ def geometry_statistics(embeddings: npt.ArrayLike, *, temperature: float = 2.0) 
     total = units.sum(axis=0, dtype=np.float64)
     cosines = (units.astype(np.float64) @ total - 1.0) / (rows - 1)
     average = float(kernels.mean())
-
-    def uniformity(weights: Weights) -> Scores:
-        # the log of the mean moves by twice that of a row's own mean: each pair has two rows
-        shift = (weights @ (kernels - average)) / weights.sum(axis=1)
-        values: Scores = np.log(average) + 2.0 * shift / average
-        return values
-
-    def mean_cosine(weights: Weights) -> Scores:
-        centre = float(cosines.mean())
-        values: Scores = centre + 2.0 * (weights @ (cosines - centre)) / weights.sum(axis=1)
-        return values
-
-    return {"uniformity": uniformity, "mean_cosine": mean_cosine}
+    # a mean over pairs moves by twice a row's own mean: each pair has two rows
+    return {
+        "uniformity": FirstOrder(float(np.log(average)), 2.0 * kernels / average, high=0.0),
+        "mean_cosine": FirstOrder(float(cosines.mean()), 2.0 * cosines, low=-1.0, high=1.0),
+    }
 
 
 def alignment_statistics(anchors: npt.ArrayLike, positives: npt.ArrayLike) -> dict[str, Statistic]:
