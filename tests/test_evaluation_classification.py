@@ -44,6 +44,107 @@ def told(codes, predictions, classes):
     )
 
 
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
+def test_accuracy_and_macro_f1_equal_those_of_scikit_learn_with_weights(rows):
+    codes, predictions, weights = (np.array(column) for column in zip(*rows, strict=True))
+    found = classification_statistics(told(codes, predictions, 4))
+    assert value_of(found["accuracy"], len(rows)) == pytest.approx(metrics.accuracy_score(codes, predictions))
+    expected = metrics.f1_score(codes, predictions, average="macro", zero_division=0)
+    assert value_of(found["macro_f1"], len(rows)) == pytest.approx(expected, abs=1e-9)
+    again = np.repeat(np.arange(len(rows)), weights)
+    if len(again):
+        repeated = metrics.f1_score(codes[again], predictions[again], average="macro", zero_division=0)
+        assert found["macro_f1"](weights[None].astype(float))[0] == pytest.approx(repeated, abs=1e-9)
+
+
+def test_the_probe_is_the_regression_of_scikit_learn_with_the_strength_that_it_names():
+    (train, codes), (test, wanted) = blobs(300), blobs(200, seed=1)
+    result = linear_probe(train, codes, test, wanted, strengths=(10.0,))
+    peer = LogisticRegression(C=10.0, max_iter=1000).fit(units(train).astype(np.float32), codes)
+    np.testing.assert_allclose(result.probabilities, peer.predict_proba(units(test).astype(np.float32)), atol=1e-6)
+    np.testing.assert_array_equal(result.told, peer.predict(units(test).astype(np.float32)))
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1.0, atol=1e-12)
+    assert "C = 10 as given" in result.setting
+    assert value_of(classification_statistics(result)["accuracy"], 200) > 0.9
+
+
+def test_the_strength_is_chosen_by_training_rows_alone_and_by_the_seed():
+    train, codes = blobs(120, spread=1.5)
+    settings_seen = set()
+    for seed in range(3):
+        test, wanted = blobs(40, spread=1.5, seed=10 + seed)
+        settings_seen.add(linear_probe(train, codes, test, wanted, seed=0).setting)
+    assert len(settings_seen) == 1
+    assert "5-fold cross-validation within training rows, from 0.1, 1, 10, 100, 1000" in settings_seen.pop()
+    one = linear_probe(train, codes, test, wanted, seed=4)
+    np.testing.assert_array_equal(one.probabilities, linear_probe(train, codes, test, wanted, seed=4).probabilities)
+
+
+def test_a_strength_that_generalises_is_chosen():
+    """With many dimensions of noise the weakest penalty fits the noise."""
+    rng = np.random.default_rng(0)
+    train, codes = rng.normal(size=(60, 300)), rng.integers(0, 2, size=60)
+    strong = r"C = (0\.1|1) "
+    assert re.search(strong, linear_probe(train, codes, train[:5], codes[:5]).setting)
+    plain, wanted = blobs(400, spread=0.2)
+    assert not re.search(strong, linear_probe(plain, wanted, plain[:5], wanted[:5]).setting)
+
+
+def test_few_rows_a_class_need_fewer_folds_or_none():
+    train, codes = blobs(400)
+    rows = np.concatenate([np.flatnonzero(codes == code)[:2] for code in range(4)])
+    assert "2-fold" in linear_probe(train[rows], codes[rows], train, codes).setting
+    rows = np.concatenate([np.flatnonzero(codes == code)[:1] for code in range(4)])
+    assert "one training row" in linear_probe(train[rows], codes[rows], train, codes).setting
+
+
+def test_labels_of_texts_and_those_unseen_in_training_are_wrong():
+    train, codes = blobs(200)
+    names = np.array(["a", "b", "c", "d"])
+    result = linear_probe(train, names[codes].tolist(), train[:4], [*names[codes[:2]], "new", "other"])
+    assert result.classes == ("a", "b", "c", "d")
+    assert result.unseen == 2
+    np.testing.assert_array_equal(result.codes, [*codes[:2], -1, -1])
+    assert value_of(classification_statistics(result)["accuracy"], 4) == 0.5
+    votes = nearest_neighbours(train, names[codes], train[:4], [*names[codes[:2]], "new", "other"], k=3)
+    assert votes.unseen == 2
+
+
+@pytest.mark.parametrize("k", [1, 5, 10, 500])
+def test_the_votes_equal_those_of_scikit_learn(k):
+    (train, codes), (test, wanted) = blobs(300, spread=1.0), blobs(100, spread=1.0, seed=1)
+    result = nearest_neighbours(train, codes, test, wanted, k=k)
+    peer = KNeighborsClassifier(
+        n_neighbors=min(k, 300), metric="cosine", algorithm="brute", weights=lambda d: np.exp(-d / 0.07)
+    ).fit(units(train), codes)
+    np.testing.assert_allclose(result.probabilities, peer.predict_proba(units(test)), atol=1e-5)
+    np.testing.assert_array_equal(result.told, peer.predict(units(test)))
+
+
+def test_ties_are_told_the_same_way_whatever_the_names_of_the_classes():
+    train = np.array([[1.0, 0.1], [1.0, -0.1], [1.0, 0.1], [1.0, -0.1]])
+    for labels in ([0, 1, 0, 1], [1, 0, 1, 0]):
+        # all four are as near, and the votes are equal: the first row is the nearest by its index
+        assert nearest_neighbours(train, labels, [[1.0, 0.0]], [0], k=4).told[0] == labels[0]
+    same = np.ones((30, 3))
+    labels = [1] * 10 + [0] * 20
+    assert nearest_neighbours(same, labels, same[:3], labels[:3], k=5).told.tolist() == [1, 1, 1]
+
+
+def test_the_votes_do_not_depend_on_the_block(monkeypatch):
+    (train, codes), (test, wanted) = blobs(300, spread=1.0), blobs(50, spread=1.0, seed=1)
+    whole = nearest_neighbours(train, codes, test, wanted)
+    monkeypatch.setattr("hf_contrastive.evaluation.classification._QUERY_BLOCK", 7)
+    monkeypatch.setattr("hf_contrastive.evaluation.classification._DOCUMENT_BLOCK", 11)
+    parts = nearest_neighbours(train, codes, test, wanted)
+    np.testing.assert_array_equal(whole.probabilities, parts.probabilities)
+    np.testing.assert_array_equal(whole.told, parts.told)
+
+
+# --- clusters ----------------------------------------------------------------------------------------
+
+
 def clustered(rows, clusters, classes, kept, generator):
     """Clusters and labels that agree for a share of the rows."""
     assigned = generator.integers(0, clusters, size=rows)

@@ -67,8 +67,8 @@ def clustering_statistics(
     The harmonic mean of homogeneity (clusters hold one class) and completeness (classes stay in one cluster)
     (Rosenberg and Hirschberg, EMNLP-CoNLL 2007): with H the entropies, 2 - 2 H(cluster, class) / (H(cluster) +
     H(class)). The interval is over rows, with the clusters as they were found, and of the first-order term: an entropy
-    is the mean of the rows' surprisals, -log of the share of a row's cell. It is that of the value on as many rows, which
-    is above that on endless rows by about (clusters - 1)(classes - 1) / rows over the sum of both entropies.
+    is the mean of the rows' surprisals, -log of the share of a row's cell. It is of the value on as many rows, which is
+    above that on endless rows by about (clusters - 1)(classes - 1) / rows over the sum of both entropies.
 
     Args:
         assignments: of :func:`cluster`, ``[seeds, n]``.
