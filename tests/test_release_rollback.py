@@ -19,6 +19,7 @@ from hf_contrastive.errors import ConfigurationError, HubError, ModelError, Push
 from hf_contrastive.history.chain import history_path, read
 from hf_contrastive.history.releases import affected, wanted
 from hf_contrastive.release import rollback as module
+from hf_contrastive.release import rollback_checks
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.published import NotPublishedError
 from hf_contrastive.release.rollback import RollbackReceipt, preview_rollback, rollback
@@ -232,9 +233,9 @@ def test_a_verdict_that_publishes_nothing_brings_nothing_back(api: HfApi, tmp_pa
         worst = replace(verdict.outcomes[0], decision=decision)
         verdict = replace(verdict, decision=decision, outcomes=(worst, *verdict.outcomes[1:]))
     changed = replace(evidence, verdict=verdict if decision is not None else None)
-    (problem,) = module._decision_problems(changed, "v1")
+    (problem,) = rollback_checks.decision_problems(changed, "v1")
     assert told in problem
-    assert module._decision_problems(evidence, "v1") == []
+    assert rollback_checks.decision_problems(evidence, "v1") == []
 
 
 def test_a_version_that_can_not_be_loaded_does_not_come_back(api: HfApi, monkeypatch: pytest.MonkeyPatch):
@@ -252,7 +253,7 @@ def test_a_version_that_can_not_be_loaded_does_not_come_back(api: HfApi, monkeyp
 
 
 def test_without_torch_it_is_said_that_nothing_was_loaded(api: HfApi, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(rollback_checks, "missing", lambda *modules: list(modules))
     assert rollback(REPO, "v1", api=api).loaded.startswith(
         "not loaded: torch and transformers and peft is not installed"
     )
@@ -270,9 +271,11 @@ def test_documents_of_another_version_of_the_package_are_a_warning(api: HfApi, m
 
 
 def test_licenses_that_are_judged_worse_today_are_a_warning(api: HfApi, monkeypatch: pytest.MonkeyPatch):
-    plain = module.license_analysis
+    plain = rollback_checks.license_analysis
     monkeypatch.setattr(
-        module, "license_analysis", lambda *told: replace(plain(*told), decision="block", facts_date="2099-01-01")
+        rollback_checks,
+        "license_analysis",
+        lambda *told: replace(plain(*told), decision="block", facts_date="2099-01-01"),
     )
     receipt = rollback(REPO, "v1", api=api)
     (warning,) = receipt.warnings

@@ -21,6 +21,7 @@ from hf_contrastive.release import against_published as module
 from hf_contrastive.release import looking
 from hf_contrastive.release.approvals import approve_evidence
 from hf_contrastive.release.chain import foreign_comparison
+from hf_contrastive.release.compare_data import NotComparedError, task_of
 from hf_contrastive.release.decision import version_outcome
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.local_hub import LocalHub, serve
@@ -385,15 +386,15 @@ def test_the_evaluation_data_is_what_a_trainer_compares_on(
     assert (len(task.queries), reference.split, reference.num_rows) == (40, "validation", 40)
     assert reference.fingerprint == trainer.dataset_references()[1].fingerprint
     plain = make_trainer(max_steps=1)
-    with pytest.raises(module.NotComparedError, match="no `eval_dataset`"):
+    with pytest.raises(NotComparedError, match="no `eval_dataset`"):
         _evaluation_pairs(plain)
     texts = Dataset.from_dict({"text": [f"a text {i}" for i in range(20)]})
-    with pytest.raises(module.NotComparedError, match="holds no pairs"):
+    with pytest.raises(NotComparedError, match="holds no pairs"):
         _evaluation_pairs(make_trainer(train_dataset=texts, eval_dataset=texts, max_steps=1, dropout=0.1))
 
 
 def test_lists_of_positives_are_all_relevant():
-    task = module.task_of(["a", "b"], [["x", "y"], ["x"]])
+    task = task_of(["a", "b"], [["x", "y"], ["x"]])
     assert (task.queries, task.documents, task.relevant) == (("a", "b"), ("x", "y"), ((0, 1), (0,)))
 
 

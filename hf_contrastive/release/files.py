@@ -15,11 +15,10 @@ from hf_contrastive.release.binaries import MAX_BYTES, head_of, kind_of, known_a
 from hf_contrastive.release.names import collisions, name_problems, shown_name
 from hf_contrastive.release.safetensors_files import safetensors_problems, safetensors_texts
 from hf_contrastive.release.sentencepiece_files import sentencepiece_problem, sentencepiece_texts
+from hf_contrastive.release.suffixes import CODE, PICKLES
 from hf_contrastive.release.texts import own_path_problems, secret_problems, text_problems
 from hf_contrastive.release.unpacking import inside, zip_begins
 
-_PICKLE_NAMES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill", ".msgpack")
-_CODE_NAMES = (".py", ".pyc", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".exe", ".jar")
 _SENTENCEPIECE_NAMES = (".model", ".spm")
 _LEGAL_NAMES = ("license", "notice", "use_policy", "use_restrictions")
 # none, one of a text, or the number of a version
@@ -35,12 +34,12 @@ def problems(name: str, source: Path | bytes) -> Iterator[str]:
         source: the file or its content.
     """
     name, low = shown_name(name), name.lower()
-    if low.endswith(_CODE_NAMES):
+    if low.endswith(CODE):
         yield f"{name} is code; a published encoder must load without remote code. Remove it."
     if "/" not in low and low.startswith(_LEGAL_NAMES) and not _LEGAL_SUFFIX.search(low):
         yield f"{name} is a legal text by its name and something else by its suffix. Name it as a .txt file."
     kind = kind_of(source)
-    if kind == "pickle" or low.endswith(_PICKLE_NAMES):
+    if kind == "pickle" or low.endswith(PICKLES):
         yield (
             f"{name} is a pickle or may hold one; loading it can run code{_seen(source)}. "
             "Save the weights as safetensors."
@@ -79,7 +78,7 @@ def must_be_refused(name: str, source: Path) -> bool:
     Code, pickles, archives and unknown binaries: a model beside them may not load without them. Texts, images
     and safetensors are harmless where they lie and need no more than to stay there.
     """
-    if name.lower().endswith((*_CODE_NAMES, *_PICKLE_NAMES)):
+    if name.lower().endswith((*CODE, *PICKLES)):
         return True
     kind = kind_of(source)
     if kind == "too large":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hf_contrastive.release.pickles import embedded_pickle, is_old_pickle, pickle_words
+from hf_contrastive.release.suffixes import CODE
 from model_cards.typesetting import one_line
 
 MOST_BYTES, MOST_MEMBERS, DEEPEST = 64_000_000, 1_000, 5
@@ -28,7 +29,6 @@ MOST_BYTES, MOST_MEMBERS, DEEPEST = 64_000_000, 1_000, 5
 _FIRST_BYTES = 1 << 20
 _MOST_TOLD = 3
 _LONGEST_LIST = 4_000_000
-_CODE = (".py", ".pyc", ".so", ".dll", ".sh", ".dylib", ".pyd", ".exe")
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError,
     LookupError, TypeError, OverflowError, struct.error, NotImplementedError, RecursionError, SyntaxError,
@@ -166,7 +166,7 @@ class _UnreadableError(Exception):
 def _members(place: str, members: Iterator[tuple[str, bytes]], depth: int, budget: _Budget) -> Iterator[str]:
     for name, raw in members:
         inner = f"{place}{' > ' if place else ''}{name}"
-        if name.lower().endswith(_CODE):
+        if name.lower().endswith(CODE):
             yield f"{_shown(inner)}: it is code"
         yield from _look(inner, io.BytesIO(raw), depth + 1, budget)
 
@@ -200,8 +200,6 @@ def _tarred(stream: BinaryIO, budget: _Budget) -> Iterator[tuple[str, bytes]]:
             member = archive.extractfile(item) if item.isreg() else None
             if member is not None:
                 yield item.name, budget.spend(member.read(min(_FIRST_BYTES, max(budget.left, 0))))
-            elif not item.isdir():
-                yield from ()
 
 
 def _count(budget: _Budget) -> None:
