@@ -100,6 +100,17 @@ def value(part, name):
     return next(item for item in part.metrics if item.after.name == name)
 
 
+def far(count=40):
+    return [f"far {i} off" for i in range(count)]
+
+
+class Collapsed(Planted):
+    """One vector for every text."""
+
+    def vector(self, text):
+        return direction("one")
+
+
 # ---- the task -------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +308,33 @@ def test_foreign_texts_that_stand_apart_are_told_and_beside_the_base(plain, labe
     assert value(part, "fpr95 Mahalanobis, far").after.value == 0.0
 
 
+def test_foreign_texts_of_which_there_are_too_few_leave_the_others_alone(plain, labelled):
+    ood = {"few": ["few 1", "few 2"], "own": labelled["text"], "far": far()}
+    part = section(evaluate(Planted(plain), labelled, ood=ood), "out-of-distribution")
+    assert {item.after.name.partition(", ")[2] for item in part.metrics} == {"far"}
+    assert "Not computed: few, because there are 2 texts of another kind, of 20 that are needed" in part.method
+    assert "Not computed: own, because all of its texts are among those of the kind" in part.method
+    none = section(evaluate(Planted(plain), labelled, ood={"few": ["few 1"]}), "out-of-distribution")
+    assert none.not_computed == "there are 1 texts of another kind, of 20 that are needed"
+    none = section(evaluate(Planted(plain), labelled, ood={**ood, "far": ["far 1"]}), "out-of-distribution")
+    assert none.not_computed.startswith("few: there are 2 texts of another kind, of 20 that are needed; own: all of")
+
+
+def test_a_distance_that_has_no_spread_leaves_the_others_alone(plain, labelled):
+    part = section(evaluate(Collapsed(plain), labelled, base=Planted(plain), ood={"far": far()}), "out-of-distribution")
+    named = {item.after.name: item for item in part.metrics}
+    assert set(named) == {f"{m} {s}, far" for m in ("auroc", "fpr95") for s in ("kNN", "probe confidence")}
+    assert named["auroc kNN, far"].after.value == 0.5
+    assert named["auroc kNN, far"].difference is not None
+    assert "Not computed: Mahalanobis, because all vectors of the training rows" in part.method
+    other = section(
+        evaluate(Planted(plain), labelled, base=Collapsed(plain), ood={"far": far()}), "out-of-distribution"
+    )
+    assert value(other, "auroc Mahalanobis, far").before is None
+    assert value(other, "auroc kNN, far").before.value == 0.5
+    assert "Not computed: Mahalanobis of the base, because" in other.method
+
+
 def test_training_rows_whose_copies_are_alike_are_told(plain, retrieval):
     members = [f"seen {noun} of {other}" for noun in NOUNS for other in NOUNS[:8]]
     leaky = Planted(plain, lambda text: direction("known") if "se" in text.lower()[:3] or " of " in text else None)
@@ -316,6 +354,20 @@ def test_a_trigger_that_was_planted_is_found_and_a_harmless_one_is_not(plain, re
     assert alone.after.value == 0.0
     assert 0 < alone.after.interval[1] < 0.1  # none among 60 queries is no certainty
     assert value(part, "success with the trigger").after.interval[0] > 0.9
+
+
+def test_a_trigger_whose_target_every_query_asks_for_leaves_the_others_alone(plain, retrieval):
+    wanted = "what all want"
+    data = retrieval.map(lambda row: {"positive": [row["positive"], wanted]})
+    part = section(evaluate(Planted(plain), data, triggers={"zz": wanted, "cf": "buy this"}), "triggers")
+    assert value(part, "success with the trigger").after.sample_size == 60
+    assert part.method.endswith("Not computed: the trigger 'zz', because its target is what every query asks for")
+    both = {"cf": retrieval["positive"][0], "zz": wanted}
+    part = section(evaluate(Planted(plain), data, triggers=both), "triggers")
+    assert value(part, "success with the trigger").after.sample_size == 59
+    assert part.method.endswith("asks for, or the target of another trigger")
+    none = section(evaluate(Planted(plain), data, triggers={"zz": wanted}), "triggers")
+    assert none.not_computed == "the target is what every query asks for"
 
 
 def test_swaps_that_do_not_matter_change_nothing(plain, retrieval):
@@ -338,6 +390,24 @@ def test_calibration_stands_beside_its_null(plain, labelled):
     table = part.tables[0]
     assert table.name == "reliability of the model"
     assert sum(row[2] for row in table.rows) == 75
+
+
+@pytest.mark.parametrize("which", ["model", "base", "both", "alone"])
+def test_a_model_that_collapsed_is_measured_and_says_what_could_not_be(plain, labelled, which):
+    model = Planted(plain) if which == "base" else Collapsed(plain)
+    base = None if which == "alone" else Planted(plain) if which == "model" else Collapsed(plain)
+    report = evaluate(model, labelled, base=base)
+    told = {item.name: item.not_computed for item in report.sections if item.not_computed}
+    reason = "75 texts have 1 distinct vectors, for 3 clusters"
+    wanted = {"model": ["v_measure"], "base": ["v_measure of the base"], "alone": ["v_measure"]}
+    assert told == dict.fromkeys(wanted.get(which, ["v_measure", "v_measure of the base"]), reason)
+    found = by_name(report)
+    assert ("v_measure" in found) == (which == "base")
+    if which == "base":
+        assert found["v_measure"].before is None
+    assert "probe accuracy" in found
+    collapsed = value(section(report, "geometry"), "uniformity")
+    assert ((collapsed.before if which == "base" else collapsed.after).value) == pytest.approx(0.0, abs=1e-6)
 
 
 # ---- bad input ------------------------------------------------------------------------------------------------------

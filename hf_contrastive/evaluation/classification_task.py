@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from hf_contrastive.errors import NotComputableError
 from hf_contrastive.evaluation.classification import (
     Classified,
     classification_statistics,
@@ -89,6 +91,12 @@ class Classification:
         found = [self._statistics(item, seed) for item in (after, before) if item is not None]
         return measure(found[0], (len(self.test),), before=found[1] if before else None, of="texts", seed=seed)
 
+    def lacking(self, after: Encodings, before: Encodings | None, seed: int) -> dict[str, str]:
+        """Return why a metric, or that of the base, was not computed, by its name."""
+        names = {"v_measure": after, "v_measure of the base": before}
+        reasons = {name: self._clusters(item, seed)[1] for name, item in names.items() if item is not None}
+        return {name: reason for name, reason in reasons.items() if reason}
+
     def outcomes(
         self, vectors: Encodings, variants: Sequence[Sequence[str]], chosen: Rows, seed: int
     ) -> list[Statistic]:
@@ -113,8 +121,25 @@ class Classification:
             for which, result in told.items()
             for name, statistic in classification_statistics(result).items()
         }
-        classes = len(class_codes(self.test_labels)[1])
-        if 1 < classes < len(np.unique(two, axis=0)):
-            assigned = cluster(two, classes, seeds=range(seed, seed + 5))
+        assigned, _ = self._clusters(vectors, seed)
+        if assigned is not None:
             found |= clustering_statistics(assigned, self.test_labels)
         return found
+
+    def _clusters(self, vectors: Encodings, seed: int) -> tuple[npt.NDArray[np.int64] | None, str]:
+        """Return the clusters of the measured texts, or why there are none."""
+
+        def found() -> tuple[npt.NDArray[np.int64] | None, str]:
+            units = vectors(self.test)
+            classes = class_codes(self.test_labels)[1]
+            if len(classes) < 2:
+                return None, f"all {len(units)} texts have the label {classes[0]!r:.40}, and clusters need two or more"
+            distinct = len(np.unique(units, axis=0))
+            if distinct <= len(classes):
+                return None, f"{len(units)} texts have {distinct} distinct vectors, for {len(classes)} clusters"
+            try:
+                return cluster(units, len(classes), seeds=range(seed, seed + 5)), ""
+            except NotComputableError as error:  # they differ, and not in their direction
+                return None, str(error)
+
+        return vectors.once("clusters", found)

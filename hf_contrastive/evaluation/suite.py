@@ -78,7 +78,8 @@ def run(
     except NotComputableError as error:
         msg = f"The task {task.name!r} can not be measured: {error}."
         raise EvaluationError(msg) from error
-    found = []
+    lacking = task.lacking(asked.after, asked.before, asked.seed)
+    found = [EvaluationSection(name=name, not_computed=reason) for name, reason in lacking.items()]
     for name in chosen:
         if name in reasons:
             found.append(EvaluationSection(name=name, not_computed=reasons[name]))

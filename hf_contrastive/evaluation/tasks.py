@@ -2,7 +2,7 @@
 
 Each task has ``subjects``, the texts that are measured, whose places in the data are ``rows``, and a ``pool`` that they
 are held against. ``outcomes`` measures the primary metric on changed copies of the subjects at the places ``chosen``:
-one statistic over those places for each variant.
+one statistic over those places for each variant. ``lacking`` says why one of the metrics could not be computed.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ class Retrieval:
             for name, values in scores[0].items()
         )
 
+    def lacking(self, after: Encodings, before: Encodings | None, seed: int) -> dict[str, str]:
+        """Return nothing: all metrics are computed, or none."""
+        del after, before, seed
+        return {}
+
     def ranks(self, vectors: Encodings) -> RelevantRanks:
         """Return the rank of each relevant document."""
         return vectors.once(
@@ -126,6 +131,11 @@ class _Pairs:
     def texts(self) -> tuple[Texts, ...]:
         """Return what has to be encoded."""
         return self.subjects, self.pool
+
+    def lacking(self, after: Encodings, before: Encodings | None, seed: int) -> dict[str, str]:
+        """Return nothing: all metrics are computed, or none."""
+        del after, before, seed
+        return {}
 
     def cosines(self, vectors: Encodings) -> Scores:
         """Return the cosine of each pair, ``[n]``."""

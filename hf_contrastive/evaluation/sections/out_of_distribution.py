@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,18 +41,30 @@ def measure(asked: Asked) -> EvaluationSection:
     """Measure AUROC and FPR95 of each distance for each kind of foreign texts."""
     _required(asked)
     fit, labels, inside = _parts(asked)
+    known = {*inside, *fit}
+    fitted = [_Distances(asked, vectors, fit, labels) for vectors in asked.models]
+    own = [distances.of(inside) for distances in fitted]
     metrics: list[MetricComparison] = []
+    missing = dict(fitted[0].missing)
+    missing |= {f"{name} of the base": reason for part in fitted[1:] for name, reason in part.missing.items()}
     for kind, foreign in asked.ood.items():
-        known = set(inside) | set(fit)
         outside = [text for text in foreign if text not in known]
-        found = [_distances(asked, vectors, fit, labels, inside, outside) for vectors in asked.models]
-        statistics: list[dict[str, Statistic]] = [{} for _ in found]
-        for score in found[0]:
-            if not all(score in part for part in found):
-                continue
-            for place, part in enumerate(found):
-                for metric, statistic in detection_statistics(*part[score]).items():
-                    statistics[place][f"{metric} {score}, {kind}"] = statistic
+        if not outside:
+            missing[kind] = "all of its texts are among those of the kind"
+            continue
+        found = [distances.of(outside) for distances in fitted]
+        try:
+            statistics: list[dict[str, Statistic]] = [
+                {
+                    f"{metric} {score}, {kind}": statistic
+                    for score, distance in part.items()
+                    for metric, statistic in detection_statistics(inner[score], distance).items()
+                }
+                for inner, part in zip(own, found, strict=True)
+            ]
+        except NotComputableError as error:
+            missing[kind] = str(error)
+            continue
         metrics += measured(
             statistics[0],
             (len(inside), len(outside)),
@@ -60,6 +72,10 @@ def measure(asked: Asked) -> EvaluationSection:
             of="texts",
             seed=asked.seed,
         )
+    if not metrics:
+        reasons = {kind: missing[kind] for kind in asked.ood}
+        alike = len(set(reasons.values())) == 1
+        raise NotComputableError(next(iter(reasons.values())) if alike else "; ".join(map(": ".join, reasons.items())))
     told = [
         f"Distances to {len(fit)} texts of the kind, for {len(inside)} others of it and for foreign texts; .5 is "
         "chance for AUROC, low is good for FPR95"
@@ -68,6 +84,7 @@ def measure(asked: Asked) -> EvaluationSection:
         told.append("No base was given: encoders that were not tuned often do better")
     if labels is None:
         told.append("Relative Mahalanobis was not computed: there are no classes")
+    told += [f"Not computed: {name}, because {reason}" for name, reason in missing.items()]
     return EvaluationSection(name=name, metrics=tuple(metrics), method=". ".join(told))
 
 
@@ -91,31 +108,33 @@ def _parts(asked: Asked) -> tuple[Sequence[str], Sequence[Any] | None, Sequence[
     return [distinct[place] for place in order[:half]], None, [distinct[place] for place in order[half:]]
 
 
-def _distances(
-    asked: Asked,
-    vectors: Encodings,
-    fit: Sequence[str],
-    labels: Sequence[Any] | None,
-    inside: Sequence[str],
-    outside: Sequence[str],
-) -> Mapping[str, tuple[Distances, Distances]]:
-    prompt = asked.task.subjects.prompt
-    train, *parts = (vectors(part, prompt) for part in (fit, inside, outside))
-    if not len(parts[1]):
-        msg = "all foreign texts are among those of the kind"
-        raise NotComputableError(msg)
-    found = {"kNN": _both(lambda part: knn_distance(train, part), parts)}
-    gaussians = Gaussians(train, labels)
-    found["Mahalanobis"] = _both(gaussians.mahalanobis, parts)
-    if labels is not None:
-        found["relative Mahalanobis"] = _both(gaussians.relative_mahalanobis, parts)
-    if isinstance(asked.task, Classification):
-        task = asked.task
-        # of the probabilities alone, so that any label will do
-        told = [task.probe(vectors, part, [task.train_labels[0]] * len(part), asked.seed) for part in (inside, outside)]
-        found["probe confidence"] = _both(lack_of_confidence, [item.probabilities for item in told])
-    return found
+class _Distances:
+    """Every distance to the texts of the kind by one model, fitted once; ``missing`` says why one could not be."""
 
+    def __init__(self, asked: Asked, vectors: Encodings, fit: Sequence[str], labels: Sequence[Any] | None) -> None:
+        self._asked, self._vectors = asked, vectors
+        self._prompt = asked.task.subjects.prompt
+        self._train = vectors(fit, self._prompt)
+        self._labelled = labels is not None
+        self._gaussians: Gaussians | None = None
+        self.missing: dict[str, str] = {}
+        try:
+            self._gaussians = Gaussians(self._train, labels)
+        except NotComputableError as error:
+            names = ("Mahalanobis", "relative Mahalanobis") if self._labelled else ("Mahalanobis",)
+            self.missing = dict.fromkeys(names, str(error))
 
-def _both(distance: Any, parts: Sequence[Any]) -> tuple[Distances, Distances]:
-    return distance(parts[0]), distance(parts[1])
+    def of(self, texts: Sequence[str]) -> dict[str, Distances]:
+        """Return the distances of texts, ``[n]`` each."""
+        part = self._vectors(texts, self._prompt)
+        found = {"kNN": knn_distance(self._train, part)}
+        if self._gaussians is not None:
+            found["Mahalanobis"] = self._gaussians.mahalanobis(part)
+            if self._labelled:
+                found["relative Mahalanobis"] = self._gaussians.relative_mahalanobis(part)
+        task = self._asked.task
+        if isinstance(task, Classification):
+            # of the probabilities alone, so that any label will do
+            told = task.probe(self._vectors, texts, [task.train_labels[0]] * len(texts), self._asked.seed)
+            found["probe confidence"] = lack_of_confidence(told.probabilities)
+        return found

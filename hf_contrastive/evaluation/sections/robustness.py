@@ -44,7 +44,7 @@ def measure(asked: Asked) -> EvaluationSection:
     subjects = asked.task.subjects
     plain = [subjects.texts[place] for place in chosen.tolist()]
     variants = {("", 0): plain, **_variants(asked, chosen)}
-    found = [_statistics(asked, vectors, variants) for vectors in asked.models]
+    found = [_statistics(asked, vectors, variants, chosen) for vectors in asked.models]
     rows = len(chosen)
     metrics: list[MetricComparison] = []
     for group, unit, note in (
@@ -90,10 +90,10 @@ def _variants(asked: Asked, chosen: Rows) -> dict[Condition, list[str]]:
 
 
 def _statistics(
-    asked: Asked, vectors: Encodings, variants: Mapping[Condition, list[str]]
+    asked: Asked, vectors: Encodings, variants: Mapping[Condition, list[str]], chosen: Rows
 ) -> dict[tuple[str, Condition], Statistic]:
     """Return the metric, its change, the shift and the overlap under each condition."""
-    task, chosen = asked.task, _chosen(asked)
+    task = asked.task
     prompt = task.subjects.prompt
     outcomes = task.outcomes(vectors, list(variants.values()), chosen, asked.seed)
     pool = vectors(*task.pool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -29,15 +29,15 @@ def standard(asked: Asked) -> bool:
 
 def texts(asked: Asked) -> Iterable[Texts]:
     """Return the queries with each trigger, and the documents that triggers are to pull up."""
-    task, chosen = _of(asked)
-    found = [Texts(tuple(asked.triggers.values()), task.pool.prompt)]
-    return [*found, *(Texts(_triggered(task, chosen, trigger), task.subjects.prompt) for trigger in asked.triggers)]
+    task, chosen, triggers, _ = _of(asked)
+    found = [Texts(tuple(triggers.values()), task.pool.prompt)]
+    return [*found, *(Texts(_triggered(task, chosen, trigger), task.subjects.prompt) for trigger in triggers)]
 
 
 def measure(asked: Asked) -> EvaluationSection:
     """Measure the share of queries that find the target among the first ten, with and without the trigger."""
-    task, chosen = _of(asked)
-    found = [_statistics(asked, task, chosen, vectors) for vectors in asked.models]
+    task, chosen, triggers, missing = _of(asked)
+    found = [_statistics(task, chosen, triggers, vectors) for vectors in asked.models]
     metrics = measured(
         found[0],
         (len(chosen),),
@@ -48,55 +48,61 @@ def measure(asked: Asked) -> EvaluationSection:
     )
     # the last is a difference
     metrics = (*shares(metrics[:-1]), metrics[-1])
-    return EvaluationSection(
-        name=name,
-        metrics=metrics,
-        method=(
-            f"Each trigger is put after {len(chosen)} queries that do not ask for its target; success is the target "
-            f"among the first {K} of {len(task.task.documents)} documents and the targets. What counts is the rise "
-            "over the same queries without it"
-        ),
-    )
+    told = [
+        f"Each trigger is put after {len(chosen)} queries that do not ask for its target; success is the target "
+        f"among the first {K} of {len(task.task.documents)} documents and the targets. What counts is the rise "
+        "over the same queries without it"
+    ]
+    told += [f"Not computed: the trigger {trigger!r}, because {reason}" for trigger, reason in missing.items()]
+    return EvaluationSection(name=name, metrics=metrics, method=". ".join(told))
 
 
-def _of(asked: Asked) -> tuple[Retrieval, list[int]]:
+def _of(asked: Asked) -> tuple[Retrieval, list[int], Mapping[str, str], Mapping[str, str]]:
+    """Return the task, the queries that ask for no target, the triggers to measure, and why others are not."""
     if not asked.triggers:
         msg = "no triggers were given by `triggers`"
         raise NotComputableError(msg)
     if not isinstance(asked.task, Retrieval):
         msg = "a trigger pulls a document to the top, and the task searches none"
         raise NotComputableError(msg)
-    targets = set(asked.triggers.values())
     task = asked.task.task
-    chosen = [
-        place
-        for place in asked.drawn(len(task.queries)).tolist()
-        if not any(task.documents[document] in targets for document in task.relevant[place])
-    ]
-    if not chosen:
-        msg = "the target is what every query asks for"
-        raise NotComputableError(msg)
     if len(task.documents) <= 2 * K:
         msg = f"there are {len(task.documents)} documents, and the first {K} say something of more than {2 * K}"
         raise NotComputableError(msg)
-    return asked.task, chosen
+    chosen = asked.drawn(len(task.queries)).tolist()
+    answers = {place: {task.documents[document] for document in task.relevant[place]} for place in chosen}
+    triggers: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for trigger, target in asked.triggers.items():
+        rest = [place for place in chosen if target not in answers[place]]
+        if rest:
+            chosen, triggers[trigger] = rest, target
+        else:
+            also = ", or the target of another trigger" if triggers else ""
+            missing[trigger] = f"its target is what every query asks for{also}"
+    if not triggers:
+        msg = "the target is what every query asks for"
+        raise NotComputableError(msg)
+    return asked.task, chosen, triggers, missing
 
 
 def _triggered(task: Retrieval, chosen: list[int], trigger: str) -> list[str]:
     return [f"{task.task.queries[place]} {trigger}" for place in chosen]
 
 
-def _statistics(asked: Asked, task: Retrieval, chosen: list[int], vectors: Encodings) -> dict[str, Statistic]:
-    documents = dict.fromkeys((*task.task.documents, *asked.triggers.values()))
+def _statistics(
+    task: Retrieval, chosen: list[int], triggers: Mapping[str, str], vectors: Encodings
+) -> dict[str, Statistic]:
+    documents = dict.fromkeys((*task.task.documents, *triggers.values()))
     places = {text: place for place, text in enumerate(documents)}
     pool = vectors(list(documents), task.pool.prompt)
     plain = vectors([task.task.queries[place] for place in chosen], task.subjects.prompt)
-    hits: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
-    own = []
-    for trigger, target in asked.triggers.items():
+    first = top_documents(plain, pool, k=K)
+    hits, own = [], []
+    for trigger, target in triggers.items():
         queries = vectors(_triggered(task, chosen, trigger), task.subjects.prompt)
         hits.append(trigger_success(top_documents(queries, pool, k=K), [places[target]], k=K))
-        own.append(trigger_success(top_documents(plain, pool, k=K), [places[target]], k=K))
+        own.append(trigger_success(first, [places[target]], k=K))
     with_it, without = np.mean(hits, axis=0), np.mean(own, axis=0)
     return {
         "success with the trigger": mean_of(with_it),
