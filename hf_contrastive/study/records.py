@@ -208,6 +208,8 @@ class PairedDifference(Record):
     difference: Measurement
     p_value: float
     adjusted: float
+    seeds: int = 0
+    """Seeds that both arms have, and that alone are compared."""
 
     @property
     def shown(self) -> bool:
@@ -234,6 +236,9 @@ class LabelSaving(Record):
     claimed: bool = False
     """Whether the lower end exceeds 1, so that a saving may be claimed."""
     words: str = ""
+    at_most: bool = False
+    """Whether ``labels`` are the fewest that were tried, so that even fewer may do."""
+    reference_at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,8 +269,8 @@ class StudyReport(Record):
     cells: tuple[Cell, ...]
     pretrainings: tuple[PretrainingRecord, ...]
     skipped: tuple[Skipped, ...] = ()
-    target: float
-    """Accuracy that is to be reached."""
+    target: float | None
+    """Accuracy that is to be reached; None where the target's arm did not run."""
     curves: tuple[CurvePoint, ...]
     differences: tuple[PairedDifference, ...]
     savings: tuple[LabelSaving, ...]
@@ -273,6 +278,10 @@ class StudyReport(Record):
     conclusion: tuple[str, ...]
     """Sentences, the most important first; generated from the numbers alone."""
     environment: Environment
+    target_budget: int | None = None
+    """The budget of the target's arm that the target is a share of: the largest that ran; None means all rows."""
+    resamples: int = 0
+    """Draws that intervals and p values are of."""
     created_at: str = volatile(default="")
 
     def point(self, arm: str, budget: int | None) -> CurvePoint | None:

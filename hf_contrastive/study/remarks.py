@@ -1,0 +1,122 @@
+"""What is said after the answer: arm by arm, what it costs, what was not run, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hf_contrastive.study.break_even import UNITS
+from hf_contrastive.study.records import BreakEven
+from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FEW_SHOT, FINE_TUNED
+from hf_contrastive.study.telling import Telling
+from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed
+from model_cards.typesetting import plural
+
+UNIT_NAMES = {"seconds": "time", "FLOPs": "compute", "kWh": "energy"}
+_MOST = 3
+
+
+def few_shot(told: Telling) -> Iterator[str]:
+    """Tell with which budgets contrast between labelled rows beats fine-tuning, and from which on it is overtaken."""
+    found = told.against(FEW_SHOT)
+    if not found:
+        return
+    ahead = [item.budget for item in found if item.difference.value > 0]
+    behind = [item.budget for item in found if item.difference.value <= 0]
+    sentence = f"{told.name(FEW_SHOT)}: {told.readings(found)}."
+    if not ahead:
+        sentence += f" Its mean is above that of {FINE_TUNED} with none of them."
+    elif not behind:
+        sentence += f" It is not overtaken up to {budget_words(found[-1].budget)}, the most that it ran with."
+    elif [item.budget for item in found] == [*ahead, *behind]:
+        sentence += f" In the mean it is overtaken from {budget_words(behind[0])} on."
+    else:
+        sentence += f" In the mean it is ahead with {budgets_words(ahead)} and behind with {budgets_words(behind)}."
+    yield sentence
+
+
+def against_fine_tuning(told: Telling) -> Iterator[str]:
+    """Tell where each arm with pretraining, and any other but the baselines, wins and loses against fine-tuning."""
+    first = (*CONTRASTIVE, CONTROL)
+    others = [code for code in told.costly if code not in (*first, FEW_SHOT)]
+    for code in (*first, *others):
+        found = told.against(code)
+        if found:
+            yield f"{told.name(code)}: {told.readings(found)}."
+
+
+def baselines(told: Telling) -> Iterator[str]:
+    """Tell what the cheap baselines do, and where one of them leads."""
+    for code in BASELINES:
+        found = told.against(code)
+        if found:
+            yield f"Cheap baseline {told.name(code)}: {told.readings(found)}."
+    led = told.led_by_baselines()
+    if led and len(led) < len(told.shared_with_baselines()):
+        yield f"A cheap baseline has the highest mean accuracy of all arms with {budgets_words(led)}."
+
+
+def costs(told: Telling) -> Iterator[str]:
+    """Tell after how many tasks each pretraining has paid, in each unit, and where the units disagree."""
+    units = {item.unit for item in told.report.break_evens}
+    for code in dict.fromkeys(item.arm for item in told.report.break_evens):
+        found = [item for item in told.report.break_evens if item.arm == code]
+        if len({item.words for item in found}) == 1 and found[0].tasks is None:
+            spent = listed([cost_words(item.pretraining, item.unit) for item in found])
+            yield f"The pretraining of {told.name(code)} ({spent}) {_pays(found[0])}."
+            continue
+        parts = [f"in {UNIT_NAMES[item.unit]} {_pays(item)} ({_sums(item)})" for item in found]
+        sentence = f"The pretraining of {told.name(code)}: {'; '.join(parts)}."
+        if len({item.tasks is None for item in found}) == 2:
+            sentence += " The units contradict each other."
+        yield sentence
+    missing = [UNIT_NAMES[unit] for unit in UNITS if unit not in units]
+    if units and missing:
+        yield f"Not known: what it costs in {listed(missing)}."
+
+
+def left_out(told: Telling) -> Iterator[str]:
+    """Tell what was not run, and why."""
+    parts = []
+    for item in told.report.skipped:
+        seeds = f", {plural(len(item.seeds), 'seed')}" if item.seeds else ""
+        parts.append(f"{told.name(item.arm)} with {budget_words(item.budget)}{seeds} ({item.reason.rstrip('.')})")
+    if len(parts) > _MOST + 1:
+        parts = [*parts[:_MOST], f"{len(parts) - _MOST} more"]
+    if parts:
+        yield f"Not run: {'; '.join(parts)}."
+
+
+def scope(told: Telling) -> Iterator[str]:
+    """Tell how many seeds and rows it rests on."""
+    counts = sorted({point.seeds for point in told.report.curves})
+    rows = plural(told.report.setup.test_rows, "test row")
+    held = "It holds for this data and this checkpoint; others may differ."
+    if counts == [1]:
+        yield (
+            f"One seed: every interval is over {rows} alone, so that the luck of which rows are labelled and of the "
+            f"initialisation is in none of them. {held}"
+        )
+        return
+    seeds = f"{counts[-1]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    sentence = f"It rests on {seeds} and {rows}. {held}"
+    single = [f"{point.arm} with {budget_words(point.budget)}" for point in told.report.curves if point.seeds == 1]
+    if single:
+        shown = single if len(single) <= _MOST + 1 else [*single[:_MOST], f"{len(single) - _MOST} more"]
+        sentence += f" With one seed alone, so that intervals are over test rows alone: {listed(shown)}."
+    yield sentence
+
+
+def _pays(item: BreakEven) -> str:
+    if item.tasks is not None:
+        return f"pays for itself {item.words}"
+    return f"never pays for itself: {item.words.removeprefix('never: ')}"
+
+
+def _sums(item: BreakEven) -> str:
+    spent = f"{cost_words(item.pretraining, item.unit)} once"
+    if item.adapting is None or item.other_adapting is None:
+        return spent
+    return (
+        f"{spent}, then {cost_words(item.adapting, item.unit)} a task instead of "
+        f"{cost_words(item.other_adapting, item.unit)}"
+    )
