@@ -322,6 +322,15 @@ def test_a_bill_that_breaks_the_standard_is_refused_with_addresses(model_evidenc
         cyclonedx.validate("{")
 
 
+@pytest.mark.parametrize("address", ["https://a b", "http://[", {"not": "hashable"}, 7])
+def test_an_address_that_is_none_is_refused_each_time(model_evidence, address):
+    bill = bill_of(model_evidence)
+    bill["components"][0]["externalReferences"] = [{"type": "website", "url": address}]
+    for _ in range(2):
+        with pytest.raises(DocumentError, match="externalReferences"):
+            cyclonedx.validate(json.dumps(bill))
+
+
 # ---- SARIF --------------------------------------------------------------------------------------------
 
 
