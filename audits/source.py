@@ -182,10 +182,28 @@ def dataset_of(data: Any) -> DatasetDict:
         SourceNotFoundError: no such path or dataset.
         SourceError: unreadable, empty, or of an unsupported type.
     """
+    return dataset_and_references(data)[0]
+
+
+def dataset_and_references(data: Any) -> tuple[DatasetDict, tuple[DatasetRef, ...]]:
+    """Return :func:`dataset_of` and :func:`references` of ``data``, which is read once.
+
+    A DatasetDict that was made from a dataset on the Hub does not say so: what it came from is in its references.
+
+    Raises:
+        SourceNotFoundError: no such path or dataset.
+        SourceError: unreadable, empty, or of an unsupported type.
+    """
     from audits.loading import dataset_dict, load
 
-    tables = data.tables if isinstance(data, AuditSource) else _tables(load(data))[0]
-    return dataset_dict(tables, {ref.split: ref.fingerprint for ref in _refs(tables, ())})
+    if isinstance(data, AuditSource):
+        tables: Mapping[str, pa.Table] = data.tables
+        refs = _refs(tables, data.refs)
+    else:
+        loaded = load(data)
+        tables = _tables(loaded)[0]
+        refs = _refs(tables, (loaded.origin,))
+    return dataset_dict(tables, {ref.split: ref.fingerprint for ref in refs}), refs
 
 
 def select_rows(data: Any, kept: Mapping[str, npt.NDArray[np.int64]]) -> Any:

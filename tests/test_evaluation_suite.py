@@ -4,6 +4,7 @@ import json
 import random
 import zlib
 
+import huggingface_hub
 import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
@@ -104,6 +105,13 @@ def far(count=40):
     return [f"far {i} off" for i in range(count)]
 
 
+def write_qrels(folder, **splits):
+    folder.mkdir()
+    for name, rows in splits.items():
+        lines = [("query-id", "corpus-id", "score"), *rows]
+        (folder / f"{name}.tsv").write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
+
+
 class Collapsed(Planted):
     """One vector for every text."""
 
@@ -157,10 +165,77 @@ def test_several_positives_in_a_row_a_collection_and_a_folder_are_the_same(plain
     ):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     reports = [evaluate(Planted(plain), data, sections=()) for data in (lists, flat, collection, tmp_path)]
+    (tmp_path / "qrels.jsonl").unlink()
+    scored = [(q, d, 1) for q, found in collection["relevant"].items() for d in found]
+    write_qrels(tmp_path / "qrels", test=[*scored, ("q0", "d5", 0)], train=[("q99", "d0", 1)])
+    reports.append(evaluate(Planted(plain), tmp_path, sections=()))
+    reports.append(evaluate(Planted(plain), collection | {"relevant": tmp_path / "qrels" / "test.tsv"}, sections=()))
     assert len({report.metrics for report in reports}) == 1
+    other = evaluate(Planted(plain), tmp_path, split="train", sections=())
+    assert (other.queries, other.dataset.split) == (1, "queries, corpus and relevance of train")
+    assert other.dataset.fingerprint != reports[-1].dataset.fingerprint
     assert {(report.queries, report.documents) for report in reports} == {(14, 28)}
     assert "1 queries without a relevant document are left out" in reports[2].note
     assert reports[2].dataset.fingerprint == reports[3].dataset.fingerprint
+
+
+def test_the_layout_of_beir_with_empty_metadata_is_read(plain, tmp_path):
+    for name, part in (("queries", "qa"), ("corpus", "db")):
+        rows = [{"_id": f"{part[0]}{i}", "title": "t", "text": f"{part[1]} {i}", "metadata": {}} for i in range(3)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_qrels(tmp_path / "qrels", dev=[("q0", "d1", 2), ("q1", "d0", 0)])
+    report = evaluate(Planted(plain), tmp_path, sections=())
+    assert (report.queries, report.documents) == (1, 3)
+    assert report.dataset.split == "queries, corpus and relevance of dev"
+
+
+@pytest.mark.parametrize(
+    ("files", "split", "told"),
+    [
+        ({"dev": "", "train": ""}, None, "has the splits dev, train; say which one with `split`"),
+        ({"dev": "", "test": ""}, "train", "has the splits dev, test, and not 'train'"),
+        ({}, None, "has the splits none, and not 'test'"),
+        ({"test": "query-id\tcorpus-id\tscore\nq0\td0\thigh\n"}, None, "Line 2 of `test.tsv` is ['q0', 'd0', 'high']"),
+        ({"test": "query-id\tcorpus-id\tscore\n\nq0\td0\n"}, None, "Line 3 of `test.tsv`"),
+        ({"test": ""}, None, "`test.tsv` can not be read as a table"),
+        ({"test": "q0 Q0 d0 1\n"}, None, "needs the columns query-id and corpus-id"),
+    ],
+)
+def test_relevance_that_can_not_be_read_is_one_sentence(plain, tmp_path, files, split, told):
+    for name in ("queries", "corpus"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"_id": f"{name[0]}0", "text": "a"}) + "\n")
+    (tmp_path / "qrels").mkdir()
+    for name, text in files.items():
+        (tmp_path / "qrels" / f"{name}.tsv").write_text(text)
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(Planted(plain), tmp_path, split=split, sections=())
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_from_the_hub_is_named_with_its_revision(plain, retrieval, monkeypatch):
+    sha = "c0ffee" + "0" * 34
+    own_ids = {}
+
+    class Hub:
+        endpoint = "http://127.0.0.1:1"
+
+        def dataset_info(self, repo_id, revision=None):
+            return type("Info", (), {"id": own_ids.get(repo_id, repo_id), "sha": sha, "card_data": None})()
+
+    parts = {f"lab/{name}": Dataset.from_dict({"_id": ["a"], "text": ["x"]}) for name in ("queries", "corpus")}
+    parts |= {"lab/pairs": retrieval, "lab/qrels": Dataset.from_dict({"query-id": ["a"], "corpus-id": ["a"]})}
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    monkeypatch.setattr("audits.loading.datasets.load_dataset", lambda path, **_: DatasetDict(test=parts[path]))
+    found = evaluate(Planted(plain), "lab/pairs", sections=()).dataset
+    assert (found.repo_id, found.revision, found.split) == ("lab/pairs", sha, "test")
+    assert found.fingerprint == evaluate(Planted(plain), retrieval, sections=()).dataset.fingerprint
+    collection = {name: f"lab/{name}" for name in ("queries", "corpus", "qrels")}
+    found = evaluate(Planted(plain), collection, sections=()).dataset
+    assert (found.repo_id, found.revision) == (None, None)  # three repositories
+    own_ids.update(dict.fromkeys(collection.values(), "lab/beir"))
+    found = evaluate(Planted(plain), collection, sections=()).dataset
+    assert (found.repo_id, found.revision) == ("lab/beir", sha)
 
 
 def test_a_classification_is_fitted_on_the_train_split_without_what_is_measured(plain, labelled):

@@ -13,7 +13,7 @@ from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.classification_task import Classification
 from hf_contrastive.evaluation.corpora import is_collection, read_collection
 from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.evaluation.splits import draw, open_split, reference_of, require_pairs, require_texts
+from hf_contrastive.evaluation.splits import draw, open_split, require_pairs, require_texts
 from hf_contrastive.evaluation.tasks import GradedPairs, LabelledPairs, Retrieval, Task
 
 TaskName = Literal["auto", "retrieval", "similarity", "pair classification", "classification"]
@@ -81,21 +81,20 @@ def read_task(
         if task not in ("auto", "retrieval"):
             msg = f"Queries and a corpus are a retrieval, not {task!r}; leave `task` out."
             raise EvaluationError(msg)
-        found = read_collection(data, limit=limit, seed=seed)
+        found = read_collection(data, split=split, limit=limit, seed=seed)
         return TaskData(task=Retrieval(found.task, found.note), reference=found.reference, columns=found.columns)
-    splits, name = open_split(data, split)
-    table = splits[name]
+    table, reference, splits = open_split(data, split)
     kind = _kind(table, task, anchor_column, positive_column, text_column, label_column)
     columns = {column: table[column] for column in table.column_names}
     made: Task
     if kind == "retrieval":
         made = Retrieval(_retrieval(columns, anchor_column, positive_column, limit, seed))
     elif kind == "classification":
-        train = splits["train"] if "train" in splits and name != "train" else None
+        train = splits["train"] if "train" in splits and reference.split != "train" else None
         made = _classification(table, train, text_column, label_column, limit, seed)
     else:
         made = _pairs(columns, kind, limit, seed)
-    return TaskData(task=made, reference=reference_of(table, name), columns=columns)
+    return TaskData(task=made, reference=reference, columns=columns)
 
 
 def _kind(table: Any, task: TaskName, anchor: str, positive: str, text: str, label: str) -> str:

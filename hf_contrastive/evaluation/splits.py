@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,16 @@ _LAYOUTS = (
 )
 
 
-def open_split(data: Any, split: str | None) -> tuple[Mapping[str, Any], str]:
-    """Return all splits of the data and the name of the one to measure on.
+class Split(NamedTuple):
+    """One split, what identifies it, and all splits of its data by name."""
+
+    table: Any
+    reference: DatasetRef
+    others: Mapping[str, Any]
+
+
+def open_split(data: Any, split: str | None) -> Split:
+    """Return the split to measure on; its reference names dataset and revision where the data is from the Hub.
 
     Args:
         data: a Dataset, DatasetDict, Hub id or path.
@@ -27,12 +35,12 @@ def open_split(data: Any, split: str | None) -> tuple[Mapping[str, Any], str]:
         EvaluationError: the split is missing, or not said.
         SourceError: the data can not be read.
     """
-    from audits.source import dataset_of
+    from audits.source import dataset_and_references
 
     # a bare Dataset is one split; its name is the caller's
     if split is not None and hasattr(data, "column_names") and not hasattr(data, "keys"):
         data = {split: data}
-    splits = dataset_of(data)
+    splits, found = dataset_and_references(data)
     names = list(splits)
     if split is None and len(names) > 1:
         split = "test" if "test" in names else None
@@ -43,14 +51,7 @@ def open_split(data: Any, split: str | None) -> tuple[Mapping[str, Any], str]:
     if split not in names:
         msg = f"The data has no split {split!r}; it has {', '.join(names)}."
         raise EvaluationError(msg)
-    return splits, split
-
-
-def reference_of(table: Any, split: str) -> DatasetRef:
-    """Return what identifies a split."""
-    from audits.source import references
-
-    return next(reference for reference in references({split: table}) if reference.split == split)
+    return Split(splits[split], next(reference for reference in found if reference.split == split), splits)
 
 
 def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
@@ -66,10 +67,9 @@ def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> t
         EvaluationError: the split or the columns are missing.
         SourceError: the data can not be read.
     """
-    splits, name = open_split(dataset, split)
-    require_pairs(splits[name], anchor, positive)
-    rows = {column: list(splits[name][column]) for column in {anchor, positive}}
-    return rows, reference_of(splits[name], name)
+    table, reference, _ = open_split(dataset, split)
+    require_pairs(table, anchor, positive)
+    return {column: list(table[column]) for column in {anchor, positive}}, reference
 
 
 def read_texts(name: str, data: Any, columns: Sequence[str], *, split: str) -> tuple[str, ...]:
