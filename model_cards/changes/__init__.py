@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from model_cards.changes.data import check_changes, data_changes, remedy_changes, trained_data_changes
+from model_cards.changes.data import (
+    audit_rest_changes,
+    check_changes,
+    data_changes,
+    earlier_audit_changes,
+    remedy_changes,
+    trained_data_changes,
+)
 from model_cards.changes.decisions import (
     approval_changes,
     decided,
     policy_changes,
     verdict_changes,
-    verdict_rest,
+    verdict_rest_changes,
     waiver_changes,
 )
 from model_cards.changes.licensing import license_changes, lineage_changes
@@ -105,6 +112,7 @@ def _comparers() -> tuple[tuple[tuple[str, ...], _Comparer], ...]:
     """Return what looks at which fields of the evidence."""
     return (
         (("verdict", "audit"), verdict_changes),
+        (("verdict", "audit", "policy"), verdict_rest_changes),
         (("policy", "verdict"), waiver_changes),
         (("policy",), lambda a, b: policy_changes(a.policy, b.policy)),
         (("approvals",), approval_changes),
@@ -114,6 +122,8 @@ def _comparers() -> tuple[tuple[tuple[str, ...], _Comparer], ...]:
         (("training",), lambda a, b: trained_data_changes(a.training, b.training)),
         (("remedies",), remedy_changes),
         (("audit",), lambda a, b: check_changes(a.audit, b.audit)),
+        (("audit",), lambda a, b: audit_rest_changes(a.audit, b.audit)),
+        (("earlier_audit",), lambda a, b: earlier_audit_changes(a.earlier_audit, b.earlier_audit)),
         (("evaluations",), lambda a, b: evaluation_changes(a.evaluations, b.evaluations)),
         (("comparison",), lambda a, b: comparison_changes(a.comparison, b.comparison)),
         (("license", "repo_id", "model_name", "language", "save_format", "signing_key"), release_changes),
@@ -135,15 +145,9 @@ def _unexplained(before: Evidence, after: Evidence) -> Iterator[str]:
         name = item.name
         if item.metadata.get("volatile") or same(getattr(before, name), getattr(after, name)):
             continue
-        if name == "verdict":
-            told = (verdict_rest(side.verdict, same_audit=before.audit == after.audit,
-                                 same_policy=before.policy == after.policy) for side in (before, after))  # fmt: skip
-            differs = not same(*told)
-        else:
-            differs = True
         alone = replace(before, **{name: getattr(after, name)})
         comparers = (comparer for names, comparer in _comparers() if name in names)
-        if differs and not any(True for comparer in comparers for _ in comparer(before, alone)):
+        if not any(True for comparer in comparers for _ in comparer(before, alone)):
             yield name
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from audits.findings import AuditReport, CheckResult, Columns, DatasetRef, Finding, RemedyRecord
-from model_cards.changes.pairing import Words, changed, content, details, in_words, mapped, paired, same, short
+from model_cards.changes.pairing import (
+    Words,
+    changed,
+    compared,
+    content,
+    details,
+    in_words,
+    mapped,
+    paired,
+    same,
+    short,
+)
 from model_cards.changes.records import Change, Kind
 from model_cards.evidence import Evidence, TrainingRecord
 from model_cards.facts import name_of, place, rows_of
@@ -35,19 +47,31 @@ def remedy_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
     """Yield what was removed from the data in one release and not, or otherwise, in the other."""
     for key, one, other in paired(before.remedies, after.remedies, lambda item: item.name):
         words = Words("data", f"remedy {key}", f"Rows removed by {key}", 48)
-        anew = one is not None and other is not None and _remedy(one) == _remedy(other)
-        note = "other rows, or found by another audit" if anew else ""
-        yield changed(words, *in_words(one, other, _remedy), note=note)
+        yield compared(words, one, other, _remedy)
 
 
 def check_changes(before: AuditReport | None, after: AuditReport | None) -> Iterator[Change]:
     """Yield what the checks found, by code, split and column, and checks that run no more or only now."""
     old, new = ({item.code: item for item in (audit.results if audit else ())} for audit in (before, after))
     for code, one, other in mapped(old, new):
-        found = list(_result_changes(code, one, other))
-        if not found and one is not None and other is not None:
-            found = [_measured_change(code, one, other)]
-        yield from found
+        yield from _result_changes(code, one, other)
+        if one is not None and other is not None:
+            yield from _measured_changes(code, one, other)
+
+
+def audit_rest_changes(before: AuditReport | None, after: AuditReport | None) -> Iterator[Change]:
+    """Yield what an audit says beside its data, its checks and its software."""
+    if before is not None and after is not None and before.schema_version != after.schema_version:
+        words = Words("checks", "audit schema", "Version of the audit's schema", 10)
+        yield changed(words, str(before.schema_version), str(after.schema_version))
+
+
+def earlier_audit_changes(before: AuditReport | None, after: AuditReport | None) -> Iterator[Change]:
+    """Yield whether the audit before rows were removed is another one; its software is told with all others."""
+    sides = (replace(audit, versions={}) if audit is not None else None for audit in (before, after))
+    old, new = sides
+    if not same(old, new):
+        yield details(Words("data", "earlier audit", "The audit before rows were removed", 10), old, new)
 
 
 def _result_changes(code: str, one: CheckResult | None, other: CheckResult | None) -> Iterator[Change]:
@@ -56,10 +80,13 @@ def _result_changes(code: str, one: CheckResult | None, other: CheckResult | Non
     if one is None or other is None:
         words = Words("checks", f"check {code}", f"Check {title}", 62 if other is None else 20)
         yield changed(words, *in_words(one, other, _ran))
-    elif (one.status, one.not_judged) != (other.status, other.not_judged):
+    elif (one.status, one.reason, one.not_judged) != (other.status, other.reason, other.not_judged):
         ranks = [(_STATUS[item.status], len(item.not_judged)) for item in (one, other)]
         kind: Kind = "changed" if ranks[0] == ranks[1] else "worse" if ranks[1] > ranks[0] else "better"
-        words = Words("checks", f"check {code}", f"Check {title}", 78 if kind == "worse" else 30)
+        weight = (
+            78 if kind == "worse" else 30 if one.status != other.status or one.not_judged != other.not_judged else 13
+        )
+        words = Words("checks", f"check {code}", f"Check {title}", weight)
         yield changed(words, *in_words(one, other, _ran), kind)
     findings = (one.findings if one else ()), (other.findings if other else ())
     for key, left, right in paired(*findings, lambda item: f"{item.code} {place(item)} {item.measurement.name}"):
@@ -72,7 +99,9 @@ def _finding_change(key: str, left: Finding | None, right: Finding | None) -> Ch
     kind, note = _compared(left, right)
     weight = {"worse": 66, "better": 35}.get(kind, 10 if note == _TOLD_OTHERWISE else 32)
     weight = weight if left and right else 68 if right else 38
-    return changed(Words("checks", f"finding {key}", title, weight), *in_words(left, right, _found), kind, note)
+    words = Words("checks", f"finding {key}", title, weight)
+    # of as many rows the note says that they are others; of more or fewer that follows
+    return compared(words, left, right, _found, kind=kind, note=note, apart=("rows_digest",))
 
 
 def _compared(left: Finding | None, right: Finding | None) -> tuple[Kind, str]:
@@ -89,17 +118,28 @@ def _compared(left: Finding | None, right: Finding | None) -> tuple[Kind, str]:
     return ("worse" if all(grew) else "changed" if any(grew) else "better"), ""
 
 
-def _measured_change(code: str, one: CheckResult, other: CheckResult) -> Change:
-    """Return the change of a check that ran as before and found the same: other measurements, or a detail."""
-    words = Words("checks", f"check {code}", f"What check {code} {other.title}".rstrip() + " measured", 10)
+def _measured_changes(code: str, one: CheckResult, other: CheckResult) -> Iterator[Change]:
+    """Yield other measurements of a check, and what it says beside them, its findings and its state."""
+    named = f"check {code} {other.title}".rstrip()
     old, new = ({item.name: measured(item) for item in result.measurements} for result in (one, other))
-    differing = list(mapped(old, new))
-    if not differing:
-        return details(words, content(one), content(other))
-    shown = [name for name, _, _ in differing[:_MEASUREMENTS]]
-    was, now = ("; ".join(f"{name} {side.get(name, 'not measured')}" for name in shown) for side in (old, new))
-    more = f"{len(differing) - _MEASUREMENTS:,} more measurements differ" if len(differing) > _MEASUREMENTS else ""
-    return changed(words, was, now, "changed", more)
+    shown = [name for name, _, _ in mapped(old, new)]
+    if shown:
+        more = f"{len(shown) - _MEASUREMENTS:,} more measurements differ" if len(shown) > _MEASUREMENTS else ""
+        shown = shown[:_MEASUREMENTS]
+        was, now = ("; ".join(f"{name} {side.get(name, 'not measured')}" for name in shown) for side in (old, new))
+        words = Words("checks", f"measured {code}", f"What {named} measured", 10)
+        yield changed(words, was, now, "changed", more)
+    rests = [_rest(result, shown) for result in (one, other)]
+    if not same(*rests):
+        yield details(Words("checks", f"detail {code}", f"What {named} says, in a detail", 9), *rests)
+
+
+def _rest(result: CheckResult, shown: Collection[str]) -> CheckResult:
+    """Return a result without what is told of it; ``shown`` are measurements whose numbers are."""
+    kept = tuple(
+        replace(item, value=0, unit="", interval=None) if item.name in shown else item for item in result.measurements
+    )
+    return replace(result, status="ran", reason="", not_judged=(), findings=(), measurements=kept)
 
 
 def _splits(before: tuple[DatasetRef, ...], after: tuple[DatasetRef, ...]) -> Iterator[Change]:
@@ -108,7 +148,7 @@ def _splits(before: tuple[DatasetRef, ...], after: tuple[DatasetRef, ...]) -> It
         if one is not None and other is not None and one.fingerprint == other.fingerprint:
             note = "the same rows by their fingerprint"
         words = Words("data", f"data {key}", f"Data, split {key}", 30 if note else 75)
-        yield changed(words, *in_words(one, other, _split), note=note)
+        yield compared(words, one, other, _split, note=note)
 
 
 def _split(ref: DatasetRef) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from audits.policy import Approval, LicenseRule, Outcome, Policy, Rule, Verdict
 from audits.waivers import Waiver, used_waivers
-from model_cards.changes.pairing import Words, changed, details, in_words, paired, same
+from model_cards.changes.pairing import Words, changed, compared, details, in_words, noted, paired, same
 from model_cards.changes.records import Change, Kind
 from model_cards.evidence import Evidence
 from model_cards.facts import decision_words, headline
@@ -49,11 +50,24 @@ def verdict_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
             side = before if items is quiet else after
             return _some([f"{code} {_worst(side, own)[1]}" for code, own in items])
 
-        yield changed(words, *in_words(quiet, quiet_now, tell))
+        sides = [tuple(o for _, own in items for o in own) for items in (quiet, quiet_now)]
+        rests = [
+            [_rest(side, own, shown=i < _OBSERVED) for i, (_, own) in enumerate(items)]
+            for side, items in ((before, quiet), (after, quiet_now))
+        ]
+        note = noted("", _beside(*sides, *rests))
+        yield changed(words, *in_words(quiet, quiet_now, tell), note=note)
 
 
-def verdict_rest(verdict: Verdict | None, *, same_audit: bool, same_policy: bool) -> Verdict | None:
-    """Return what a verdict says beside its outcomes; digests of what is compared itself are left out."""
+def verdict_rest_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
+    """Yield what a verdict says beside its outcomes; digests of what is compared itself are left out."""
+    same_audit, same_policy = before.audit == after.audit, before.policy == after.policy
+    sides = [_verdict_rest(side.verdict, same_audit=same_audit, same_policy=same_policy) for side in (before, after)]
+    if not same(*sides):
+        yield details(Words("decision", "verdict", "The verdict, in a detail", 10), *sides)
+
+
+def _verdict_rest(verdict: Verdict | None, *, same_audit: bool, same_policy: bool) -> Verdict | None:
     if verdict is None:
         return None
     rest = replace(verdict, decision="pass", outcomes=())
@@ -64,8 +78,10 @@ def verdict_rest(verdict: Verdict | None, *, same_audit: bool, same_policy: bool
 
 def waiver_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
     """Yield exceptions that are new, gone, or of another reach, reason or date."""
-    old = {item.waiver: item.observed for item in (used_waivers(before.verdict) if before.verdict else ())}
-    new = {item.waiver: item.observed for item in (used_waivers(after.verdict) if after.verdict else ())}
+    old, new = (
+        {item.waiver: item.observed for item in (used_waivers(side.verdict) if side.verdict else ())}
+        for side in (before, after)
+    )
     left = (before.policy or _NO_POLICY).waivers
     right = (after.policy or _NO_POLICY).waivers
     # what a verdict used belongs to it even where the policy is not in the evidence
@@ -82,7 +98,7 @@ def approval_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
         words = Words("approvals", f"approval {key}", f"Approval by {key}", 60 if other is None else 52)
         anew = one is not None and other is not None and _approval(one) == _approval(other)
         note = "given anew, for another verdict, policy or content" if anew else ""
-        yield changed(words, *in_words(one, other, _approval), note=note)
+        yield compared(words, one, other, _approval, note=note)
 
 
 def policy_changes(before: Policy | None, after: Policy | None) -> Iterator[Change]:
@@ -91,10 +107,10 @@ def policy_changes(before: Policy | None, after: Policy | None) -> Iterator[Chan
     if old.name != new.name:
         yield changed(Words("policy", "policy", "Policy", 56), old.name, new.name)
     for key, one, other in paired(old.rules, new.rules, _rule_key):
-        yield changed(Words("policy", f"rule {key}", f"Rule for {key}", 55), *in_words(one, other, _rule))
+        yield compared(Words("policy", f"rule {key}", f"Rule for {key}", 55), one, other, _rule)
     for key, left, right in paired(old.licenses.rules, new.licenses.rules, lambda item: item.code):
         words = Words("policy", f"license rule {key}", f"What the policy makes of {key}", 55)
-        yield changed(words, *in_words(left, right, _license_rule))
+        yield compared(words, left, right, _license_rule)
     said = [
         ("codes that no waiver excuses", ", ".join(old.cannot_waive), ", ".join(new.cannot_waive)),
         ("a name alone is a yes", _yes(old.single_reviewer), _yes(new.single_reviewer)),
@@ -104,6 +120,7 @@ def policy_changes(before: Policy | None, after: Policy | None) -> Iterator[Chan
         ("license copies asked for by policy alone", old.licenses.copies_by_policy, new.licenses.copies_by_policy),
         ("a worse version", old.versions.regression, new.versions.regression),
         ("a version that was not compared", old.versions.unchecked, new.versions.unchecked),
+        ("a version compared on too few queries", old.versions.inconclusive, new.versions.inconclusive),
         ("margin of a worse version", number(old.versions.margin), number(new.versions.margin)),
     ]  # fmt: skip
     for name, one_said, other_said in said:
@@ -157,7 +174,8 @@ def _outcome_change(
         weight = 50 if ranks[0] else 12
     words = Words("decision", f"outcome {code}", named, weight)
     sides = in_words(old or None, new or None, lambda items: _worst(before if items is old else after, items)[1])
-    return changed(words, *sides, kind)
+    note = noted("", _beside(old, new, _rest(before, old), _rest(after, new))) if old and new else ""
+    return changed(words, *sides, kind, note)
 
 
 def _worst(evidence: Evidence, outcomes: tuple[Outcome, ...]) -> tuple[str, str]:
@@ -168,6 +186,24 @@ def _worst(evidence: Evidence, outcomes: tuple[Outcome, ...]) -> tuple[str, str]
     worst = max((name for name, _ in told), key=lambda name: _RANK.get(name, 0))
     observed = list(dict.fromkeys(item.observed for name, item in told if name == worst))
     return worst, f"{worst} ({_some(observed)})"
+
+
+def _rest(evidence: Evidence, outcomes: tuple[Outcome, ...], *, shown: bool = True) -> list[tuple[str, str]]:
+    """Return decisions and observations that :func:`_worst` does not show."""
+    told = [(decision_words(evidence, item), item.observed) for item in outcomes]
+    worst = _worst(evidence, outcomes)[0] if shown else ""
+    seen = list(dict.fromkeys(observed for name, observed in told if name == worst))[:_OBSERVED]
+    return sorted((name, observed) for name, observed in told if name != worst or observed not in seen)
+
+
+def _beside(old: Sequence[Outcome], new: Sequence[Outcome], rest: Any, rest_now: Any) -> Iterator[str]:
+    """Yield what differs in outcomes beside the observations that are shown."""
+    if rest != rest_now:
+        yield "what else was observed"
+    for name in ("rule", "allowed", "waiver", "waived_by"):
+        one, other = ({getattr(item, name) for item in side} for side in (old, new))
+        if one != other:
+            yield name.replace("_", " ")
 
 
 def _some(items: Sequence[str]) -> str:

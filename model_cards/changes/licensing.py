@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from audits.licenses.analysis import LicenseAnalysis, RuleResult
 from audits.licenses.inputs import LicensedInput
 from audits.records import digest_of
-from model_cards.changes.pairing import Words, changed, in_words, paired, short
+from audits.verdicts import SEVERITY
+from model_cards.changes.pairing import Words, changed, compared, in_words, paired, same, short
 from model_cards.changes.records import Change, Kind
 from model_cards.evidence import Evidence
 from model_cards.licensing import intent_words, obligation_words
 from model_cards.typesetting import number
 
+_TOLD_APART = frozenset({"decision", "results", "obligations", "inputs", "facts_date", "facts_digest"})
 _RANK = {"pass": 0, "obligation": 1, "undetermined": 2, "conflict": 3}
 
 
@@ -28,11 +30,15 @@ def license_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
     obligations = (old.obligations if old else ()), (new.obligations if new else ())
     for key, one, other in paired(*obligations, lambda item: f"{item.code} {item.kind} {item.license}"):
         words = Words("licenses", f"obligation {key}", "What must go along", 58)
-        yield changed(words, *in_words(one, other, lambda item: obligation_words(item, texts)))
+        yield compared(words, one, other, lambda item: obligation_words(item, texts))
     if old is not None and new is not None:
-        if intent_words(old) != intent_words(new):
+        if not same(old.intent, new.intent):
             words = Words("licenses", "intent", "What the model is for", 72)
-            yield changed(words, *in_words(old, new, intent_words))
+            yield compared(words, old, new, intent_words, apart=_TOLD_APART)
+        if old.decision != new.decision:
+            kind: Kind = "worse" if SEVERITY[new.decision] > SEVERITY[old.decision] else "better"
+            words = Words("licenses", "licenses decision", "What the rules on licenses ask for by themselves", 20)
+            yield changed(words, old.decision, new.decision, kind)
         if (old.facts_date, old.facts_digest) != (new.facts_date, new.facts_digest):
             words = Words("licenses", "license facts", "Facts on licenses", 22)
             yield changed(words, *in_words(old, new, _facts))
@@ -45,8 +51,8 @@ def lineage_changes(before: Evidence, after: Evidence) -> Iterator[Change]:
     for _, one, other in paired(*sides, str):
         words = Words("licenses", f"not read {short(digest_of(one or other))}", "A source that could not be read", 64)
         yield changed(words, one or "", other or "")
-    if before.licenses is None and after.licenses is None:
-        yield from _inputs(old.inputs if old else (), new.inputs if new else ())
+    # what the analysis has as it is here is told once
+    yield from _inputs(old.inputs if old else (), new.inputs if new else ())
     files = (dict(old.files) if old else {}), (dict(new.files) if new else {})
     # what stands in the analysis is told there
     names = sorted(name for name in {*files[0], *files[1]} if files[0].get(name) != files[1].get(name))
@@ -65,7 +71,7 @@ def _rules(before: Iterable[RuleResult], after: Iterable[RuleResult]) -> Iterato
         weight = 12 if not any(ranks) else weight
         if one is not None and other is not None and _rule(one) == _rule(other):
             weight = 14
-        yield changed(Words("licenses", f"license rule {key}", title, weight), *in_words(one, other, _rule), kind)
+        yield compared(Words("licenses", f"license rule {key}", title, weight), one, other, _rule, kind=kind)
 
 
 def _inputs(before: Iterable[LicensedInput], after: Iterable[LicensedInput]) -> Iterator[Change]:
@@ -76,7 +82,7 @@ def _inputs(before: Iterable[LicensedInput], after: Iterable[LicensedInput]) -> 
         weight = 70 if licensed else 34
         if one is not None and other is not None and _input(one) == _input(other):
             weight = 14
-        yield changed(Words("licenses", f"input {key}", f"Input {named}", weight), *in_words(one, other, _input))
+        yield compared(Words("licenses", f"input {key}", f"Input {named}", weight), one, other, _input)
 
 
 def _analysis(analysis: LicenseAnalysis) -> str:

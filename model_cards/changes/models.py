@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audits.records import digest_of
-from model_cards.changes.pairing import Words, changed, in_words, mapped, same, short
+from model_cards.changes.pairing import Words, changed, compared, in_words, mapped, same, short
 from model_cards.changes.records import Area, Change
 from model_cards.evidence import Adapter, BaseModel, Evidence, TrainingRecord
 from model_cards.typesetting import measured, number, plural
@@ -102,7 +102,7 @@ def training_changes(before: TrainingRecord | None, after: TrainingRecord | None
         yield changed(words, *in_words(before.losses, after.losses, _losses), "changed")
     logged, logs = ({item.name: item for item in side.metrics} for side in (before, after))
     for name, left, right in mapped(logged, logs):
-        yield changed(Words("training", f"metric {name}", f"Logged {name}", 9), *in_words(left, right, measured))
+        yield compared(Words("training", f"metric {name}", f"Logged {name}", 9), left, right, measured)
 
 
 def file_changes(before: Evidence, after: Evidence) -> Iterator[Change]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any, NamedTuple, TypeVar
 
 from audits.records import Record, digest_of
@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 
 # an excerpt shows a row, and is blanked before anything is published: without it the finding is the same
 _NOT_COMPARED = frozenset({"excerpt"})
+_NAMES = 3
 
 
 class Words(NamedTuple):
@@ -28,13 +29,7 @@ class Words(NamedTuple):
 def content(value: Any) -> Any:
     """Return ``value`` as data, without run times, dates of making and excerpts of rows."""
     if isinstance(value, Record):
-        return {
-            item.name: content(getattr(value, item.name))
-            for item in fields(value)  # type: ignore[arg-type]  # every Record is a dataclass
-            if not item.metadata.get("transient")
-            and not item.metadata.get("volatile")
-            and item.name not in _NOT_COMPARED
-        }
+        return {name: content(getattr(value, name)) for name in content_fields(value)}
     if isinstance(value, Mapping):
         return {str(key): content(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -90,6 +85,97 @@ def in_words(before: Item | None, after: Item | None, tell: Callable[[Item], str
     if before is not None and after is not None and one == other:
         one, other = (f"{one}, record {short(digest_of(content(item)))}" for item in (before, after))
     return one, other
+
+
+def compared(
+    words: Words,
+    before: Item | None,
+    after: Item | None,
+    tell: Callable[[Item], str],
+    *,
+    kind: Kind = "changed",
+    note: str = "",
+    apart: Collection[str] = (),
+) -> Change:
+    """Return the change of a record as :func:`in_words` tells it, naming what differs and is in no words.
+
+    Args:
+        words: how it is called.
+        before: None for what was not there.
+        after: None for what is not there any more.
+        tell: says one side in words.
+        kind: of the change of what is there on both sides.
+        note: what a reader must know.
+        apart: fields that are told elsewhere, or follow from what is told.
+    """
+    if before is not None and after is not None:
+        note = noted(note, untold(before, after, tell, apart))
+    return changed(words, *in_words(before, after, tell), kind, note)
+
+
+def noted(note: str, names: Iterable[str]) -> str:
+    """Return ``note`` with the names of what differs too, of many the first."""
+    listed = list(names)
+    more = f" and {len(listed) - _NAMES:,} more" if len(listed) > _NAMES else ""
+    return "; ".join(filter(None, (note, f"differs too in {', '.join(listed[:_NAMES])}{more}" if listed else "")))
+
+
+def untold(before: Any, after: Any, tell: Callable[[Any], str], apart: Collection[str] = ()) -> Iterator[str]:
+    """Yield the address of each part of two records that differs and makes no difference in words.
+
+    Args:
+        before: a record.
+        after: the same, later.
+        tell: says one side in words.
+        apart: fields that are not looked at.
+    """
+    for name in content_fields(before):
+        if name not in apart:
+            yield from _untold(before, after, name, lambda item: redact(tell(item)), lambda item: redact(tell(item)))
+
+
+def _untold(
+    before: Any, after: Any, name: str, forth: Callable[[Any], str], back: Callable[[Any], str]
+) -> Iterator[str]:
+    """Yield the same of one field; ``forth`` tells the side before, ``back`` the one after."""
+    old, new = getattr(before, name), getattr(after, name)
+    if same(old, new):
+        return
+
+    def forth_with(value: Any) -> str:
+        return forth(replace(before, **{name: value}))
+
+    def back_with(value: Any) -> str:
+        return back(replace(after, **{name: value}))
+
+    shown = name.replace("_", " ")
+    # what one side alone would show, as where the other one says that it does not apply, is shown by half
+    if forth_with(old) == forth_with(new) or back_with(old) == back_with(new):
+        yield shown
+    elif isinstance(old, Record) and type(old) is type(new):
+        for part in content_fields(old):
+            yield from (f"{shown}.{item}" for item in _untold(old, new, part, forth_with, back_with))
+    elif _are_records(old) and _are_records(new) and len(old) == len(new):
+        for i, (one, other) in enumerate(zip(old, new, strict=True)):
+            sides = (
+                lambda value, i=i: forth_with((*old[:i], value, *old[i + 1 :])),
+                lambda value, i=i: back_with((*new[:i], value, *new[i + 1 :])),
+            )
+            for part in content_fields(one):
+                yield from (f"{shown}[{i}].{item}" for item in _untold(one, other, part, *sides))
+
+
+def content_fields(record: Any) -> tuple[str, ...]:
+    """Return the names of the fields that :func:`content` holds."""
+    return tuple(
+        item.name
+        for item in fields(record)
+        if not item.metadata.get("transient") and not item.metadata.get("volatile") and item.name not in _NOT_COMPARED
+    )
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(item, Record) for item in value)
 
 
 def details(words: Words, before: Any, after: Any) -> Change:

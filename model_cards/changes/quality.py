@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from audits.findings import DatasetRef, Measurement
-from model_cards.changes.pairing import Words, changed, details, in_words, paired, same
+from model_cards.changes.pairing import (
+    Words,
+    changed,
+    compared,
+    details,
+    in_words,
+    mapped,
+    noted,
+    paired,
+    same,
+    untold,
+)
 from model_cards.changes.records import Change, Kind
-from model_cards.evidence import EvaluationReport, VersionComparison
+from model_cards.evidence import EvaluationReport, EvaluationSection, MetricComparison, VersionComparison
 from model_cards.facts import name_of
-from model_cards.typesetting import measured, number
+from model_cards.typesetting import measured, number, plural
 
 NOT_THE_SAME_DATA = "not the same data, so no comparison"
 _OVERLAP = "the intervals overlap: no difference is shown"
+_SHOWN = 3
 _HOW = ("queries", "documents", "max_length", "seed")
 
 
@@ -32,10 +44,13 @@ def evaluation_changes(before: tuple[EvaluationReport, ...], after: tuple[Evalua
             yield changed(words, *in_words(one, other, _scores))
             continue
         note = _not_comparable(one, other)
-        found = list(_metrics(key, place, one, other, note))
-        if not found:
-            found = [details(Words("evaluation", f"evaluation {key}", f"Evaluation of {place}", 12), one, other)]
-        yield from found
+        told = list(_metrics(key, place, one, other, note))
+        yield from told
+        yield from _sections(key, place, one, other)
+        common = {item.after.name for item in one.metrics} & {item.after.name for item in other.metrics}
+        rests = [_rest(evaluation, common, noted=bool(told) and bool(note)) for evaluation in (one, other)]
+        if not same(*rests):
+            yield details(Words("evaluation", f"evaluation {key}", f"Evaluation of {place}, in a detail", 12), *rests)
 
 
 def comparison_changes(before: VersionComparison | None, after: VersionComparison | None) -> Iterator[Change]:
@@ -44,10 +59,67 @@ def comparison_changes(before: VersionComparison | None, after: VersionCompariso
         return
     regressed = after is not None and after.regression
     words = Words("evaluation", "comparison", "Compared with the published version", 96 if regressed else 37)
-    change = changed(words, *in_words(before, after, _compared))
+    change = compared(words, before, after, _compared)
     if before is not None and after is not None and before.regression != after.regression:
         change = replace(change, kind="worse" if regressed else "better")
     yield change
+
+
+def _sections(key: str, place: str, one: EvaluationReport, other: EvaluationReport) -> Iterator[Change]:
+    """Yield the sections beside the task that differ."""
+    for name, left, right in paired(one.sections, other.sections, lambda item: item.name):
+        words = Words("evaluation", f"section {key} {name}", f"{name[:1].upper()}{name[1:]} on {place}", 25)
+        if left is None or right is None:
+            yield changed(words, *in_words(left, right, _section))
+            continue
+        numbers = [{item.after.name: item.after for item in side.metrics} for side in (left, right)]
+        differing = [
+            (title, was, now) for title, was, now in mapped(*numbers)
+            if was is None or now is None or measured(was) != measured(now)
+        ]  # fmt: skip
+        shown = {title for title, _, _ in differing[:_SHOWN]}
+        common = {*numbers[0]} & {*numbers[1]}
+        blanks = [replace(side, metrics=_unmeasured(side.metrics, common, shown)) for side in (left, right)]
+        hidden = list(untold(*blanks, lambda _: ""))
+        if len(differing) > _SHOWN:
+            hidden.insert(0, f"{len(differing) - _SHOWN:,} more metrics")
+        if differing:
+            sides = (
+                "; ".join(
+                    f"{title} {measured(side[title]) if title in side else 'not measured'}" for title in sorted(shown)
+                )
+                for side in numbers
+            )
+            yield changed(words, *sides, "changed", noted("", hidden))
+        else:
+            yield details(words, left, right)
+
+
+def _unmeasured(
+    metrics: tuple[MetricComparison, ...], common: Collection[str], shown: Collection[str]
+) -> tuple[MetricComparison, ...]:
+    """Return metrics without what is told of those that are shown: their numbers, or that one side has them alone."""
+    return tuple(
+        replace(item, after=replace(item.after, value=0, unit="", interval=None)) if item.after.name in shown else item
+        for item in metrics
+        if item.after.name in common or item.after.name not in shown
+    )
+
+
+def _rest(evaluation: EvaluationReport, common: Collection[str], *, noted: bool) -> EvaluationReport:
+    """Return an evaluation without what is told of its metrics and sections, and of how it was measured."""
+    names = [item.after.name for item in evaluation.metrics]
+    rest = replace(evaluation, metrics=_unmeasured(evaluation.metrics, common, names), sections=())
+    if not noted:
+        return rest
+    # a note on a metric says this
+    dataset = replace(evaluation.dataset, fingerprint="")
+    return replace(rest, dataset=dataset, queries=0, documents=0, max_length=0, seed=0)
+
+
+def _section(section: EvaluationSection) -> str:
+    told = "; ".join(f"{item.after.name} {measured(item.after)}" for item in section.metrics[:_SHOWN])
+    return told or section.not_computed or plural(len(section.tables), "table")
 
 
 def _metrics(key: str, place: str, one: EvaluationReport, other: EvaluationReport, note: str) -> Iterator[Change]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model_cards.changes.pairing import Words, changed, in_words, paired
+from model_cards.changes.pairing import Words, compared, paired
 from model_cards.changes.records import Change
 from model_cards.evidence import Statement
 from model_cards.questions import QUESTIONS
@@ -18,7 +18,7 @@ def statement_changes(before: tuple[Statement, ...], after: tuple[Statement, ...
         title = titles.get(key, key)
         weight = 63 if other is None else 51 if one is not None else 41
         words = Words("statements", f"statement {key}", f"Statement: {title}", weight)
-        yield changed(words, *in_words(one, other, _said))
+        yield compared(words, one, other, _said)
 
 
 def _is_said(statement: Statement) -> bool:
