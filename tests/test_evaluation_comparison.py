@@ -384,6 +384,18 @@ def test_the_same_model_twice(pair_of_models: tuple[Path, Path], pairs_file: Pat
     assert found.neighbour_overlap.value == 1.0
 
 
+def test_a_collection_is_compared_as_its_pairs_are(pair_of_models: tuple[Path, Path], topic_pairs: Any):
+    collection = {
+        "queries": {f"q{i}": text for i, text in enumerate(topic_pairs["anchor"])},
+        "corpus": {f"d{i}": text for i, text in enumerate(topic_pairs["positive"])},
+        "qrels": {f"q{i}": [f"d{i}"] for i in range(len(topic_pairs))},
+    }
+    found, pairs = compare(*pair_of_models, collection), compare(*pair_of_models, topic_pairs)
+    assert (found.queries, found.documents, found.metrics) == (pairs.queries, pairs.documents, pairs.metrics)
+    assert found.dataset is not None
+    assert found.dataset.split == "queries, corpus and relevance"
+
+
 def test_progress_reaches_the_end(pair_of_models: tuple[Path, Path], topic_pairs: Any):
     seen: list[tuple[int, int]] = []
     compare(*pair_of_models, topic_pairs, on_progress=lambda done, total: seen.append((done, total)))

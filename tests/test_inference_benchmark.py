@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from audits.findings import DatasetRef, Measurement
 from hf_contrastive.errors import ConfigurationError, EvaluationError, NotComputableError
 from hf_contrastive.evaluation.pairs import RetrievalTask
 from hf_contrastive.evaluation.retrieval import top_documents
-from hf_contrastive.inference import quantized
+from hf_contrastive.inference import benchmark, quantized
 from hf_contrastive.inference.benchmark import benchmark_inference
 from hf_contrastive.inference.pareto import pareto_chart, pareto_charts
 from hf_contrastive.inference.processes import Worker, WorkerError
@@ -229,6 +230,22 @@ def test_samples_have_the_length_asked_for_and_no_special_tokens():
 def test_a_worker_that_can_not_load_says_why(tmp_path: Path):
     with pytest.raises(WorkerError, match=r"its process failed: .*export\.json"):
         Worker({"kind": "onnx", "folder": str(tmp_path), "int8": False, "threads": 1, "text": "a"})
+
+
+def test_a_text_reaches_the_worker_and_not_its_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[list[str]] = []
+    start = subprocess.Popen
+
+    def watched(arguments: list[str], **options: Any) -> Any:
+        seen.append(arguments)
+        return start(arguments, **options)
+
+    monkeypatch.setattr("hf_contrastive.inference.processes.subprocess.Popen", watched)
+    # longer than a command line and than what a pipe holds
+    setup = {"kind": "onnx", "folder": str(tmp_path), "int8": False, "threads": 1, "text": "é" * 3_000_000}
+    with pytest.raises(WorkerError, match=r"its process failed: .*export\.json"):
+        Worker(setup)
+    assert [arguments[1:] for arguments in seen] == [["-m", "hf_contrastive.inference.worker"]]
 
 
 # ---- rules --------------------------------------------------------------------------------------------
@@ -455,6 +472,18 @@ def test_no_such_model(run_cli: Cli):
     code, out, err = run_cli("benchmark-inference", "no/such/folder", "--json")
     assert (code, out) == (2, "")
     assert "no/such/folder" in err
+
+
+def test_queries_corpus_and_qrels_are_data_too(tmp_path: Path):
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "a"}\n')
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "b"}\n{"_id": "e", "text": "c"}\n')
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\te\t1\n")
+    task, reference = benchmark._task(tmp_path, None, "anchor", "positive", None, 0)
+    assert task is not None
+    assert reference is not None
+    assert (task.queries, task.documents, task.relevant) == (("a",), ("b", "c"), ((1,),))
+    assert reference.split == "queries, corpus and relevance of test"
 
 
 @pytest.fixture(scope="module")

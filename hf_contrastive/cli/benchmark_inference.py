@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def command(
     model: Annotated[str, typer.Argument(help="A folder, Hub id or user/name@TAG of an encoder or adapter.")],
     data: Annotated[
-        str | None, typer.Option(help="Hub id, saved dataset, or csv, jsonl, parquet, for the quality that is kept.")
+        str | None,
+        typer.Option(
+            help="For the quality that is kept: Hub id, saved dataset, csv, jsonl, parquet, or a folder of queries, "
+            "corpus and qrels."
+        ),
     ] = None,
     anchor_column: Annotated[str, typer.Option(help="Column of the queries.")] = "anchor",
     positive_column: Annotated[str, typer.Option(help="Column of the documents.")] = "positive",

@@ -18,7 +18,9 @@ def command(
         str, typer.Argument(metavar="OLD", help="The earlier model: a folder, user/name or user/name@TAG.")
     ],
     model: Annotated[str, typer.Argument(metavar="NEW", help="The new one, named in the same ways.")],
-    data: Annotated[str, typer.Option(help="Hub id, saved dataset, or csv, jsonl, parquet.")],
+    data: Annotated[
+        str, typer.Option(help="Hub id, saved dataset, csv, jsonl, parquet, or a folder of queries, corpus and qrels.")
+    ],
     anchor_column: Annotated[str, typer.Option(help="Column of the queries.")] = "anchor",
     positive_column: Annotated[str, typer.Option(help="Column of the documents.")] = "positive",
     split: Annotated[str | None, typer.Option(help="Split of the data; default: test, or the only one.")] = None,

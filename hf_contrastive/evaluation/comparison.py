@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,13 +13,15 @@ from audits.findings import DatasetRef, Measurement
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.bootstrap import share_interval
 from hf_contrastive.evaluation.cost import latency, size_of_weights
+from hf_contrastive.evaluation.means import bootstrapped_mean, metric_comparison, short, shortened
 from hf_contrastive.evaluation.neighbours import cosines, flips, neighbour_overlap
 from hf_contrastive.evaluation.pairs import K, RetrievalTask
-from hf_contrastive.evaluation.report import PRIMARY, bootstrapped_mean, metric_comparison, read_pairs
+from hf_contrastive.evaluation.reading import read_retrieval
+from hf_contrastive.evaluation.report import PRIMARY
 from hf_contrastive.evaluation.retrieval import RetrievalScores, scores_of, top_documents
 from hf_contrastive.evaluation.search import Floats
 from hf_contrastive.model_references import ModelReference, find_model
-from model_cards.evidence import MetricComparison, VersionComparison
+from model_cards.evidence import VersionComparison
 from model_cards.version_comparison import CROSS, CROSS_LOSS, DIMENSIONS, SAME_TEXT, regressed
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ FEWEST_QUERIES = 10
 """Below this an interval over queries says nothing."""
 
 METRICS = (f"ndcg@{K}", f"mrr@{K}", f"recall@{K}")
-_DIGITS = 6  # of what is continuous: two runs of one machine may differ in the last bits of a float32
 
 Progress = Callable[[int, int], None]
 
@@ -85,7 +86,8 @@ def compare(
         published: the earlier model: a folder, ``user/name``, ``user/name@TAG``, or anything that
             ContrastiveTrainer takes as ``model``.
         model: the new one, of the same kinds.
-        dataset: a Dataset, Hub id or path with the two columns, of which neither model should have seen the rows.
+        dataset: what :func:`~hf_contrastive.evaluate` takes as ``dataset`` and searches: pairs in two columns, or
+            queries, corpus and qrels; neither model should have seen its rows.
         anchor_column: the queries.
         positive_column: the documents.
         split: of ``dataset``; default: test, or the only one.
@@ -154,9 +156,14 @@ def compare_models(
         **options: of :func:`compare_encoders`.
     """
     check_settings(**{name: options[name] for name in _CHECKED if name in options})
-    rows, reference = read_pairs(dataset, split, anchor_column, positive_column)
-    seed = options.get("seed", 0)
-    task = RetrievalTask.from_pairs(rows[anchor_column], rows[positive_column], limit=limit, seed=seed)
+    task, reference = read_retrieval(
+        dataset,
+        split=split,
+        anchor_column=anchor_column,
+        positive_column=positive_column,
+        limit=limit,
+        seed=options.get("seed", 0),
+    )
     check_task(task)
     references = [find_model(told, api=api) for told in (published, model)]
     encoders = [item.load() for item in references]
@@ -224,7 +231,7 @@ def compare_encoders(
         compatibility=_compatibility(old, new, task, primary, seed),
         margin=margin,
         note=note,
-        cost=_cost(before, after, task, max_length),
+        cost=(latency(before, after, task.queries, max_length=max_length), size_of_weights(before, after)),
     )
     comparison = replace(comparison, regression=regressed(comparison))
     order = np.argsort(changes, kind="stable")[:worst]
@@ -321,13 +328,13 @@ def _shares(old: _Encoded, new: _Encoded, seed: int) -> Mapping[str, Any]:
 
 def _share(name: str, found: npt.NDArray[np.bool_]) -> Measurement:
     hits, size = int(found.sum()), len(found)
-    low, high = (round(end, _DIGITS) for end in share_interval(hits, size))
+    low, high = share_interval(hits, size)
     return Measurement(
         name=name,
         value=hits / size,
         unit="fraction",
         sample_size=size,
-        interval=(low, high),
+        interval=(short(low), short(high)),
         method="95 % Wilson interval over queries",
     )
 
@@ -347,19 +354,7 @@ def _compatibility(
     same = bootstrapped_mean(SAME_TEXT, cosines(old.documents, new.documents), seed=seed, unit="", of="documents")
     return (
         *sizes,
-        _rounded(same),
+        shortened(same),
         bootstrapped_mean(CROSS.format(primary), crossed, seed=seed),
         bootstrapped_mean(CROSS_LOSS.format(primary), crossed, against=old.scores.per_query()[primary], seed=seed),
     )
-
-
-def _rounded(item: Measurement) -> Measurement:
-    low, high = item.interval or (item.value, item.value)
-    return replace(item, value=round(item.value, _DIGITS), interval=(round(low, _DIGITS), round(high, _DIGITS)))
-
-
-def _cost(
-    before: TextEncoder, after: TextEncoder, task: RetrievalTask, max_length: int | None
-) -> tuple[MetricComparison, ...]:
-    queries: Sequence[str] = task.queries
-    return latency(before, after, queries, max_length=max_length), size_of_weights(before, after)

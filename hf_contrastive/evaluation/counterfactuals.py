@@ -13,17 +13,16 @@ from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.estimates import Scores
 from hf_contrastive.evaluation.neighbours import cosines
 from hf_contrastive.evaluation.retrieval import ranks_of
-from hf_contrastive.evaluation.vectors import matrix, same_dimension, same_rows, unit_vectors
+from hf_contrastive.evaluation.vectors import same_dimension, same_rows, unit_vectors
 
 
 class SwapEffect(NamedTuple):
     """What the swap changes for each query, ``[n]`` each.
 
-    ``similarity`` is the cosine of the text and its swapped copy; ``cosine_change`` |cosine to its document before -
-    after|; ``rank_change`` the rank of its document after less that before (higher is worse).
+    ``cosine_change`` is |cosine to its document before - after|, ``rank_change`` the rank of its document after less
+    that before (higher is worse).
     """
 
-    similarity: Scores
     cosine_change: Scores
     rank_change: npt.NDArray[np.int64]
 
@@ -80,7 +79,6 @@ def swap_effect(
     before, after = ranks_of(queries, documents, wanted), ranks_of(swapped, documents, wanted)
     own = found[wanted]
     return SwapEffect(
-        similarity=cosines(matrix("queries", queries), matrix("swapped", swapped)),
         cosine_change=np.abs(cosines(one, own) - cosines(two, own)),
         rank_change=after - before,
     )

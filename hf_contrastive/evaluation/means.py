@@ -12,6 +12,7 @@ from hf_contrastive.evaluation.bootstrap import paired_bootstrap, share_interval
 from model_cards.evidence import MetricComparison
 
 RESAMPLES = 2000
+_DIGITS = 6
 
 Scores = npt.NDArray[np.float64]
 """One a query, ``[queries]``."""
@@ -54,6 +55,19 @@ def bootstrapped_mean(
     )
     method = f"95 % percentile bootstrap over {of}, {RESAMPLES} resamples{'' if against is None else ', paired'}"
     return Measurement(name=name, value=mean, unit=unit, sample_size=len(values), interval=(low, high), method=method)
+
+
+def shortened(item: Measurement) -> Measurement:
+    """Return a measurement with six digits, as two runs of one machine may differ in the last bits of a float32."""
+    ends = item.interval
+    interval = (float(short(ends[0])), float(short(ends[1]))) if ends is not None else None
+    return replace(item, value=short(item.value), interval=interval)
+
+
+def short(value: float) -> float:
+    """Return a number with six digits; a whole one stays what it is."""
+    # adding 0 makes -0.0 a plain zero
+    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value
 
 
 def shares(items: tuple[MetricComparison, ...]) -> tuple[MetricComparison, ...]:

@@ -54,14 +54,6 @@ class RelevantRanks:
         """Return the share of the relevant documents within the first k."""
         return self._sums(self.ranks <= k) / self.relevant
 
-    def precision(self, k: int) -> PerQuery:
-        """Return the share of relevant ones among the first k."""
-        return self._sums(self.ranks <= k) / k
-
-    def accuracy(self, k: int) -> PerQuery:
-        """Return 1 where a relevant document is within the first k, else 0."""
-        return (self.ranks[self.offsets[:-1]] <= k).astype(np.float64)
-
     def average_precision(self, k: int | None = None) -> PerQuery:
         """Return the mean over all relevant documents of the precision at their rank, 0 for those beyond k.
 

@@ -97,6 +97,22 @@ def read_task(
     return TaskData(task=made, reference=reference, columns=columns)
 
 
+def read_retrieval(data: Any, **options: Any) -> tuple[RetrievalTask, DatasetRef]:
+    """Read data that is searched: pairs in two columns, or queries, corpus and qrels.
+
+    Args:
+        data: see :func:`read_task`.
+        **options: of :func:`read_task`, except ``task``.
+
+    Raises:
+        EvaluationError: the columns are missing, or cells are no text.
+        SourceError: the data can not be read.
+    """
+    found = read_task(data, task="retrieval", **options)
+    assert isinstance(found.task, Retrieval)
+    return found.task.task, found.reference
+
+
 def _kind(table: Any, task: TaskName, anchor: str, positive: str, text: str, label: str) -> str:
     names = set(table.column_names)
     scores = next((name for name in _SCORES if name in names), None)

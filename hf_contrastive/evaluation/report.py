@@ -13,7 +13,7 @@ from hf_contrastive.evaluation.pairs import RetrievalTask
 from hf_contrastive.evaluation.reading import TaskName, read_task
 from hf_contrastive.evaluation.retrieval import RetrievalScores
 from hf_contrastive.evaluation.sections import SAMPLE, Asked
-from hf_contrastive.evaluation.splits import read_pairs, read_texts
+from hf_contrastive.evaluation.splits import read_texts
 from hf_contrastive.evaluation.suite import SectionNames, run, section_names
 from model_cards.evidence import EvaluationReport
 
@@ -26,7 +26,6 @@ __all__ = [
     "evaluation_report",
     "improves",
     "metric_comparison",
-    "read_pairs",
 ]
 
 PRIMARY = "ndcg@10"

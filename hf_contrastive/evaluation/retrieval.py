@@ -151,10 +151,19 @@ def top_documents(
 ) -> npt.NDArray[np.int64]:
     """Return the indices of the documents of the highest similarity, best first, ``[queries, min(k, documents)]``.
 
-    See :func:`rank_metrics` for the arguments and how documents are ranked.
+    Scores are those of a matrix product in the type of the embeddings, equal ones in the order of the index. Documents
+    whose scores differ by its rounding alone may change places with the block, the number of threads or the BLAS; the
+    ranks of :func:`rank_metrics` do not.
+
+    Args:
+        query_embeddings: ``[queries, dim]``.
+        document_embeddings: ``[documents, dim]``.
+        k: how many, at least 1.
+        block_size: queries that are compared at a time.
+        similarity: see :func:`rank_metrics`.
 
     Raises:
-        EvaluationError: see there.
+        EvaluationError: see :func:`rank_metrics`.
     """
     _check_range(k, block_size)
     queries, documents = _both(query_embeddings, document_embeddings, similarity)

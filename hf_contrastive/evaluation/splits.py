@@ -54,24 +54,6 @@ def open_split(data: Any, split: str | None) -> Split:
     return Split(splits[split], next(reference for reference in found if reference.split == split), splits)
 
 
-def read_pairs(dataset: Any, split: str | None, anchor: str, positive: str) -> tuple[dict[str, list[Any]], DatasetRef]:
-    """Return the two columns of one split, and what identifies it.
-
-    Args:
-        dataset: a Dataset, Hub id or path.
-        split: where there are several; default: test.
-        anchor: column of the queries.
-        positive: column of the documents.
-
-    Raises:
-        EvaluationError: the split or the columns are missing.
-        SourceError: the data can not be read.
-    """
-    table, reference, _ = open_split(dataset, split)
-    require_pairs(table, anchor, positive)
-    return {column: list(table[column]) for column in {anchor, positive}}, reference
-
-
 def read_texts(name: str, data: Any, columns: Sequence[str], *, split: str) -> tuple[str, ...]:
     """Return texts of other data: a list of them, or the first known column of a dataset.
 

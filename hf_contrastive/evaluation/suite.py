@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from audits.findings import Measurement, Table
+from audits.findings import Table
 from hf_contrastive.errors import EvaluationError, NotComputableError
 from hf_contrastive.evaluation.encodings import Progress
+from hf_contrastive.evaluation.means import short, shortened
 from hf_contrastive.evaluation.sections import Asked, sections
 from hf_contrastive.evaluation.tasks import Retrieval
 from model_cards.evidence import EvaluationReport, EvaluationSection, MetricComparison
@@ -18,7 +19,6 @@ SectionNames = Literal["standard", "all"] | Sequence[str]
 Stage = Callable[[str], None]
 
 _STANDARD = "standard"
-_DIGITS = 6  # of what is continuous: two runs of one machine may differ in the last bits of a float32
 
 
 def section_names(asked: SectionNames) -> tuple[str, ...]:
@@ -145,26 +145,12 @@ def _rounded_section(section: EvaluationSection) -> EvaluationSection:
 
 def _rounded(item: MetricComparison) -> MetricComparison:
     return MetricComparison(
-        before=_shortened(item.before) if item.before is not None else None,
-        after=_shortened(item.after),
-        difference=_shortened(item.difference) if item.difference is not None else None,
-    )
-
-
-def _shortened(item: Measurement) -> Measurement:
-    ends = item.interval
-    return replace(
-        item,
-        value=_short(item.value),
-        interval=(float(_short(ends[0])), float(_short(ends[1]))) if ends is not None else None,
+        before=shortened(item.before) if item.before is not None else None,
+        after=shortened(item.after),
+        difference=shortened(item.difference) if item.difference is not None else None,
     )
 
 
 def _rounded_table(table: Table) -> Table:
-    rows = tuple(tuple(_short(cell) if isinstance(cell, float) else cell for cell in row) for row in table.rows)
+    rows = tuple(tuple(short(cell) if isinstance(cell, float) else cell for cell in row) for row in table.rows)
     return replace(table, rows=rows)
-
-
-def _short(value: float) -> float:
-    # adding 0 makes -0.0 a plain zero
-    return round(value, _DIGITS) + 0.0 if isinstance(value, float) else value

@@ -9,8 +9,8 @@ from typing import Any
 def one_thread() -> AbstractContextManager[Any]:
     """Return a context in which BLAS, LAPACK and OpenMP use one thread.
 
-    Steps of a decomposition are short, and threads meet after each: on a machine that is busy otherwise two of them may
-    take fifty times the processor time of one.
+    Steps of a decomposition are short, and threads meet after each: on a machine that is busy otherwise they spend most
+    of their time waiting for one another.
     """
     from threadpoolctl import threadpool_limits
 

@@ -72,6 +72,17 @@ def unit_vectors(name: str, embeddings: npt.ArrayLike, *, otherwise: str = "leav
     return units
 
 
+def scaled_rows(vectors: Floats) -> npt.NDArray[np.float32]:
+    """Return vectors ``[n, dim]`` of length 1 in float32, nothing refused: zeros stay zeros, and NaN stays NaN.
+
+    Args:
+        vectors: one row a text.
+    """
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    units: npt.NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return units
+
+
 def same_dimension(**embeddings: Floats) -> None:
     """Refuse embeddings of different numbers of dimensions.
 

@@ -65,7 +65,8 @@ def benchmark_inference(
 
     Args:
         model: a folder, a Hub id, or what ContrastiveTrainer takes as ``model``.
-        data: a Dataset, Hub id or path with two columns; without it no quality is measured.
+        data: a Dataset, Hub id or path with two columns, or queries, corpus and qrels; without it no quality is
+            measured.
         anchor_column: the queries.
         positive_column: the documents.
         split: of ``data``, where it has several.
@@ -195,7 +196,6 @@ def _task(
 ) -> tuple[RetrievalTask | None, DatasetRef | None]:
     if data is None:
         return None, None
-    from hf_contrastive.evaluation.report import read_pairs
+    from hf_contrastive.evaluation.reading import read_retrieval
 
-    rows, reference = read_pairs(data, split, anchor, positive)
-    return RetrievalTask.from_pairs(rows[anchor], rows[positive], limit=limit, seed=seed), reference
+    return read_retrieval(data, split=split, anchor_column=anchor, positive_column=positive, limit=limit, seed=seed)

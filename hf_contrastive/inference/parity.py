@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hf_contrastive.errors import ModelError
+from hf_contrastive.evaluation.vectors import scaled_rows
 from hf_contrastive.inference.onnx_model import Ids, OnnxEncoder
 from hf_contrastive.inference.records import ParityCell
 from hf_contrastive.inference.samples import SAMPLES
@@ -23,7 +24,6 @@ INT8_BOUND = 0.995
 _LONG = 1024
 
 Vectors = npt.NDArray[np.float32]
-Step = Callable[[int, int], None]
 
 
 class Batch:
@@ -41,7 +41,7 @@ class Batch:
         self.length = max(map(len, rows))
 
 
-def batches(encoder: TextEncoder, *, seed: int = 0, on_step: Step | None = None) -> list[Batch]:
+def batches(encoder: TextEncoder, *, seed: int = 0) -> list[Batch]:
     """Draw ids and encode each row alone, without padding, by the original.
 
     Beyond 1,024 tokens the batches of 17 are left out: attention over them would take gigabytes.
@@ -49,7 +49,6 @@ def batches(encoder: TextEncoder, *, seed: int = 0, on_step: Step | None = None)
     Args:
         encoder: the original.
         seed: of the ids.
-        on_step: called with (batches done, batches in all).
     """
     import torch
 
@@ -58,16 +57,13 @@ def batches(encoder: TextEncoder, *, seed: int = 0, on_step: Step | None = None)
     generator = np.random.default_rng(seed)
     special = set(encoder.tokenizer.all_special_ids)
     known = [i for i in range(min(len(encoder.tokenizer), encoder.model.config.vocab_size)) if i not in special]
-    shapes = list(_shapes(encoder.spec.max_length))
     found = []
     with evaluating(encoder.model), torch.inference_mode():
-        for done, (length, size) in enumerate(shapes):
+        for length, size in _shapes(encoder.spec.max_length):
             lengths = [length, *generator.integers(1, length + 1, size=size - 1)]
             rows = [[int(i) for i in generator.choice(known, size=count)] for count in lengths]
             vectors = [encoder.embed(ids, torch.ones_like(ids)).float() for ids in (torch.tensor([r]) for r in rows)]
-            found.append(Batch(rows, _units(torch.cat(vectors).numpy())))
-            if on_step is not None:
-                on_step(done + 1, len(shapes))
+            found.append(Batch(rows, scaled_rows(torch.cat(vectors).numpy())))
     return found
 
 
@@ -82,22 +78,25 @@ def compare_batches(exported: OnnxEncoder, given: Sequence[Batch]) -> tuple[Pari
         ParityCell(
             batch_size=batch.batch_size,
             length=batch.length,
-            worst_difference=float(np.abs(_units(exported.vectors(batch.rows)) - batch.expected).max()),
+            worst_difference=float(np.abs(scaled_rows(exported.vectors(batch.rows)) - batch.expected).max()),
         )
         for batch in given
     )
 
 
 def text_vectors(encoder: TextEncoder) -> dict[str, Vectors]:
-    """Return the original's vectors of the sample texts, by prompt; "" is without one."""
+    """Return the original's vectors of the sample texts, by prompt; "" is without one.
+
+    Vectors have the length 1 wherever they are compared, so that one bound suits models that do not normalise.
+    """
     prompts = ["", *(name for name, text in encoder.spec.prompts.items() if text)]
-    return {name: _units(encoder.encode(SAMPLES, prompt=name or None)) for name in prompts}
+    return {name: scaled_rows(encoder.encode(SAMPLES, prompt=name or None)) for name in prompts}
 
 
 def compare_texts(exported: OnnxEncoder, expected: dict[str, Vectors]) -> float:
     """Return the largest difference over the sample texts, from tokenizer to vector."""
     return max(
-        float(np.abs(_units(exported.encode(SAMPLES, prompt=name or None)) - vectors).max())
+        float(np.abs(scaled_rows(exported.encode(SAMPLES, prompt=name or None)) - vectors).max())
         for name, vectors in expected.items()
     )
 
@@ -105,7 +104,7 @@ def compare_texts(exported: OnnxEncoder, expected: dict[str, Vectors]) -> float:
 def text_cosines(exported: OnnxEncoder, expected: dict[str, Vectors]) -> npt.NDArray[np.float64]:
     """Return the cosine of each sample text's vectors."""
     parts = [
-        (_units(exported.encode(SAMPLES, prompt=name or None)) * vectors).sum(axis=1)
+        (scaled_rows(exported.encode(SAMPLES, prompt=name or None)) * vectors).sum(axis=1)
         for name, vectors in expected.items()
     ]
     return np.concatenate(parts).astype(np.float64)
@@ -113,7 +112,7 @@ def text_cosines(exported: OnnxEncoder, expected: dict[str, Vectors]) -> npt.NDA
 
 def batch_cosines(exported: OnnxEncoder, given: Sequence[Batch]) -> npt.NDArray[np.float64]:
     """Return the cosine of each row of the batches."""
-    parts = [(_units(exported.vectors(batch.rows)) * batch.expected).sum(axis=1) for batch in given]
+    parts = [(scaled_rows(exported.vectors(batch.rows)) * batch.expected).sum(axis=1) for batch in given]
     return np.concatenate(parts).astype(np.float64)
 
 
@@ -146,10 +145,3 @@ def _shapes(longest: int) -> Iterator[tuple[int, int]]:
         for size in BATCH_SIZES:
             if length <= _LONG or size < max(BATCH_SIZES):
                 yield length, size
-
-
-def _units(vectors: npt.NDArray[np.floating]) -> Vectors:
-    """Return vectors of length 1, so that one bound suits models that do not normalise."""
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    units: Vectors = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
-    return units

@@ -41,7 +41,7 @@ class Worker:
         self._errors = TemporaryFile()  # noqa: SIM115  closed by close()
         begun = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hf_contrastive.inference.worker", json.dumps(setup)],
+            [sys.executable, "-m", "hf_contrastive.inference.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -50,6 +50,7 @@ class Worker:
             encoding="utf-8",
         )
         try:
+            self._tell(setup)
             self.started = self._answer()
         except BaseException:
             self.close()
@@ -62,12 +63,7 @@ class Worker:
         Raises:
             WorkerError: the process ended instead.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({"do": do, **job}) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # why it ended is told below
+        self._tell({"do": do, **job})
         return self._answer()
 
     def close(self) -> None:
@@ -81,6 +77,14 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _tell(self, told: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(told) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # why it ended is told by what it answers
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from audits.findings import Measurement
 from hf_contrastive.errors import NotComputableError
-from hf_contrastive.evaluation.bootstrap import paired_bootstrap
 from hf_contrastive.evaluation.estimates import RESAMPLES, Weights, bootstrap
+from hf_contrastive.evaluation.means import bootstrapped_mean
+from hf_contrastive.evaluation.neighbours import cosines
 from hf_contrastive.evaluation.pairs import K, RetrievalTask
 from hf_contrastive.evaluation.retrieval import scores_of
 from hf_contrastive.inference.quantized import Storage, Vectors
@@ -55,27 +56,18 @@ def quality_kept(reference: Scores, scores: Scores, *, seed: int) -> Measurement
 
 def mean_score(scores: Scores, *, seed: int) -> Measurement:
     """Return mean nDCG@10 with its interval."""
-    mean, low, high = paired_bootstrap(scores * 0, scores, resamples=RESAMPLES, seed=seed)
-    return Measurement(
-        name=f"ndcg@{K}",
-        value=mean,
-        unit="score",
-        sample_size=len(scores),
-        interval=(low, high),
-        method=f"95 % percentile bootstrap over queries, {RESAMPLES} resamples",
-    )
+    return bootstrapped_mean(f"ndcg@{K}", scores, seed=seed)
 
 
 def mean_cosine(reference: Vectors, vectors: Vectors) -> Measurement:
     """Return the mean cosine of each text's two vectors; its interval is of the texts (2.5 % to 97.5 %)."""
-    one, two = (part / np.linalg.norm(part.astype(np.float64), axis=1, keepdims=True) for part in (reference, vectors))
-    cosines = (one * two).sum(axis=1)
-    low, high = np.quantile(cosines, [0.025, 0.975])
+    found = cosines(reference, vectors)
+    low, high = np.quantile(found, [0.025, 0.975])
     return Measurement(
         name="mean cosine",
-        value=float(cosines.mean()),
+        value=float(found.mean()),
         unit="",
-        sample_size=len(cosines),
+        sample_size=len(found),
         interval=(float(low), float(high)),
         method="95 % of the texts lie within the interval",
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.retrieval import top_documents
+from hf_contrastive.evaluation.vectors import scaled_rows
 
 CANDIDATES = 4
 """A search that scores again looks at so many times ``k`` documents."""
@@ -130,10 +131,7 @@ def int8_codes(documents: Vectors) -> tuple[npt.NDArray[np.int8], Vectors]:
 
 def shortened(vectors: Vectors, size: int) -> Vectors:
     """Return the first ``size`` dimensions, scaled to length 1 (Kusupati et al., NeurIPS 2022)."""
-    first = vectors[:, :size]
-    norms = np.linalg.norm(first.astype(np.float64), axis=1, keepdims=True)
-    units: Vectors = (first / np.maximum(norms, 1e-12)).astype(np.float32)
-    return units
+    return scaled_rows(vectors[:, :size])
 
 
 def _shortened(size: int) -> Storage:

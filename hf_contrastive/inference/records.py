@@ -207,10 +207,6 @@ class InferenceReport(Record):
     created_at: str = volatile(default="")
     seconds: float = volatile(default=0.0)
 
-    def variant(self, name: str) -> VariantReport | None:
-        """Return the variant of that name."""
-        return next((item for item in self.variants if item.name == name), None)
-
     @property
     def measured(self) -> tuple[VariantReport, ...]:
         """The variants that were measured, the reference first."""

@@ -116,12 +116,6 @@ def describe_machine() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what computes."""
-    from importlib.metadata import PackageNotFoundError, version
+    from hf_contrastive.training.record import versions as versions_of
 
-    found = {"python": platform.python_version()}
-    for name in ("hf-contrastive", "torch", "transformers", "onnxruntime", "tokenizers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return dict(versions_of(("hf-contrastive", "torch", "transformers", "onnxruntime", "tokenizers")))

@@ -13,7 +13,6 @@ from hf_contrastive.errors import ModelError
 if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
 
-POOLINGS = ("cls", "lasttoken", "mean", "weightedmean")
 _HEADS = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
 
 
@@ -41,9 +40,10 @@ def load_encoder(model: Any, *, pooling: str | None = None) -> Source:
         MissingExtraError: torch is not installed.
     """
     from hf_contrastive.model_references import find_model
+    from hf_contrastive.training.pooling import POOLINGS
 
     if pooling is not None and pooling not in POOLINGS:
-        msg = f"`pooling` must be one of {', '.join(POOLINGS)}, got {pooling!r}."
+        msg = f"`pooling` must be one of {', '.join(sorted(POOLINGS))}, got {pooling!r}."
         raise ModelError(msg)
     reference = find_model(model)
     if isinstance(reference.given, str):
@@ -89,15 +89,17 @@ def _refuse_heads(folder: Path, name: str) -> None:
 
 def _expect_pooling(folder: Path, name: str) -> None:
     from hf_contrastive.training.model_files import ModelFiles
+    from hf_contrastive.training.pooling import POOLINGS
 
     if (folder / "modules.json").is_file():
         return
     base = _json(folder / "adapter_config.json").get("base_model_name_or_path")
     if base and ModelFiles(str(base), None)("modules.json") is not None:
         return
+    known = ", ".join(sorted(POOLINGS))
     msg = (
         f"{name} has no pooling configuration (modules.json and 1_Pooling/config.json), so how its token vectors "
-        f"become one is not known. Say so with `pooling`: {', '.join(POOLINGS)} (`--pooling mean` on the command line)."
+        f"become one is not known. Say so with `pooling`: {known} (`--pooling mean` on the command line)."
     )
     raise ModelError(msg)
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
 
 MEGA = 1e6
-REFERENCE = "merged"
 NAMES = ("merged", "adapter", "bf16", "onnx", "onnx-int8")
 
 

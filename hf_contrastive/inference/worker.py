@@ -1,6 +1,8 @@
-"""One variant in a process of its own: ``python -m hf_contrastive.inference.worker SETUP``.
+"""One variant in a process of its own: ``python -m hf_contrastive.inference.worker``.
 
-Answers a line of JSON with a line of JSON. What is imported is what serving needs: an ONNX variant loads no torch.
+The first line on its input is the setup: texts of the user do not belong on a command line, which others can read and
+which is limited in length. After that it answers a line of JSON with a line of JSON. What is imported is what serving
+needs: an ONNX variant loads no torch.
 """
 
 from __future__ import annotations
@@ -172,7 +174,7 @@ def main() -> None:
         pipe.write(json.dumps(told) + "\n")
         pipe.flush()
 
-    serve(json.loads(sys.argv[1]), answer)
+    serve(json.loads(sys.stdin.readline()), answer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -186,10 +186,10 @@ def environment(device: torch.device, precision: str) -> Environment:
     )
 
 
-def versions() -> Mapping[str, str]:
+def versions(packages: Sequence[str] = _PACKAGES) -> Mapping[str, str]:
     """Return the versions of what computed the result; packages that are not installed are left out."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
