@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, field, fields
+from functools import cache
 from typing import Any, Self
 
 from audits.errors import SchemaError
@@ -184,14 +185,10 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     raise SchemaError(problems[0])
 
 
-_known_hints: dict[Any, dict[str, Any]] = {}
-
-
+@cache
 def _hints(kind: Any) -> dict[str, Any]:
-    """Return the types of a record's fields; resolving them for every record took most of the time of reading."""
-    if kind not in _known_hints:
-        _known_hints[kind] = typing.get_type_hints(kind)
-    return _known_hints[kind]
+    """Return the types of a record's fields; they are resolved once, not for every record that is read."""
+    return typing.get_type_hints(kind)
 
 
 def _written(kind: Any) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class Outcome(Record):
         """Whether it is a statement on the data; a decision of "pass" is none where nothing was determined."""
         return not self.observed.startswith(("not checked", "not compared", "not judged", "undetermined"))
 
+    @property
+    def place(self) -> str:
+        """Where the check of this outcome observed it: a split or ``split/column``; "" where it names no place."""
+        return self.observed.partition(" in ")[2] if self.checked else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):

@@ -89,12 +89,25 @@ def _against_policy(approval: Approval, policy: Policy | None, today: date | Non
     return None
 
 
+def days_of(evidence: Evidence) -> tuple[date, ...]:
+    """Return the days, in UTC, on which an evidence may have been judged; none where it names no day.
+
+    It is dated when it is made, and a push that began before midnight judges it after.
+    """
+    day = parse_day(evidence.created_at[:10])
+    if day is None and evidence.audit is not None:
+        day = parse_day(evidence.audit.audited_at[:10])
+    if day is None:
+        return ()
+    return (day, day + timedelta(days=1)) if day < date.max else (day,)
+
+
 def problem_on_its_day(approval: Approval, evidence: Evidence) -> str | None:
-    """Return why ``approval`` is no yes in ``evidence`` as of the day on which that was written, or None."""
+    """Return why ``approval`` is no yes in ``evidence`` as of the days on which that may have been judged, or None."""
     if evidence.verdict is None:
         return "there is no verdict to say yes to"
     if evidence.verdict.decision == "block":
         return "no approval lifts a block"
-    # the latest that the day can be: midnight comes at another hour elsewhere
-    day = parse_day(evidence.created_at[:10])
-    return binding_problem(approval, evidence, evidence.verdict, day)
+    days: tuple[date | None, ...] = days_of(evidence) or (None,)
+    problems = [binding_problem(approval, evidence, evidence.verdict, day) for day in days]
+    return None if None in problems else problems[0]

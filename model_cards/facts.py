@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import VERSION_CODE, Decision, Outcome
+from audits.verdicts import SEVERITY, worst
 from audits.waivers import Waiver, misplaced, used_waivers
 from model_cards.approvals import problem_on_its_day
 from model_cards.errors import EvidenceError
@@ -15,7 +16,6 @@ from model_cards.questions import describes_model
 from model_cards.typesetting import measured, number, plural
 
 _WEAKEST = ("not checked", "not judged", "pass by waiver", "pass")
-_SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 
 
 class Headline(NamedTuple):
@@ -73,7 +73,8 @@ def check_chain(evidence: Evidence) -> None:
         ("audit", evidence.audit, verdict.report_digest),
         ("policy", evidence.policy, verdict.policy_digest),
     ):
-        if record is not None and told not in (record.digest, record.content_digest):
+        # a verdict names the content; the other digest is computed where that is not it
+        if record is not None and told != record.content_digest and told != record.digest:
             msg = (
                 f"The verdict is of another {name}: it names the {name} digest {told}, the {name} beside it "
                 f"has {record.digest}; judge this {name} again and use that verdict."
@@ -133,12 +134,12 @@ def open_outcomes(evidence: Evidence) -> tuple[OpenPoint, ...]:
     points = []
     for code in dict.fromkeys(outcome.code for outcome in outcomes):
         own = [outcome for outcome in outcomes if outcome.code == code]
-        gravest = max((outcome.decision for outcome in own), key=_SEVERITY.__getitem__)
+        gravest = worst(outcome.decision for outcome in own)
         words = tuple(f"observed {outcome.observed}, allowed {outcome.allowed}" for outcome in own)
         findings = evidence.audit.findings if evidence.audit is not None else ()
         remedies = dict.fromkeys(item.remedy for item in findings if item.code == code and item.remedy)
         points.append(OpenPoint(code, gravest, words, tuple(remedies)))
-    return tuple(sorted(points, key=lambda point: (-_SEVERITY[point.decision], point.code)))
+    return tuple(sorted(points, key=lambda point: (-SEVERITY[point.decision], point.code)))
 
 
 def decision_words(evidence: Evidence, outcome: Outcome) -> str:
@@ -317,7 +318,7 @@ def _check_row(evidence: Evidence, result: CheckResult) -> CheckRow:
     if not allowed:
         allowed = tuple(dict.fromkeys(number(rule.allowed) for rule in rules))
     if outcomes:
-        decision: str = max((o.decision for o in outcomes), key=_SEVERITY.__getitem__)
+        decision: str = worst(o.decision for o in outcomes)
         if decision == "pass":
             decision = min((decision_words(evidence, o) for o in outcomes), key=_WEAKEST.index)
     elif verdict is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from audits.findings import Finding
@@ -53,11 +54,18 @@ def rank_of(decision: str) -> int:
 def _decision(evidence: Evidence, finding: Finding) -> str:
     """Return the gravest decision on this finding alone, "" where no outcome names its place."""
     outcomes = evidence.verdict.outcomes if evidence.verdict is not None else ()
-    told = [decision_words(evidence, item) for item in outcomes if item.code == finding.code and _is_on(item, finding)]
+    told = (decision_words(evidence, outcomes[i]) for i in outcomes_on(finding, outcomes))
     return min(told, key=rank_of, default="")
 
 
-def _is_on(outcome: Outcome, finding: Finding) -> bool:
+def outcomes_on(finding: Finding, outcomes: Sequence[Outcome]) -> tuple[int, ...]:
+    """Return which outcomes are about a finding: those on its place, else on its split, else on no place by name."""
+    own = [i for i, outcome in enumerate(outcomes) if outcome.code == finding.code and outcome.checked]
     # a rule names split and column; what no rule speaks on, the split
-    where = finding.split if outcome.rule.startswith("no rule") else place(finding)
-    return outcome.observed.endswith(f" in {where}")
+    here = [i for i in own if outcomes[i].place == (finding.split if _is_unruled(outcomes[i]) else place(finding))]
+    here = here or [i for i in own if outcomes[i].place == finding.split]
+    return tuple(here or [i for i in own if not outcomes[i].place])
+
+
+def _is_unruled(outcome: Outcome) -> bool:
+    return outcome.rule.startswith("no rule")

@@ -157,4 +157,5 @@ def _words_of(key: str) -> str:
 
 def describes_model(evidence: Evidence) -> bool:
     """Whether the evidence is about a model, and not an audit of data alone."""
-    return bool(evidence.model_name or evidence.repo_id or evidence.training or evidence.evaluations)
+    named = evidence.model_name or evidence.repo_id or evidence.payload_digest
+    return bool(named or evidence.training or evidence.evaluations)

@@ -6,7 +6,9 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, cast
 
 from model_cards import documents as _members
@@ -39,10 +41,11 @@ class Document(Protocol):
         ...
 
 
+@cache
 def documents() -> Mapping[str, Document]:
     """Return every document by its name, in the order of the names."""
     found = (importlib.import_module(info.name) for info in _modules())
-    return dict(sorted((module.name, cast("Document", module)) for module in found))
+    return MappingProxyType(dict(sorted((module.name, cast("Document", module)) for module in found)))
 
 
 def render(evidence: Evidence, document: str) -> str:

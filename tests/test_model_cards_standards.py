@@ -15,12 +15,14 @@ from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Measu
 from audits.formats import markdown
 from audits.licenses.inputs import LicensedInput, LicenseStatement
 from audits.policy import Approval, Outcome, Policy, Rule, Waiver, judge
+from audits.verdicts import worst
 from hf_contrastive.release.files import problems
 from model_cards.documents import cyclonedx, junit, sarif
 from model_cards.errors import DocumentError
 from model_cards.evidence import EvaluationSection, Evidence, SigningKey, Statement, VersionComparison
+from model_cards.finding_lines import finding_lines
 from model_cards.render import render
-from model_cards.standards.rulings import gravest, rulings
+from model_cards.standards.rulings import rulings
 from model_cards.standards.values import moment
 from tests.evidence_samples import HOSTILE, comparison, evidence_of, poisoned, with_digests
 
@@ -705,7 +707,7 @@ def judged_audits(draw):
 def test_no_tool_is_told_a_milder_or_a_graver_verdict(evidence):
     decision = evidence.verdict.decision
     found = rulings(evidence)
-    assert gravest(item.decision for item in found) == decision
+    assert worst(item.decision for item in found) == decision
     # no outcome that is no pass is lost, and no finding either
     told = Counter(outcome for item in found for outcome in set(item.outcomes))
     assert all(told[item] for item in evidence.verdict.outcomes if item.decision != "pass")
@@ -727,3 +729,34 @@ def test_what_did_not_run_never_passes(evidence):
     assert missing <= {item["descriptor"]["id"] for item in notes}
     for name, (kind, *_) in cases.items():
         assert name.split()[0] not in missing or kind in ("failure", "skipped")
+
+
+@pytest.mark.parametrize(
+    ("observed", "rule", "expected"),
+    [
+        ("5 % in train/positive", "more than 0 %: block", "block"),
+        ("5 % in train", "no rule for DUP002", "block"),
+        ("5 % in train", "more than 0 %: block", "block"),
+        ("5 % in test/positive", "more than 0 %: block", ""),
+        ("5 % in test", "no rule for DUP002", ""),
+        ("no finding", "more than 0 %: block", "block"),
+        ("not checked (errored in train/positive)", "the check is required", ""),
+    ],
+)
+def test_every_document_takes_an_outcome_to_be_about_the_same_findings(observed: str, rule: str, expected: str):
+    outcome = Outcome(code="DUP002", decision="block", rule=rule, observed=observed, allowed="0 %")
+    evidence = evidence_of()
+    verdict = replace(evidence.verdict, decision="block", outcomes=(outcome,))
+    evidence = replace(evidence, verdict=verdict)
+    (line,) = (line for lines in finding_lines(evidence) for line in lines if line.finding.code == "DUP002")
+    (ruling,) = (item for item in rulings(evidence) if item.finding == line.finding)
+    assert [item.decision for item in ruling.outcomes] == ([expected] if expected else [])
+    # where no outcome is about this finding, a line has the decision on the check
+    assert line.decision == "block"
+
+
+def test_a_place_may_hold_the_word_before_it():
+    outcome = Outcome(code="DUP002", decision="block", rule="r", observed="5 % in rows in order/text", allowed="0 %")
+    assert outcome.place == "rows in order/text"
+    assert replace(outcome, observed="no finding").place == ""
+    assert replace(outcome, observed="not checked (skipped in train)").place == ""

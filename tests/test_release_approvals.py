@@ -26,6 +26,7 @@ from hf_contrastive.release.approvals import (
 from hf_contrastive.release.gate import approve, awaits_review, check
 from hf_contrastive.release.plan import contents
 from hf_contrastive.release.preparing import prepare
+from model_cards.approvals import days_of, problem_on_its_day
 from model_cards.evidence import Evidence, Statement
 
 TODAY = date(2026, 6, 1)
@@ -51,6 +52,47 @@ def judged(policy: Policy = PARTLY, value: float = 0.5, **told: Any) -> Evidence
 def problem(approval: Approval, evidence: Evidence, today: date = TODAY) -> str | None:
     assert evidence.verdict is not None
     return binding_problem(approval, evidence, evidence.verdict, today)
+
+
+# ---- on the day of an evidence --------------------------------------------------------------------------
+
+
+def given_at(moment: str, **told: Any) -> tuple[Approval, Evidence]:
+    """A yes of that moment, and what it is for."""
+    evidence = judged(**told)
+    approval = approve_evidence(evidence, **NAMED, today=TODAY, expires="2026-06-02")
+    return replace(approval, created_at=moment), evidence
+
+
+@pytest.mark.parametrize(
+    ("given", "made", "words"),
+    [
+        # approved a minute before midnight and pushed a minute after, and the other way round
+        ("2026-06-01T23:59:00+00:00", "2026-06-02T00:01:00+00:00", None),
+        ("2026-06-02T00:01:00+00:00", "2026-06-01T23:59:00+00:00", None),
+        ("2026-06-02T01:59:00+02:00", "2026-06-01T23:59:59+00:00", None),
+        # the last day of the yes is over when the evidence is made, or began before it
+        ("2026-06-01T23:59:00+00:00", "2026-06-03T00:01:00+00:00", "it expired on 2026-06-02"),
+        ("2026-06-01T12:00:00+00:00", "2026-06-02T23:59:00+00:00", None),
+        # two days later no midnight explains
+        ("2026-06-03T00:01:00+00:00", "2026-06-01T23:59:00+00:00", "it was given on 2026-06-03, after today"),
+        # nobody knows when: no day of it can be wrong
+        ("2026-06-01T12:00:00+00:00", "", None),
+    ],
+)
+def test_an_approval_and_its_evidence_on_two_sides_of_midnight(given: str, made: str, words: str | None):
+    approval, evidence = given_at(given)
+    found = problem_on_its_day(approval, replace(evidence, created_at=made, approvals=(approval,)))
+    assert (found is None) == (words is None), found
+    assert words is None or found.startswith(words)
+
+
+def test_an_evidence_without_a_date_is_of_the_day_of_its_audit():
+    evidence = replace(judged(), audit=replace(report(), audited_at="2026-06-01T23:59:00+00:00"))
+    assert days_of(evidence) == (date(2026, 6, 1), date(2026, 6, 2))
+    assert days_of(replace(evidence, created_at="2026-07-01")) == (date(2026, 7, 1), date(2026, 7, 2))
+    assert days_of(replace(evidence, created_at="9999-12-31")) == (date.max,)
+    assert days_of(judged()) == ()
 
 
 # ---- giving ---------------------------------------------------------------------------------------------

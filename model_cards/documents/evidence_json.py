@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audits.errors import SchemaError
 from audits.records import digest_of
@@ -29,6 +29,15 @@ _DEEPEST = 64
 """Levels of objects and lists; an evidence has about ten."""
 
 
+class Stored(NamedTuple):
+    """An evidence as it stands in its file: its digest, that of each field, and whether the fields are those of now."""
+
+    evidence: Evidence
+    digest: str
+    digests: Mapping[str, str]
+    is_of_this_shape: bool
+
+
 def applies(evidence: Evidence) -> bool:
     """Whether there is anything to write: always."""
     del evidence
@@ -39,7 +48,7 @@ def render(evidence: Evidence) -> str:
     """Return the evidence with its digests as indented JSON."""
     data = evidence.to_dict()
     content = {
-        "digest": evidence.digest,
+        "digest": digest_of(data),
         "content_digest": evidence.content_digest,
         "digests": {key: digest_of(value) for key, value in data.items()},
         "evidence": data,
@@ -78,16 +87,15 @@ def read_evidence(path: str | Path, *, expected_digest: str | None = None) -> Ev
     except (OSError, UnicodeDecodeError) as error:
         msg = f"The evidence {path} can not be read ({error}); name the evidence.json beside the model card."
         raise EvidenceError(msg) from error
-    data = _object(text, str(path))
-    evidence = _read(data, str(path))
+    stored = read_stored(text, str(path))
     # as written, not of what was read: in a file of an older version the fields that came later are missing
-    if expected_digest is not None and data["digest"] != expected_digest:
+    if expected_digest is not None and stored.digest != expected_digest:
         msg = (
-            f"The evidence {path} is another one: its digest is {data['digest']}, expected is {expected_digest}; "
+            f"The evidence {path} is another one: its digest is {stored.digest}, expected is {expected_digest}; "
             "fetch the evidence that belongs to that digest."
         )
         raise EvidenceError(msg)
-    return evidence
+    return stored.evidence
 
 
 def parse(text: str, where: str) -> Evidence:
@@ -96,15 +104,29 @@ def parse(text: str, where: str) -> Evidence:
     Raises:
         EvidenceError: see :func:`read_evidence`.
     """
+    return read_stored(text, where).evidence
+
+
+def read_stored(text: str, where: str) -> Stored:
+    """Return the evidence in ``text`` with what its digests were computed to be.
+
+    Raises:
+        EvidenceError: see :func:`read_evidence`.
+    """
     return _read(_object(text, where), where)
 
 
-def _read(data: Mapping[str, Any], where: str) -> Evidence:
+def _read(data: Mapping[str, Any], where: str) -> Stored:
     stored: dict[str, Any] = data["evidence"]
     told = data["digests"]
-    differing = sorted(
-        key for key in {*stored, *told} if key not in stored or key not in told or digest_of(stored[key]) != told[key]
-    )
+    try:
+        digests = {key: digest_of(value) for key, value in stored.items()}
+        digest = digest_of(stored)
+        digest_of({key: value for key, value in data.items() if key != "evidence"})
+    except SchemaError as error:
+        msg = f"The evidence {where} can not be digested: {error} Write it again."
+        raise EvidenceError(msg) from error
+    differing = sorted(key for key in {*stored, *told} if key not in digests or digests[key] != told.get(key))
     if differing:
         msg = (
             f"The evidence {where} was changed after it was written: {', '.join(f'`{key}`' for key in differing)} "
@@ -116,20 +138,22 @@ def _read(data: Mapping[str, Any], where: str) -> Evidence:
     except SchemaError as error:
         msg = f"The evidence {where} is of another shape: {error} Write it with this version, or read it with its own."
         raise EvidenceError(msg) from error
-    if digest_of(stored) != data["digest"]:
+    if digest != data["digest"]:
         msg = (
             f"The evidence {where} was changed after it was written: its `digest` is {data['digest']}, "
-            f"computed is {digest_of(stored)}; use the file as it was written."
+            f"computed is {digest}; use the file as it was written."
         )
         raise EvidenceError(msg)
     # only where the shape is unchanged: a later version may add fields, which changes this digest
-    if evidence.to_dict() == stored and evidence.content_digest != data["content_digest"]:
+    is_of_this_shape = evidence.to_dict() == stored
+    content_digest = evidence.content_digest if is_of_this_shape else ""
+    if is_of_this_shape and content_digest != data["content_digest"]:
         msg = (
             f"The evidence {where} was changed after it was written: its `content_digest` is "
-            f"{data['content_digest']}, computed is {evidence.content_digest}; use the file as it was written."
+            f"{data['content_digest']}, computed is {content_digest}; use the file as it was written."
         )
         raise EvidenceError(msg)
-    return evidence
+    return Stored(evidence, digest, digests, is_of_this_shape)
 
 
 def _object(text: str, where: str) -> dict[str, Any]:
@@ -154,11 +178,6 @@ def _object(text: str, where: str) -> dict[str, Any]:
             f"allowed is an object with {', '.join(sorted(_KEYS))}: write it again."
         )
         raise EvidenceError(msg)
-    try:
-        digest_of(data)
-    except SchemaError as error:
-        msg = f"The evidence {where} can not be digested: {error} Write it again."
-        raise EvidenceError(msg) from error
     return data
 
 

@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from audits.policy import Outcome
+from audits.verdicts import worst
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import Evidence
 from model_cards.facts import check_rows, decision_words
 from model_cards.licensing import is_license_rule
 from model_cards.signoff import gaps
-from model_cards.standards.rulings import gravest, is_waived, outcome_words, tool_code
+from model_cards.standards.rulings import is_waived, outcome_words, tool_code
 from model_cards.typesetting import redact
 
 name = "junit"
@@ -151,7 +152,7 @@ def _title(evidence: Evidence, outcome: Outcome) -> str:
 
 def _case(told: str, decision: str, outcomes: list[Outcome], reason: str, text: str, seconds: float) -> Case:
     if decision in ("block", "review"):
-        own = [item for item in outcomes if item.decision == gravest(one.decision for one in outcomes)]
+        own = [item for item in outcomes if item.decision == worst(one.decision for one in outcomes)]
         observed = "; ".join(f"observed {item.observed}, allowed {item.allowed}" for item in own)
         return Case(told, "failure", decision, f"{decision}: {observed}", text, seconds)
     if decision.startswith("pass"):

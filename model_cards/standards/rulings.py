@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from audits.findings import Finding
 from audits.policy import Decision, Outcome
+from audits.verdicts import worst
 from model_cards.evidence import Evidence
-from model_cards.facts import place
+from model_cards.finding_lines import outcomes_on
 from model_cards.licensing import is_license_rule
 
-_SEVERITY: dict[Decision, int] = {"pass": 0, "review": 1, "block": 2}
 _OF_THE_POLICY = "POLICY"
 """The code under which tools know what a policy says on no check by name; ``*`` in a verdict."""
 
@@ -26,7 +26,7 @@ class Ruling(NamedTuple):
     @property
     def decision(self) -> Decision:
         """The gravest decision; a finding that no rule speaks on passes."""
-        return gravest(outcome.decision for outcome in self.outcomes)
+        return worst(outcome.decision for outcome in self.outcomes)
 
     @property
     def waived(self) -> tuple[Outcome, ...]:
@@ -36,7 +36,7 @@ class Ruling(NamedTuple):
     @property
     def unexcused(self) -> Decision:
         """The decision as it would be without waivers."""
-        return gravest((self.decision, *(_without_waiver(item) for item in self.waived)))
+        return worst((self.decision, *(_without_waiver(item) for item in self.waived)))
 
 
 def rulings(evidence: Evidence) -> tuple[Ruling, ...]:
@@ -49,7 +49,7 @@ def rulings(evidence: Evidence) -> tuple[Ruling, ...]:
     found: list[Ruling] = []
     told: set[int] = set()
     for finding in audit.findings if audit is not None else ():
-        own = _on(finding, outcomes)
+        own = outcomes_on(finding, outcomes)
         told.update(own)
         found.append(Ruling(finding.code, finding, tuple(outcomes[i] for i in own)))
     for i, outcome in enumerate(outcomes):
@@ -63,23 +63,9 @@ def tool_code(code: str) -> str:
     return _OF_THE_POLICY if code == "*" else code
 
 
-def gravest(decisions: Iterable[Decision]) -> Decision:
-    """Return the gravest decision; pass where there is none."""
-    return max(decisions, key=_SEVERITY.__getitem__, default="pass")
-
-
 def is_waived(outcome: Outcome) -> bool:
     """Whether a waiver excuses it; a waiver that is not honoured is told beside a decision that stands."""
     return outcome.decision == "pass" and outcome.waiver is not None
-
-
-def _on(finding: Finding, outcomes: tuple[Outcome, ...]) -> list[int]:
-    """Return which outcomes are about a finding: those on its place, else all on its code that name no other."""
-    own = [i for i, outcome in enumerate(outcomes) if outcome.code == finding.code and outcome.checked]
-    # the judge ends what it observed with the place
-    ends = (f" in {place(finding)}", f" in {finding.split}")
-    here = [i for i in own if outcomes[i].observed.endswith(ends)]
-    return here or [i for i in own if " in " not in outcomes[i].observed]
 
 
 def _obliges(evidence: Evidence, outcome: Outcome) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 from audits.findings import AuditReport, CheckResult
 from audits.licenses.analysis import RuleResult
 from audits.policy import Policy
+from audits.verdicts import worst
 from model_cards.evidence import Evidence
 from model_cards.facts import check_rows
 from model_cards.licensing import clause_words, is_license_rule
-from model_cards.standards.rulings import gravest, rulings
+from model_cards.standards.rulings import rulings
 from model_cards.standards.values import filled
 
 LEVELS = {"block": "error", "review": "warning", "pass": "note"}
@@ -42,7 +43,7 @@ def rules(evidence: Evidence) -> list[dict[str, Any]]:
         if ruling.code not in found:
             kind = "license" if is_license_rule(ruling.code) else "release"
             title = _OTHERS.get(ruling.code, ruling.outcomes[0].rule if ruling.outcomes else ruling.code)
-            level = LEVELS[gravest(outcome.decision for outcome in ruling.outcomes)]
+            level = LEVELS[worst(outcome.decision for outcome in ruling.outcomes)]
             found[ruling.code] = _descriptor(ruling.code, title, title, level, kind)
     return list(found.values())
 
@@ -79,7 +80,7 @@ def _license_method(item: RuleResult) -> str:
 
 def _level(evidence: Evidence, code: str) -> str:
     """Return the level that a violation has under the policy; a note where no rule speaks on it."""
-    return LEVELS[gravest(_decisions(evidence.policy, evidence.audit, code))]
+    return LEVELS[worst(_decisions(evidence.policy, evidence.audit, code))]
 
 
 def _decisions(policy: Policy | None, audit: AuditReport | None, code: str) -> Iterator[Any]:

@@ -35,9 +35,18 @@ def document_items(read: ReadEvidence, observed: Observed, *, published: bool) -
     yield from _copies(read, observed, published=published)
     card = observed.content(CARD)
     if card is not None:
-        problems = validate_card(card.decode("utf-8", "replace"))
-        words = " ".join(problems) if problems else "metadata and sections are as the Hub and this package want them"
-        yield (broken if problems else holds)("card", words, [CARD])
+        yield _card(card.decode("utf-8", "replace"), read)
+
+
+def _card(text: str, read: ReadEvidence) -> Item:
+    problems = validate_card(text)
+    if not problems:
+        return holds("card", "metadata and sections are as the Hub and this package want them", [CARD])
+    told = " ".join(problems)
+    if read.evidence is not None and not read.comparable:
+        # what was valid for the version that wrote it is not tampered with because this one asks for more
+        return not_checked("card", f"{read.elsewhere}, which has against it: {told}", [CARD])
+    return broken("card", told, [CARD])
 
 
 def _document(name: str, document: Document, read: ReadEvidence, observed: Observed, *, published: bool) -> Item | None:

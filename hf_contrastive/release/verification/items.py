@@ -21,7 +21,7 @@ _TITLES = {
     "evidence.verdict": "Verdict follows from audit and policy",
     "evidence.licenses": "License analysis follows from the inputs",
     "evidence.approvals": "Approval is for this verdict and these files",
-    "evidence.data": "Trained, audited and evaluated are the same data and weights",
+    "evidence.data": "Records of audit, training and evaluations name the same data and weights",
     "document": "Document follows from the evidence",
     "card": "Model card is valid",
     "files.model": "Model files are those of the evidence",

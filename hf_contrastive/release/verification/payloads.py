@@ -22,8 +22,9 @@ from hf_contrastive.release.plan import (
 from hf_contrastive.release.report_folder import RECEIPT, WITH_EXCERPTS
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, ObservedFile
-from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence, is_audit_alone
+from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
 from model_cards.evidence import Evidence
+from model_cards.questions import describes_model
 from model_cards.render import documents
 
 _LOOSE = (RECEIPT, APPROVAL_FILE, *CHANGES)
@@ -61,7 +62,7 @@ def model_item(read: ReadEvidence, observed: Observed, *, needed: bool) -> tuple
         words = "the evidence is about no files of a model"
         if needed or observed.has_model:
             return broken(key, f"{words}, and this is a model", [FILENAME]), frozenset()
-        return not_checked(key, words, needed=not is_audit_alone(evidence)), frozenset()
+        return not_checked(key, words, needed=describes_model(evidence)), frozenset()
     if not observed.has_model:
         words = "the model's files are not here"
         return (broken(key, words) if needed else not_checked(key, words)), frozenset()

@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import TypeVar
 
-from audits.dates import parse_day
 from audits.errors import SchemaError
 from audits.findings import AuditReport
 from audits.policy import Policy, Verdict, judge
-from audits.records import digest_of
 from audits.versions import installed_versions
-from hf_contrastive.release.approvals import binding_problem
 from hf_contrastive.release.chain import foreign_data
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.verification.items import Item, broken, holds, not_checked
 from hf_contrastive.release.verification.observed import LARGEST_DOCUMENT, Observed
+from model_cards.approvals import days_of, problem_on_its_day
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
+from model_cards.questions import describes_model
 
 FILENAME = evidence_json.filename
 _PACKAGE = "hf-contrastive"
@@ -80,34 +79,32 @@ def read_evidence(observed: Observed) -> ReadEvidence:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         return ReadEvidence(item=broken("evidence", f"{FILENAME} is no UTF-8 ({error.reason})", [FILENAME]))
-    stored, digest, written_by = _glance(text)
     try:
-        evidence = evidence_json.parse(text, FILENAME)
+        stored = evidence_json.read_stored(text, FILENAME)
     except EvidenceError as error:
+        digest, written_by = _glance(text)
         unknown_shape = isinstance(error.__cause__, SchemaError) and written_by not in ("", own_version())
         make = not_checked if unknown_shape else broken
         return ReadEvidence(item=make("evidence", str(error), [FILENAME]), digest=digest, written_by=written_by)
-    same_shape = evidence.to_dict() == stored
-    fields = len(stored) if isinstance(stored, dict) else 0
-    words = f"the digests of {fields} fields and of the whole are those that stand in it: {digest}"
+    digests, written_by = stored.digests, stored.evidence.versions.get(_PACKAGE, "")
+    words = f"the digests of {len(digests)} fields and of the whole are those that stand in it: {stored.digest}"
     return ReadEvidence(
         item=holds("evidence", words, [FILENAME]),
-        evidence=evidence,
-        digest=digest,
+        evidence=stored.evidence,
+        digest=stored.digest,
         written_by=written_by,
-        comparable=same_shape and written_by == own_version(),
-        digests={key: digest_of(value) for key, value in stored.items()} if isinstance(stored, dict) else {},
+        comparable=stored.is_of_this_shape and written_by == own_version(),
+        digests=digests,
     )
 
 
-def _glance(text: str) -> tuple[object, str, str]:
-    """Return the evidence as it stands there, its digest and the version that wrote it, whatever the state."""
+def _glance(text: str) -> tuple[str, str]:
+    """Return the digest that stands in a file that does not hold, and the version that wrote it."""
     try:
         data = json.loads(text)
-        stored = data["evidence"]
-        return stored, str(data["digest"]), str(stored.get("versions", {}).get(_PACKAGE, ""))
+        return str(data["digest"]), str(data["evidence"].get("versions", {}).get(_PACKAGE, ""))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None, "", ""
+        return "", ""
 
 
 def statement_items(read: ReadEvidence, *, published: bool) -> Iterator[Item]:
@@ -153,19 +150,6 @@ def computed(
         return make(key, f"{words} ({type(error).__name__}: {str(error)[:200]})", files)
 
 
-def is_audit_alone(evidence: Evidence) -> bool:
-    """Whether it is about no model at all."""
-    return not evidence.payload_digest and evidence.training is None and evidence.licenses is None
-
-
-def _days(evidence: Evidence) -> tuple[date, ...]:
-    """Return the days on which it may have been judged: a push may begin before midnight and end after."""
-    day = parse_day(evidence.created_at[:10])
-    if day is None and evidence.audit is not None:
-        day = parse_day(evidence.audit.audited_at[:10])
-    return (day, day + timedelta(days=1)) if day is not None else ()
-
-
 def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy: Policy, verdict: Verdict) -> Item:
     key = "evidence.verdict"
     if verdict.report_digest not in (audit.digest, audit.content_digest, read.digests.get("audit")):
@@ -174,7 +158,7 @@ def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy:
         return broken(key, "the verdict is of another audit than the one beside it", [FILENAME])
     if verdict.policy_digest not in (policy.digest, read.digests.get("policy")):
         return broken(key, "the verdict is under another policy than the one beside it", [FILENAME])
-    days = _days(evidence)
+    days = days_of(evidence)
     again = [_judged(evidence, audit, policy, day) for day in days]
     if verdict in again:
         return holds(key, f"judged again on the day of the evidence, it is {verdict.decision} with the same outcomes")
@@ -189,7 +173,7 @@ def _verdict(read: ReadEvidence, evidence: Evidence, audit: AuditReport, policy:
 
 
 def _judged(evidence: Evidence, audit: AuditReport, policy: Policy, day: date) -> Verdict:
-    if is_audit_alone(evidence):
+    if not describes_model(evidence):
         return judge(audit, policy, today=day)
     return decide(
         audit, policy, evidence.training, licenses=evidence.licenses, comparison=evidence.comparison, today=day
@@ -203,7 +187,7 @@ def _licenses(read: ReadEvidence, evidence: Evidence, policy: Policy, *, publish
         return broken(key, f"the evidence holds no analysis of licenses, and {_NOT_PUSHED}", [FILENAME])
     if told is None:
         words = "the evidence holds no analysis of licenses"
-        return not_checked(key, words, needed=not is_audit_alone(evidence))
+        return not_checked(key, words, needed=describes_model(evidence))
     again = license_analysis(evidence, policy)
     if told == again:
         return holds(key, f"{len(told.results)} rules on {len(told.inputs)} inputs say the same again")
@@ -225,9 +209,7 @@ def _approvals(read: ReadEvidence, evidence: Evidence, verdict: Verdict, *, publ
     refuse = broken if published else not_checked
     if verdict.decision == "block":
         return refuse(key, "the verdict is block, which no approval lifts: this was not let through", [FILENAME])
-    days = _days(evidence)
-    day = days[0] if days else date.min
-    given = [(approval, binding_problem(approval, evidence, verdict, day)) for approval in evidence.approvals]
+    given = [(approval, problem_on_its_day(approval, evidence)) for approval in evidence.approvals]
     if verdict.decision == "pass" and not given:
         return holds(key, "the verdict is pass, which needs none")
     for approval, problem in given:
@@ -251,6 +233,6 @@ def _data(evidence: Evidence, audit: AuditReport) -> Item:
         return broken(key, " ".join(problems), [FILENAME])
     if evidence.training is None:
         words = "no training was recorded: that the model saw the audited data alone is stated"
-        return not_checked(key, words, needed=not is_audit_alone(evidence))
+        return not_checked(key, words, needed=describes_model(evidence))
     prints = ", ".join(f"{item.split} {item.fingerprint[:19]}…" for item in evidence.training.datasets)
     return holds(key, f"the fingerprints of what was trained on are in the audit ({prints})")
