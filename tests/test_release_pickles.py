@@ -27,9 +27,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from hf_contrastive.release import pickles, unpacking
 from hf_contrastive.release.binaries import kind_of
 from hf_contrastive.release.files import problems
-from hf_contrastive.release.pickles import embedded_pickle, is_old_pickle, pickle_words, read_pickle
+from hf_contrastive.release.pickles import MOST_OPCODES, embedded_pickle, is_old_pickle, pickle_words, read_pickle
 from hf_contrastive.release.sentencepiece_files import sentencepiece_problem
 from hf_contrastive.release.unpacking import MOST_BYTES, MOST_MEMBERS, inside, zip_begins
 
@@ -193,7 +194,13 @@ def test_there_are_more_than_forty_of_them():
 
 
 @pytest.mark.parametrize(
-    "pack", [gzip.compress, lzma.compress, bz2.compress, zlib.compress], ids=lambda f: f.__module__
+    "pack",
+    [
+        pytest.param(lambda raw: gzip.compress(raw, 1), id="gzip"),
+        pytest.param(lambda raw: lzma.compress(raw, preset=0), id="lzma"),
+        pytest.param(bz2.compress, id="bz2"),
+        pytest.param(lambda raw: zlib.compress(raw, 1), id="zlib"),
+    ],
 )
 def test_a_bomb_fills_no_memory(pack: Callable[[bytes], bytes]):
     bomb = pack(bytes(200_000_000))
@@ -207,7 +214,7 @@ def test_a_bomb_fills_no_memory(pack: Callable[[bytes], bytes]):
 
 
 def test_a_zip_whose_members_unpack_to_too_much():
-    flat = zipped({f"m{i}": bytes(3_000_000) for i in range(150)})
+    flat = zipped({f"m{i}": bytes(1_050_000) for i in range(70)})
     assert len(flat) < 1_000_000
     assert f"more than {MOST_BYTES:,} bytes" in inside(flat)
 
@@ -232,6 +239,51 @@ def test_a_list_of_members_that_is_longer_than_anybody_reads():
 
 def test_more_steps_than_a_pickle_needs_end_the_reading():
     assert "more than 300,000 steps" in pickle_words(b"\x80\x04" + b"N0" * 400_000 + EVIL[2:])
+
+
+NO_PICKLE = b"\x80\x04" + b"N0" * 2_600
+BEGINNINGS = {
+    "long ones": NO_PICKLE * 200,
+    "short ones": b"\xff\0" + b"\x80\x04" * 500_000,
+    "ones with a long argument": b"\x80\x04X\xff\xff\x0f\x00" * 150_000,
+}
+
+
+@pytest.fixture
+def opcodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of all opcodes that are read."""
+    read: list[str] = []
+    plain = pickles._Machine.run
+
+    def run(machine: Any, opcode: Any, argument: Any) -> None:
+        read.append(opcode.name)
+        plain(machine, opcode, argument)
+
+    monkeypatch.setattr(pickles._Machine, "run", run)
+    return read
+
+
+@pytest.mark.parametrize("kind", BEGINNINGS)
+def test_all_that_begins_like_a_pickle_is_read_within_one_bound(kind: str, opcodes: list[str]):
+    raw = b"\xff\0" + BEGINNINGS[kind] + EVIL
+    told = embedded_pickle(raw)
+    # what is not read to its end is told, and never taken for clean
+    assert "can not be read to its end, so much of it begins like a pickle" in told
+    assert len(opcodes) <= MOST_OPCODES
+
+
+def test_a_pickle_behind_many_beginnings_is_found():
+    raw = b"\xff\0" + b"\x80\x04\xff" * 300 + EVIL
+    assert embedded_pickle(raw) == f"at byte 902 begins a pickle: {DOES}"
+
+
+def test_members_of_an_archive_share_one_bound(opcodes: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(unpacking, "MOST_OPCODES", 1_000)
+    # each member on its own would be read to its end, and is no pickle
+    raw = zipped({f"m{i}": b"N0" * 400 + b"\xff" for i in range(400)})
+    assert "can not be read to its end" in inside(raw)
+    assert len(opcodes) < 8_000
+    assert inside(zipped({"m": b"N0" * 400 + b"\xff"})) == ""
 
 
 SYSTEM = b"cos\nsystem\n(S'true'\ntR."
@@ -295,7 +347,7 @@ def test_no_bytes_break_the_readers(raw: bytes, start: bytes):
     raw = start + raw
     assert "\n" not in inside(raw)
     read_pickle(raw)
-    assert embedded_pickle(raw) is None or isinstance(embedded_pickle(raw), tuple)
+    assert "\n" not in embedded_pickle(raw)
     sentencepiece_problem(raw)
     kind_of(raw)
 

@@ -24,6 +24,8 @@ MOST_OPCODES = 300_000
 """Opcodes that are read of one file; more than any pickle of a model's structure has."""
 
 _MOST_BYTES = 1 << 20
+# an argument may be as long as what is left, and is copied and decoded for each beginning anew
+_BYTES_A_STEP = 1000
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TEXTS = frozenset(
@@ -41,6 +43,13 @@ _MARK, _UNKNOWN = object(), object()
 
 
 @dataclass(slots=True)
+class Steps:
+    """How much is still read of one file: an opcode is a step, and so is each kilobyte that it might take."""
+
+    left: int = MOST_OPCODES
+
+
+@dataclass(slots=True)
 class Reading:
     """What the opcodes say.
 
@@ -51,6 +60,7 @@ class Reading:
         complete: whether a STOP was reached.
         problem: what ended the reading before.
         endless: whether it was more than is read.
+        steps: how many opcodes were read.
     """
 
     imports: list[str] = field(default_factory=list)
@@ -59,6 +69,7 @@ class Reading:
     complete: bool = False
     problem: str = ""
     endless: bool = False
+    steps: int = 0
 
     @property
     def is_sure(self) -> bool:
@@ -66,23 +77,28 @@ class Reading:
         return bool(self.imports) and (self.calls or self.complete)
 
 
-def read_pickle(raw: bytes) -> Reading:
-    """Read the pickle that ``raw`` begins with, and those that follow it, as far as they go."""
-    reading, stream, left = Reading(), io.BytesIO(raw), MOST_OPCODES
-    while left > 0:
+def read_pickle(raw: bytes, *, most: int = MOST_OPCODES) -> Reading:
+    """Read the pickle that ``raw`` begins with, and those that follow it, as far as they go.
+
+    Args:
+        raw: the bytes.
+        most: opcodes that are read.
+    """
+    reading, stream = Reading(), io.BytesIO(raw)
+    while reading.steps < most:
         machine, start = _Machine(reading), stream.tell()
         try:
             for opcode, argument in _opcodes(stream):
                 machine.run(opcode, argument)
-                left -= 1
-                if left == 0:
+                reading.steps += 1
+                if reading.steps == most:
                     reading.problem, reading.endless = f"more than {MOST_OPCODES:,} steps", True
                     break
         except _TORN as error:
             if not (reading.complete and start):
                 reading.problem = one_line(str(error))[:80] or type(error).__name__
             break
-        reading.complete = reading.complete or left > 0
+        reading.complete = reading.complete or reading.steps < most
         if stream.tell() >= len(raw):
             break
     return reading
@@ -114,14 +130,26 @@ def pickle_words(raw: bytes) -> str:
     return words
 
 
-def embedded_pickle(raw: bytes) -> tuple[int, str] | None:
-    """Return where in ``raw`` a pickle begins that imports something, and what it would do; None where none does."""
-    for tried, match in enumerate(_BEGINNING.finditer(raw)):
-        if tried == 200:
-            break
-        if read_pickle(raw[match.start() : match.start() + _MOST_BYTES]).is_sure:
-            return match.start(), pickle_words(raw[match.start() :])
-    return None
+def embedded_pickle(raw: bytes, steps: Steps | None = None) -> str:
+    """Return where in ``raw`` a pickle begins that imports something, and what it would do, as the end of a sentence.
+
+    "" where none does. Where so much begins like one that nobody reads all of it, that is what is returned.
+
+    Args:
+        raw: the bytes.
+        steps: what is left to all that is tried, together; those that it takes are taken from it.
+    """
+    steps = steps or Steps()
+    for match in _BEGINNING.finditer(raw):
+        window = raw[match.start() : match.start() + _MOST_BYTES]
+        steps.left -= len(window) // _BYTES_A_STEP
+        reading = read_pickle(window, most=max(steps.left, 0))
+        steps.left -= reading.steps
+        if reading.is_sure:
+            return f"at byte {match.start():,} begins a pickle: {pickle_words(raw[match.start() :])}"
+        if steps.left <= 0:
+            return f"from byte {match.start():,} on it can not be read to its end, so much of it begins like a pickle"
+    return ""
 
 
 def _opcodes(stream: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:

@@ -15,11 +15,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from hf_contrastive.release.pickles import embedded_pickle, is_old_pickle, pickle_words
+from hf_contrastive.release.pickles import MOST_OPCODES, Steps, embedded_pickle, pickle_words, read_pickle
 from hf_contrastive.release.suffixes import CODE
 from model_cards.typesetting import one_line
 
@@ -47,7 +47,7 @@ _HDF5, _NUMPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 class _Budget:
     left: int = MOST_BYTES
     members: int = MOST_MEMBERS
-    told: int = 0
+    steps: Steps = field(default_factory=lambda: Steps(2 * MOST_OPCODES))
 
     def spend(self, raw: bytes) -> bytes:
         self.left -= len(raw)
@@ -101,10 +101,8 @@ def _unpacked(place: str, where: str, head: bytes, stream: BinaryIO, depth: int,
             if budget.left <= 0:
                 yield f"{where}it unpacks to more than {MOST_BYTES:,} bytes"
             yield from _look(f"{place}{' > ' if place else ''}unpacked", io.BytesIO(raw), depth + 1, budget)
-        elif is_old_pickle(whole := _whole(stream)):
-            yield f"{where}{pickle_words(whole)}"
-        elif (found := embedded_pickle(head)) is not None:
-            yield f"{where}at byte {found[0]:,} begins a pickle: {found[1]}"
+        elif (found := _pickled(_whole(stream), head, budget.steps)) != "":
+            yield f"{where}{found}"
         elif zip_begins(stream) is not None:
             yield f"{where}a ZIP archive is appended to it"
             yield from _members(place, _zipped(stream, budget), depth, budget)
@@ -112,6 +110,14 @@ def _unpacked(place: str, where: str, head: bytes, stream: BinaryIO, depth: int,
         yield f"{where}{error}"
     except _BROKEN as error:
         yield f"{where}it can not be unpacked ({one_line(str(error))[:60] or type(error).__name__})"
+
+
+def _pickled(whole: bytes, head: bytes, steps: Steps) -> str:
+    reading = read_pickle(whole, most=min(max(steps.left, 1), MOST_OPCODES))
+    steps.left -= reading.steps
+    if reading.is_sure or reading.endless:
+        return pickle_words(whole)
+    return embedded_pickle(head, steps)
 
 
 def _whole(stream: BinaryIO) -> bytes:
