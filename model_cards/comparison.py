@@ -28,7 +28,7 @@ def comparison_rows(evaluation: EvaluationReport) -> tuple[ComparisonRow, ...]:
             measured(item.before),
             measured(item.after),
             measured(item.difference, signed=True),
-            _words(item)[0],
+            _study_words(item) if evaluation.is_study else _words(item)[0],
             _words(item)[1],
             item.after.name == evaluation.primary_metric,
         )
@@ -36,11 +36,21 @@ def comparison_rows(evaluation: EvaluationReport) -> tuple[ComparisonRow, ...]:
     )
 
 
+def comparison_sides(evaluation: EvaluationReport) -> tuple[str, str]:
+    """Return what the two columns are of: before and after training, or the two ways that a study compares."""
+    named = next((item.difference.name for item in evaluation.metrics if item.difference is not None), "")
+    after, told, before = named.partition(" minus ")
+    return (before, after) if evaluation.is_study and told else ("Before", "After")
+
+
 def evaluation_words(evaluation: EvaluationReport) -> str:
-    """Return one plain sentence on the primary metric: whether training helped.
+    """Return one plain sentence on the primary metric: whether training helped; of a study, what it found.
 
     Higher is better for every metric that is compared here.
     """
+    if evaluation.is_study:
+        found = evaluation.note.partition(". ")[0].rstrip(".") or "Its conclusion is not recorded"
+        return f"{found}. The study compares ways of training from one checkpoint, not this model with its base."
     name = evaluation.primary_metric
     item = next((item for item in evaluation.metrics if item.after.name == name), None)
     if item is None:
@@ -59,6 +69,14 @@ def evaluation_words(evaluation: EvaluationReport) -> str:
     if item.difference.interval[1] < 0:
         return f"Training did not help, it made the model worse on this task: {told}, and its interval lies below zero."
     return f"Training did not help: {told}, and its interval does not lie above zero."
+
+
+def _study_words(item: MetricComparison) -> str:
+    """Return where the interval lies: what is shown depends on all that a study compares, and stands in its tables."""
+    if item.difference is None or item.difference.interval is None:
+        return _words(item)[0]
+    low, high = item.difference.interval
+    return "interval above zero" if low > 0 else "interval below zero" if high < 0 else "zero within the interval"
 
 
 def _words(item: MetricComparison) -> tuple[str, bool | None]:

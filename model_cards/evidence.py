@@ -143,12 +143,19 @@ class EvaluationSection(Record):
     method: str = ""
 
 
+STUDY = "efficiency study"
+"""The task of an evaluation that compares ways of training from one checkpoint."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
     """One task on one split, measured on the trained model and, if given, on its base.
 
     ``queries`` and ``documents`` are of a retrieval, ``rows`` of any other task; ``sections`` hold what was measured
     beside the task. ``weights_sha256`` is over the weights that were measured.
+
+    An efficiency study measures no published model: its metrics compare two ways of training, ``weights_sha256`` is
+    over the checkpoint that they start from, and ``note`` begins with what follows from it.
     """
 
     task: str
@@ -164,6 +171,11 @@ class EvaluationReport(Record):
     note: str = ""
     weights_sha256: str = ""
     seconds: float = volatile(default=0.0)
+
+    @property
+    def is_study(self) -> bool:
+        """Whether ways of training are compared, and not this model with its base."""
+        return self.task == STUDY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from audits.findings import AuditReport
 from model_cards.charts import audit_charts, comparison_chart, loss_chart, section_charts
-from model_cards.comparison import comparison_rows, evaluation_words
+from model_cards.comparison import comparison_rows, comparison_sides, evaluation_words
 from model_cards.evidence import Evidence
 from model_cards.facts import (
     affected_rows,
@@ -129,6 +129,7 @@ def _model(evidence: Evidence) -> dict[str, Any]:
         "comparison_chart": comparison_chart,
         "section_charts": section_charts,
         "comparison_rows": comparison_rows,
+        "comparison_sides": comparison_sides,
         "evaluation_words": evaluation_words,
         "version_name": version_name(comparison) if comparison is not None else "",
         "version_rows": version_rows(comparison) if comparison is not None else (),

@@ -144,7 +144,14 @@ def _foreign_claims(evidence: Evidence, report: AuditReport) -> list[str]:
         f"The evaluation on {item.dataset.split} was measured on other weights than those published. Evaluate "
         "`trainer.encoder` after the last training."
         for item in evidence.evaluations
-        if trained and item.weights_sha256 != trained
+        if trained and not item.is_study and item.weights_sha256 != trained
+    ]
+    base = evidence.training.base.weights_sha256 if evidence.training is not None else ""
+    found += [
+        f"The study on {item.dataset.split} starts from another checkpoint than this model was trained from, so that "
+        "it tells nothing about it. Run the study with the base model of this training, or leave it out."
+        for item in evidence.evaluations
+        if trained and item.is_study and item.weights_sha256 != base
     ]
     audited = {reference.fingerprint for reference in report.datasets}
     remedies = evidence.remedies

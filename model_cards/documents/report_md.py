@@ -17,7 +17,7 @@ from audits.formats import markdown
 from audits.formats.markdown import MOST_BYTES
 from audits.waivers import used_waivers
 from model_cards.approvals import NOT_PROVEN
-from model_cards.comparison import comparison_rows, evaluation_words
+from model_cards.comparison import comparison_rows, comparison_sides, evaluation_words
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
@@ -186,7 +186,7 @@ def _licenses(evidence: Evidence) -> Iterator[Section]:
 
 def _evaluations(evidence: Evidence) -> Iterator[Section]:
     for evaluation in evidence.evaluations:
-        head = ("Metric", "Before", "After", "Difference [95 % interval]", "Reading")
+        head = ("Metric", *comparison_sides(evaluation), "Difference [95 % interval]", "Reading")
         rows = tuple(
             (f"{row.name}{' (primary)' if row.primary else ''}", row.before, row.after, row.difference, row.words)
             for row in comparison_rows(evaluation)

@@ -212,18 +212,20 @@ def _primary(item: EvaluationReport) -> MetricComparison | None:
 
 def _evaluated(evidence: Evidence, told: Callable[[EvaluationReport], str]) -> Found:
     """Return whether ``told`` has something to say on every evaluation, all of them of the weights described."""
-    if not evidence.evaluations:
+    # a study measures other models than this one
+    evaluations = [item for item in evidence.evaluations if not item.is_study]
+    if not evaluations:
         return found("no", "Nothing was evaluated.")
     trained = evidence.training.weights_sha256 if evidence.training is not None else ""
-    own = [item for item in evidence.evaluations if not (trained and item.weights_sha256)]
-    known = [item for item in evidence.evaluations if trained and item.weights_sha256 == trained]
+    own = [item for item in evaluations if not (trained and item.weights_sha256)]
+    known = [item for item in evaluations if trained and item.weights_sha256 == trained]
     words = [text for item in (*known, *own) if (text := told(item))]
     problems = []
     if len(words) < len(known) + len(own):
         problems.append("not for every evaluation")
     if own:
         problems.append("that it was measured on these weights is not recorded")
-    if len(known) + len(own) < len(evidence.evaluations):
+    if len(known) + len(own) < len(evaluations):
         problems.append("other evaluations are of other weights")
     tail = f". But: {'; '.join(problems)}" if problems else ""
     return found(graded(words, 0, problems), f"{'; '.join(words) or 'Not measured'}{tail}.", ["/evaluations"])
