@@ -66,7 +66,7 @@ class TextEncoder:
         if isinstance(model, TextEncoder):
             return model
         loaded: LoadedModel = load_model(model, revision=revision, is_trainable=False)
-        name = loaded.base.model_id or (Path(str(model)).name if isinstance(model, str | Path) else "")
+        name = loaded.base.model_id or (Path(str(model)).absolute().name if isinstance(model, str | Path) else "")
         return cls(loaded.model, loaded.tokenizer, loaded.spec, name=name, **options)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor, skipped: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,10 @@ def test_a_trained_model_is_read_in_its_published_layout(
         (("--anchor-column", "qwery"), ["'qwery'", "anchor, positive, license", "anchor_column"]),
         (("--split", "dev"), ["'dev'", "train"]),
         (("--limit", "0"), ["`limit`", ">= 1", "0"]),
+        (("--seed", "-1"), ["`seed` must lie between 0 and 4294967295, got -1"]),
+        (("--seed", "4294967296"), ["`seed` must lie between 0 and"]),
+        (("--max-length", "0"), ["`max_length` must be at least 1, got 0"]),
+        (("--max-length", "65"), ["`max_length` is 65, and", "reads 64 tokens at most"]),
         (("--limit", "many"), ["--limit", "integer", "hf-contrastive evaluate --help"]),
         (("--model", "no/such/folder"), ["'no/such/folder'", "Hub id"]),
     ],
@@ -168,6 +173,22 @@ def test_reports_are_written_and_hold_the_sections(
     assert written["evidence"]["evaluations"][0]["sections"] == told["sections"]
     assert "robustness" in (tmp_path / "reports" / "report.html").read_text()
     assert str(tiny_bert.parent) not in (tmp_path / "reports" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("told", [".", "./", "..", "../{name}/"])
+def test_a_folder_has_its_name_however_it_is_told(
+    run_cli: Cli, tiny_bert: Path, permissive_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+):
+    folder = tmp_path / "tiny-model"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below" if told == ".." else folder)
+    model = told.format(name=folder.name)
+    options = ("--sections", "none", "--out", tmp_path / "reports")
+    code, _, _ = run_cli("evaluate", "--model", model, "--data", permissive_file, *options)
+    assert code == 0
+    written = json.loads((tmp_path / "reports" / "evidence.json").read_text())
+    assert written["evidence"]["model_name"] == "tiny-model"
 
 
 @pytest.mark.parametrize(

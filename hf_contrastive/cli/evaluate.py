@@ -196,7 +196,10 @@ def _write(report: EvaluationReport, model: str, folder: Path) -> None:
     from model_cards.evidence import Evidence
     from model_cards.render import documents, render
 
-    name = Path(model).name if Path(model).exists() else model
+    path = Path(model)
+    # "." and ".." name a folder without its name
+    folder = path.absolute() if path.name != ".." else path.resolve()
+    name = folder.name if path.exists() else model
     evidence = Evidence(
         model_name=name,
         evaluations=(report,),

@@ -138,7 +138,7 @@ class Classification:
             if distinct <= len(classes):
                 return None, f"{len(units)} texts have {distinct} distinct vectors, for {len(classes)} clusters"
             try:
-                return cluster(units, len(classes), seeds=range(seed, seed + 5)), ""
+                return cluster(units, len(classes), seeds=[(seed + place) % 2**32 for place in range(5)]), ""
             except NotComputableError as error:  # they differ, and not in their direction
                 return None, str(error)
 

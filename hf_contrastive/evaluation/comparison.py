@@ -17,7 +17,7 @@ from hf_contrastive.evaluation.means import bootstrapped_mean, metric_comparison
 from hf_contrastive.evaluation.neighbours import cosines, flips, neighbour_overlap
 from hf_contrastive.evaluation.pairs import K, RetrievalTask
 from hf_contrastive.evaluation.reading import read_retrieval
-from hf_contrastive.evaluation.report import PRIMARY
+from hf_contrastive.evaluation.report import PRIMARY, check_reach, check_seed_and_length
 from hf_contrastive.evaluation.retrieval import RetrievalScores, scores_of, top_documents
 from hf_contrastive.evaluation.search import Floats
 from hf_contrastive.model_references import ModelReference, find_model
@@ -206,6 +206,8 @@ def compare_encoders(
     """
     check_settings(margin=margin, primary=primary, seed=seed, max_length=max_length)
     check_task(task)
+    for encoder in (before, after):
+        check_reach(encoder, max_length)
     total = 2 * (len(task.queries) + len(task.documents))
     old = _encode(before, "published", task, max_length, _shifted(on_progress, 0, total))
     new = _encode(after, "new", task, max_length, _shifted(on_progress, total // 2, total))
@@ -257,12 +259,7 @@ def check_settings(
     if primary not in METRICS:
         msg = f"`primary` is {primary!r}; the metrics that are measured are {', '.join(METRICS)}."
         raise EvaluationError(msg)
-    if not 0 <= seed < 2**32:
-        msg = f"`seed` must lie between 0 and {2**32 - 1}, got {seed}; leave it out for 0."
-        raise EvaluationError(msg)
-    if max_length is not None and max_length < 1:
-        msg = f"`max_length` must be at least 1, got {max_length}; leave it out for each model's own."
-        raise EvaluationError(msg)
+    check_seed_and_length(seed, max_length)
 
 
 def check_task(task: RetrievalTask) -> None:

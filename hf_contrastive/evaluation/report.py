@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audits.findings import DatasetRef
 from hf_contrastive.errors import EvaluationError
@@ -16,6 +16,9 @@ from hf_contrastive.evaluation.sections import SAMPLE, Asked
 from hf_contrastive.evaluation.splits import read_texts
 from hf_contrastive.evaluation.suite import SectionNames, run, section_names
 from model_cards.evidence import EvaluationReport
+
+if TYPE_CHECKING:
+    from hf_contrastive.encoder import TextEncoder
 
 __all__ = [
     "PRIMARY",
@@ -104,9 +107,10 @@ def evaluate(
     from hf_contrastive.encoder import TextEncoder
 
     names = section_names(sections)
-    if sample < 1 or seed < 0:
-        msg = f"`sample` must be at least 1 and `seed` at least 0, got {sample} and {seed}; usual are {SAMPLE} and 0."
+    if sample < 1:
+        msg = f"`sample` must be at least 1, got {sample}; usual is {SAMPLE}."
         raise EvaluationError(msg)
+    check_seed_and_length(seed, max_length)
     data = read_task(
         dataset,
         task=task,
@@ -126,6 +130,8 @@ def evaluate(
     foreign = {kind: read_texts("ood", part, columns, split="test") for kind, part in kinds.items()}
     trained_on = read_texts("members", members, (own, *columns), split="train") if members is not None else None
     encoders = [TextEncoder.load(item) for item in (model, base) if item is not None]
+    for encoder in encoders:
+        check_reach(encoder, max_length)
     after, *rest = (Encodings(encoder, max_length=max_length) for encoder in encoders)
     asked = Asked(
         data=data,
@@ -140,6 +146,37 @@ def evaluate(
         members=trained_on,
     )
     return run(asked, names, on_progress=on_progress, on_stage=on_stage)
+
+
+def check_seed_and_length(seed: int, max_length: int | None) -> None:
+    """Refuse a seed or a length that can not be.
+
+    Raises:
+        EvaluationError: one of them.
+    """
+    if not 0 <= seed < 2**32:
+        msg = f"`seed` must lie between 0 and {2**32 - 1}, got {seed}; leave it out for 0."
+        raise EvaluationError(msg)
+    if max_length is not None and max_length < 1:
+        msg = f"`max_length` must be at least 1, got {max_length}; leave it out for each model's own."
+        raise EvaluationError(msg)
+
+
+def check_reach(encoder: TextEncoder, max_length: int | None) -> None:
+    """Refuse a length that the model has no positions for.
+
+    Raises:
+        EvaluationError: it has none.
+    """
+    from hf_contrastive.training.loading import position_limit
+
+    limit = position_limit(encoder.model) if max_length is not None else None
+    if max_length is not None and limit is not None and max_length > limit:
+        msg = (
+            f"`max_length` is {max_length}, and {encoder.name} reads {limit} tokens at most; leave it out for the "
+            f"model's own, {encoder.spec.max_length}."
+        )
+        raise EvaluationError(msg)
 
 
 def _by_name(data: Any) -> bool:

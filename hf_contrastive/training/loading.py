@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -191,13 +191,24 @@ def _tokenizer(name: str, revision: str | None) -> Any:
         raise ModelError(msg) from error
 
 
+def position_limit(model: Any) -> int | None:
+    """Return how many tokens a text may have for the positions of a model, None where its configuration names none.
+
+    Args:
+        model: a PreTrainedModel or PeftModel.
+    """
+    config = model.config
+    limit = getattr(config, "max_position_embeddings", None)
+    if not limit or limit >= _VERY_LARGE:
+        return None
+    # positions of these start behind the padding index
+    behind = getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet"}
+    return int(limit) - config.pad_token_id - 1 if behind else int(limit)
+
+
 def _limit(model: nn.Module, tokenizer: Any) -> int:
-    config = cast("Any", model).config
-    limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
+    limits = [tokenizer.model_max_length, position_limit(model)]
     finite = [int(limit) for limit in limits if limit and limit < _VERY_LARGE]
-    if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
-        # their positions start behind the padding index
-        finite = [min(finite), int(config.max_position_embeddings) - config.pad_token_id - 1] if finite else []
     return min(finite) if finite else DEFAULT_LIMIT
 
 
