@@ -55,6 +55,13 @@ def stage_progress(title: str, then: str) -> Iterator[tuple[Callable[[int, int],
 
 
 @contextmanager
+def progress_with_words(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar; call what is given with (done, total, what is done now)."""
+    with _bar(title) as update:
+        yield lambda done, total, words: update(completed=done, total=total, description=words)
+
+
+@contextmanager
 def check_progress(title: str) -> Iterator[Callable[[str, str, int, int], None]]:
     """Show which check runs; suits ``audit(on_progress=...)``."""
     with _bar(title) as update:

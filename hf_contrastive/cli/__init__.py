@@ -29,6 +29,7 @@ from hf_contrastive.cli import (
     push,
     report,
     rollback,
+    study,
     train,
     verify,
     versions,
@@ -52,6 +53,7 @@ app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("export")(export.command)
 app.command("benchmark-inference")(benchmark_inference.command)
+app.command("study")(study.command)
 app.command("push")(push.command)
 app.command("rollback")(rollback.command)
 app.command("versions")(versions.command)

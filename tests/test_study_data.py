@@ -1,0 +1,168 @@
+"""Labelled rows, nested budgets, a test that nothing was learned from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+
+from hf_contrastive.errors import ConfigurationError, EvaluationError
+from hf_contrastive.study.data import read_data
+from hf_contrastive.study.settings import PROFILES, StudySettings
+from tests.study_samples import SMALL, labelled_data, labelled_rows
+
+
+def dataset(**columns: Any) -> Any:
+    return datasets.Dataset.from_dict(columns)
+
+
+def test_budgets_are_nested_balanced_and_the_same_for_every_arm():
+    read = read_data(labelled_data(), SMALL)
+    before: set[int] = set()
+    for budget in (1, 2, 5, 10):
+        rows = read.rows_of(budget, seed=3)
+        assert np.bincount(read.codes[rows]).tolist() == [budget] * 4
+        assert before < set(rows.tolist())
+        assert (rows == read.rows_of(budget, seed=3)).all()
+        before = set(rows.tolist())
+    assert read.rows_of(None, seed=3).tolist() == list(range(40))
+    assert read.rows_of(2, seed=3).tolist() != read.rows_of(2, seed=4).tolist()
+
+
+def test_the_split_test_is_measured_on_and_all_others_are_learned_from():
+    parts = labelled_data()
+    parts["validation"] = dataset(**labelled_rows(8, seed=3))
+    read = read_data(parts, SMALL)
+    assert len(read.texts) == 48
+    assert set(read.test_texts) == set(parts["test"]["text"])
+    assert read.reference.num_rows == 72
+    assert read.reference.split == "train + test + validation"
+    assert read.classes == ("animals", "food", "music", "tools")
+    assert [read.classes[code] for code in read.codes[:4]] == parts["train"]["label"][:4]
+    assert any("2,000 are wanted" in note for note in read.notes)
+
+
+def test_without_a_split_test_one_is_drawn_and_no_text_is_on_both_sides():
+    rows = labelled_rows(60, seed=1)
+    doubled = {name: [*cells, *cells] for name, cells in rows.items()}
+    read = read_data(dataset(**doubled), SMALL)
+    assert not set(read.texts) & set(read.test_texts)
+    assert any("no split test" in note for note in read.notes)
+    assert len(set(read.texts)) == len(read.texts)
+
+
+def test_rows_that_the_test_holds_too_are_left_out_of_training_and_pretraining():
+    parts = labelled_data()
+    rows = parts["train"].to_dict()
+    tested = parts["test"][0]["text"]
+    rows["text"] += [tested.upper(), "one more row that stands nowhere else"]
+    rows["label"] += ["animals", "food"]
+    rows["partner"] += ["words", tested]
+    parts["train"] = dataset(**rows)
+    read = read_data(parts, SMALL, pair_column="partner")
+    assert read.decontaminated == 2
+    assert tested.upper() not in read.texts
+    assert tested not in (read.partners or ())
+    assert "one more row that stands nowhere else" not in read.texts
+    # without pairs, what stands in another column is never read
+    assert read_data(parts, SMALL).decontaminated == 1
+
+
+def test_near_copies_of_the_test_are_left_out():
+    long = "the cat and the dog and the horse and the mouse and the bird and the fish and the sheep went home"
+    parts = labelled_data()
+    for name, text in (("train", f"{long} today"), ("test", long)):
+        rows = parts[name].to_dict()
+        parts[name] = dataset(
+            text=[*rows["text"], text], label=[*rows["label"], "animals"], partner=[*rows["partner"], "x"]
+        )
+    read = read_data(parts, SMALL)
+    assert f"{long} today" not in read.texts
+    assert read.decontaminated == 1
+
+
+def test_classes_with_the_most_rows_are_studied_and_told():
+    parts = labelled_data()
+    rows = parts["train"].to_dict()
+    keep = [place for place, name in enumerate(rows["label"]) if name != "music" or place < 8]
+    parts["train"] = parts["train"].select(keep)
+    read = read_data(parts, replace(SMALL, max_classes=3))
+    assert read.classes == ("animals", "food", "tools")
+    assert set(read.test_codes.tolist()) == {0, 1, 2}
+    assert any("3 classes with the most rows of 4" in note for note in read.notes)
+
+
+def test_classes_that_no_training_row_has_are_left_out_of_the_test_and_told():
+    parts = labelled_data()
+    parts["train"] = parts["train"].filter(lambda row: row["label"] != "music")
+    read = read_data(parts, SMALL)
+    assert read.classes == ("animals", "food", "tools")
+    assert any("6 test rows of 1 classes that no training row has" in note for note in read.notes)
+
+
+def test_names_of_class_labels_are_read():
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    names = labelled_rows(20, seed=1, topics=2)
+    rows = {"text": names["text"], "label": [int(name == "food") for name in names["label"]]}
+    assert read_data(datasets.Dataset.from_dict(rows, features=features), SMALL).classes == ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ({"sentence": ["a"], "label": ["x"]}, "no column 'text'; it has sentence, label"),
+        ({"text": ["a", None], "label": ["x", "y"]}, "holds None as text; it must be a text"),
+        ({"text": ["a", "b"], "label": ["x", None]}, "has no label"),
+        ({"text": ["a", "a", "a"], "label": ["x", "y", "x"]}, "1 distinct texts"),
+        ({"text": [f"t{i}" for i in range(9)], "label": ["x"] * 9}, r"1 class\(es\)"),
+    ],
+)
+def test_data_that_can_not_be_studied_is_one_clear_error(rows: dict[str, Any], told: str):
+    with pytest.raises(EvaluationError, match=told):
+        read_data(dataset(**rows), SMALL)
+
+
+def test_a_class_with_fewer_rows_than_the_smallest_budget_is_an_error():
+    with pytest.raises(EvaluationError, match="10 rows to learn from, and the smallest budget is 11"):
+        read_data(labelled_data(), replace(SMALL, budgets=(11, 20)))
+
+
+def test_it_is_told_where_the_test_has_taken_the_rows():
+    parts = labelled_data()
+    parts["test"] = parts["train"]
+    told = r"has 0 rows to learn from \(40 rows were left out, since the test holds"
+    with pytest.raises(EvaluationError, match=told):
+        read_data(parts, replace(SMALL, test_rows=40))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"budgets": ()}, "`budgets`"),
+        ({"budgets": (2, 2)}, "each once"),
+        ({"budgets": (1,)}, "at least 2"),
+        ({"seeds": ()}, "`seeds`"),
+        ({"target_share": 1.5}, "`target_share`"),
+        ({"max_classes": 1}, "`max_classes`"),
+        ({"rate": 0.0}, "`rate` must be above 0"),
+        ({"trials": 9}, "`trials` must be at most 3"),
+        ({"trials": 0}, "`trials` must be at least 1"),
+        ({"time_limit": -1.0}, "`time_limit`"),
+    ],
+)
+def test_settings_that_are_not_allowed(changes: dict[str, Any], told: str):
+    with pytest.raises(ConfigurationError, match=told):
+        replace(SMALL, **changes)
+
+
+def test_every_profile_can_be_made_and_has_five_seeds():
+    assert all(len(item.seeds) >= 5 for item in PROFILES.values())
+    assert StudySettings().ordered_budgets[-1] is None
+
+
+def test_steps_follow_the_rows_within_bounds():
+    settings = replace(SMALL, epochs=10, batch=16, steps=(20, 100))
+    assert [settings.steps_of(rows) for rows in (4, 64, 100_000)] == [20, 40, 100]
