@@ -198,8 +198,8 @@ def _write(report: EvaluationReport, model: str, folder: Path) -> None:
 
     path = Path(model)
     # "." and ".." name a folder without its name
-    folder = path.absolute() if path.name != ".." else path.resolve()
-    name = folder.name if path.exists() else model
+    named = path.absolute() if path.name != ".." else path.resolve()
+    name = named.name if path.exists() else model
     evidence = Evidence(
         model_name=name,
         evaluations=(report,),
