@@ -220,6 +220,37 @@ def permissive_file(permissive_rows: list[dict[str, str]], tmp_path_factory: pyt
 
 
 @pytest.fixture(scope="session")
+def permissive_report(permissive_file: Path) -> Any:
+    """Their audit, without token counts."""
+    import audits
+
+    return audits.audit(str(permissive_file))
+
+
+@pytest.fixture(scope="module")
+def rendered_once() -> Iterator[None]:
+    """Documents of equal evidence are rendered once, for the push, the gate and whoever verifies."""
+    from hf_contrastive.release import rendering
+    from hf_contrastive.release.verification import documents
+    from tests.release_samples import remembered
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (rendering, documents):
+            patch.setattr(module, "render", remembered())
+        yield
+
+
+@pytest.fixture
+def pushed_at_midnight(rendered_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evidence of a push tells the day alone: pushes of the same differ in nothing, and share their documents."""
+    from datetime import UTC, datetime
+
+    from hf_contrastive.release import push
+
+    monkeypatch.setattr(push, "_now", lambda: f"{datetime.now(UTC):%Y-%m-%d}T00:00:00+00:00")
+
+
+@pytest.fixture(scope="session")
 def trained_folder(
     tiny_bert: Path, permissive_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], Path]:
