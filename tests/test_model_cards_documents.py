@@ -35,17 +35,29 @@ def test_document_equals_its_golden_file(evidence, golden, name):
     golden(documents()[name].filename)(render(evidence, name))
 
 
+NO_FREE_TEXT = {"use_restrictions"}
 QUOTING = {"evidence_json", "report_json"}  # word by word what the evidence holds
 
 
 @pytest.mark.parametrize("name", list(documents()))
 def test_every_document_takes_hostile_text_and_shows_no_path_and_no_token(evidence, name):
     secret = f"{HOSTILE} see /home/alice/data.csv and C:\\Users\\alice and hf_{'a1B2' * 9}"
-    hostile = with_digests(Evidence.from_dict(poisoned(evidence.to_dict(), poison=secret)))
-    if documents()[name].applies(hostile):
-        text = render(hostile, name)  # which validates it
-        assert name in QUOTING or "hf_a1B2" not in text
-        assert name in (*QUOTING, "report_html") or "alice" not in text
+    applying = replace(evidence, training=replace(evidence.training, arguments={"seed": 7, "run_name": "x"}))
+    hostile = with_digests(Evidence.from_dict(poisoned(applying.to_dict(), poison=secret)))
+    assert documents()[name].applies(hostile)
+    if name == "training_args":
+        # arguments are recorded without tokens and paths: others are refused, not blanked
+        with pytest.raises(DocumentError, match="holds a token or a local path"):
+            render(hostile, name)
+        return
+    text = render(hostile, name)  # which validates it
+    # there is hostile text in it, or there would be nothing to see
+    assert ("heading" in text) == (name not in NO_FREE_TEXT)
+    assert ("hf_a1B2" in text) == (name in QUOTING)
+    assert ("alice" in text) == (name in (*QUOTING, "report_html"))
+    if name.endswith("html"):
+        assert "<script>alert" not in text
+        assert "<img" not in text
 
 
 @pytest.mark.parametrize("name", list(documents()))

@@ -354,13 +354,45 @@ def test_any_metadata_value_is_judged_without_a_crash(key: str, value: object):
         examine_card(f"---\n{yaml.safe_dump({name: value}, allow_unicode=True)}---\nText.\n")
 
 
-@given(st.dictionaries(st.sampled_from(sorted(hub_values()["keys"])), st.text(max_size=8) | st.none()))
-def test_what_is_no_error_here_is_read_by_huggingface_hub(data: dict[str, str | None]):
-    text = f"---\n{yaml.safe_dump({'license': 'mit', **data}, allow_unicode=True)}---\n{TEXT}"
-    if not validate_card(text):
-        read = ModelCard(text)
-        assert read.data.to_dict()["license"] == data.get("license", "mit")
-        assert read.text.strip() == TEXT.strip()
+WORDS = st.text("abc -_.:#'é0", min_size=1, max_size=8).map(lambda text: f"w{text}w")
+IDS = st.sampled_from(["user/name", "bert-base-uncased", "a-b/c.d_e"])
+VALID = {
+    "license": st.sampled_from(sorted(hub_values()["licenses"] - {"other"})),
+    "language": st.sampled_from(["en", "de", "code", "multilingual"]) | st.just(["en", "de"]),
+    "pipeline_tag": st.sampled_from(sorted(hub_values()["pipeline_tags"])),
+    "library_name": st.sampled_from(sorted(hub_values()["libraries"])) | WORDS,
+    "base_model": IDS | st.lists(IDS, min_size=1, max_size=2, unique=True),
+    "datasets": st.lists(IDS, min_size=1, max_size=2, unique=True),
+    "tags": st.lists(WORDS, min_size=1, max_size=3, unique=True),
+    "metrics": st.lists(WORDS, min_size=1, max_size=3, unique=True),
+    "thumbnail": WORDS,
+    "inference": st.booleans(),
+    "of-another-tool": st.none() | st.integers() | st.lists(WORDS, max_size=2),
+}
+"""By key, what the Hub takes."""
+METADATA = st.fixed_dictionaries(
+    {"license": VALID["license"]}, optional={key: value for key, value in VALID.items() if key != "license"}
+)
+
+
+@given(METADATA)
+def test_what_the_hub_takes_is_no_error_here_and_is_read_by_huggingface_hub(data: dict[str, object]):
+    text = f"---\n{yaml.safe_dump(data, allow_unicode=True)}---\n{TEXT}"
+    assert validate_card(text) == ()
+    read = ModelCard(text)
+    told = read.data.to_dict()
+    assert {key: told.get(key) for key in data} == data
+    assert read.text.strip() == TEXT.strip()
+
+
+@given(METADATA, st.sampled_from(sorted(VALID)))
+def test_one_value_of_the_wrong_kind_among_right_ones_is_an_error(data: dict[str, object], key: str):
+    if key in ("inference", "of-another-tool"):
+        return
+    text = f"---\n{yaml.safe_dump({**data, key: 7}, allow_unicode=True)}---\n{TEXT}"
+    told = validate_card(text)
+    assert len(told) == 1
+    assert f"`{key}`" in told[0]
 
 
 def test_what_aliases_stand_for_is_not_written_out():

@@ -30,6 +30,7 @@ from hf_contrastive.release.local_hub.names import check_path, ref_file_name, re
 from hf_contrastive.release.local_hub.objects import ObjectStore
 from hf_contrastive.release.local_hub.storage import Storage
 from hf_contrastive.release.local_hub.trees import Add
+from model_cards.validate import examine_card, hub_values, validate_card
 
 # pieces that hostile names are made of, so that the search finds more than random letters
 PIECES = st.sampled_from(
@@ -188,7 +189,7 @@ PLAIN = st.one_of(st.booleans(), st.integers(-999, 999), st.text("abc -_.xyz0123
 )
 def test_what_is_read_of_a_card_is_what_yaml_means(values: dict[str, object]):
     text = f"---\n{yaml.safe_dump(values, width=1000)}---\n# Card\n" if values else "---\n---\n"
-    assert cards.problems(text)[0] == [] or {"tags", "license"} & values.keys()
+    assert cards.problems(text, of_model=False)[0] == [] or hub_values()["keys"] & values.keys()
     found = cards.parse(cards.front_matter(text) or "")
     for key, value in found.items():
         assert value == values[key]
@@ -208,7 +209,8 @@ def test_no_front_matter_breaks_the_reader(text: str):
 def test_valid_yaml_is_never_refused():
     card = (
         "---\nlanguage:\n- en\n- de  # two\nlicense: apache-2.0\nmodel-index:\n- name: x\n  results:\n"
-        "  - task: {type: a, name: 'b: c'}\n    metrics:\n    - {type: ndcg, value: 0.5}\nwidget:\n  - text: |\n"
+        "  - task: {type: a, name: 'b: c'}\n"
+        "    dataset: {type: d, name: e}\n    metrics:\n    - {type: ndcg, value: 0.5}\nwidget:\n  - text: |\n"
         '      one\n\n      two\n"quoted key": "a: b # c"\n# a comment\ntags: [a,\n  b]\nurl: http://x.y/z#1\n---\n'
     )
     assert yaml.safe_load(cards.front_matter(card))
@@ -220,8 +222,49 @@ def test_valid_yaml_is_never_refused():
         "quoted key": "a: b # c",
         "url": "http://x.y/z#1",
     }
-    for wrong in ("a: 1\na: 2", "just words", "license: 7", "tags: one", "x:\n\t- a"):
-        assert cards.problems(f"---\n{wrong}\n---\n")[0]
+
+
+HUB_SAYS = {
+    "a: 1\na: 2": "given twice",
+    "just words": "must be a mapping",
+    "license: 7": "`license`",
+    "license: Apache 2.0": "`license`",
+    "tags: one": "`tags` must be a list",
+    "x:\n\t- a": "A tab indents",
+    "a: [1": "no valid YAML",
+    "a: 'b": "no valid YAML",
+    "pipeline_tag: cooking": "`pipeline_tag`",
+    "language: english": "`language`",
+    "datasets: [a/b/c]": "a/b/c",
+    "license:": "`license` has no value",
+}
+
+
+@pytest.mark.parametrize(("wrong", "said"), HUB_SAYS.items())
+def test_what_the_hub_refuses_is_an_error_as_in_the_validator(wrong: str, said: str):
+    text = f"---\n{wrong}\n---\n"
+    errors, warnings = cards.problems(text)
+    assert len(errors) == 1
+    assert warnings == []
+    assert said in errors[0]
+    assert any(errors[0] in line for line in validate_card(text))
+
+
+def test_what_the_hub_takes_is_no_error_though_the_validator_warns_or_asks_for_more():
+    assert cards.problems("Text alone.") == ([], ["empty or missing yaml metadata in repo card"])
+    assert cards.problems("---\n# nothing\n---\n") == ([], ["empty or missing yaml metadata in repo card"])
+    assert cards.problems("---\na: 1\n") == (["The YAML metadata has no closing line '---'."], [])
+    # our own rules: no license, a misspelt key, a blank that was not filled in, a local path
+    for text in ("---\ntags: [a]\n---\n", "---\nlicence: mit\n---\n", "---\nlicense: mit\n---\n/home/alice/x\n"):
+        assert cards.problems(text) == ([], [])
+        assert examine_card(text)
+    large = "---\na: |\n" + "  words of it\n" * 90_000 + "---\n"
+    errors, warnings = cards.problems(large)
+    assert (errors, len(warnings)) == ([], 1)
+    assert "so large that the Hub may refuse" in warnings[0]
+    # of a dataset the YAML alone is checked
+    assert cards.problems("---\npipeline_tag: cooking\n---\n", of_model=False) == ([], [])
+    assert cards.problems("---\na: 1\na: 2\n---\n", of_model=False)[0]
 
 
 SERVER = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model_cards.errors import CardError
 from model_cards.validation.body import body_problems, leak_problems, link_problems
-from model_cards.validation.front_matter import read_metadata, split_card
+from model_cards.validation.front_matter import Metadata, read_metadata, split_card
 from model_cards.validation.keys import key_problems
 from model_cards.validation.problems import CardProblem, found
 from model_cards.validation.results import eval_results_problems, result_problems
@@ -26,6 +26,18 @@ def examine_card(text: str, *, exists: Callable[[str], bool] | None = None) -> t
         exists: whether a file of that relative path lies beside the card; None where nobody knows.
     """
     return tuple(sorted(_text_problems(text, exists), key=_by_line))
+
+
+def examine_metadata(text: str) -> tuple[Metadata | None, tuple[CardProblem, ...]]:
+    """Return the metadata of a card, None where it can not be read, and what is wrong with it.
+
+    Args:
+        text: of README.md, without a byte order mark.
+    """
+    metadata, problems = read_metadata(split_card(text), text)
+    if metadata is not None:
+        problems += [*key_problems(metadata), *result_problems(metadata)]
+    return metadata, tuple(problems)
 
 
 def examine_file(path: Path) -> tuple[CardProblem, ...]:
@@ -96,11 +108,8 @@ def _text_problems(text: str, exists: Callable[[str], bool] | None) -> Iterator[
     yield from _file_problems(text)
     text = text.removeprefix("\ufeff")
     card = split_card(text)
-    metadata, problems = read_metadata(card, text)
+    metadata, problems = examine_metadata(text)
     yield from problems
-    if metadata is not None:
-        yield from key_problems(metadata)
-        yield from result_problems(metadata)
     body = read_body(card.body, card.body_line)
     yield from body_problems(body, metadata)
     yield from leak_problems(text)

@@ -1,4 +1,4 @@
-"""A README's front matter, as far as the Hub's answers need it, without a YAML parser."""
+"""A README's front matter: what the Hub's answers need of it, without a YAML parser, and the Hub's check of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|$)", re.DOTALL)
 # a plain key ends at the first colon that white space or the line's end follows
 _KEY = re.compile(r"((?:[^\s\-?:,\[\]{}#&*!|>'\"%@`]|[-?:](?=\S)).*?)[ \t]*:(?:[ \t]+(.*)|)$")
-_TAB = re.compile(r" *\t[ \t]*(?:-[ \t]|[\w.-]+[ \t]*:(?:[ \t]|$))")
+_OPENED = re.compile(r"---[ \t]*\r?\n")
+_MISSING = "empty or missing yaml metadata in repo card"
 _ITEM = re.compile(r"[ \t]*-[ \t]+(.*)$")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,300}|\d{1,300}\.\d+(?:[eE][-+]?\d{1,3})?)$", re.ASCII)
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None}
@@ -50,33 +51,32 @@ def parse(yaml: str) -> dict[str, Any]:
     return found
 
 
-def problems(text: str) -> tuple[list[str], list[str]]:
-    """Return errors and warnings of a README's front matter, by rules that never refuse valid YAML.
+def problems(text: str, *, of_model: bool = True) -> tuple[list[str], list[str]]:
+    """Return errors and warnings of a README's front matter, as far as the Hub itself makes the difference.
 
-    Found are: no closing line, a tab as indentation, a top-level line that is neither key nor list, a key twice,
-    and a license or tags of the wrong kind.
+    Args:
+        text: of README.md.
+        of_model: whether single keys are those of a model; of others the YAML alone is checked.
     """
-    if not re.match(r"\ufeff?---[ \t]*\r?\n", text):
-        return [], ["empty or missing yaml metadata in repo card"]
-    yaml = front_matter(text)
-    if yaml is None:
+    # imported here: it needs huggingface_hub, without which this server runs
+    from model_cards.validation.examine import examine_metadata
+    from model_cards.validation.problems import RULES
+
+    text = text.removeprefix("\ufeff")
+    if _OPENED.match(text) and front_matter(text) is None:
         return ["The YAML metadata has no closing line '---'."], []
-    errors, seen = [], set()
-    for number, line in enumerate(yaml.splitlines(), start=2):
-        if _TAB.match(line):
-            errors.append(f"Line {number} is indented with a tab; YAML allows only spaces.")
-    for key, value, below in _keys(yaml):
-        if key in seen:
-            errors.append(f"The key {key!r} stands twice.")
-        seen.add(key)
-        if key == "" and (value or below):
-            errors.append(f"{(value or below[0])[:60]!r} is neither a key nor an item of a list.")
-    data = parse(yaml)
-    if not isinstance(data.get("license", ""), str | list):
-        errors.append('"license" must be a string or a list of strings.')
-    if not isinstance(data.get("tags", []), list | None):
-        errors.append('"tags" must be a list of strings.')
-    return errors, [] if seen else ["empty or missing yaml metadata in repo card"]
+    metadata, found = examine_metadata(text)
+    if metadata is None and (not (front_matter(text) or "").strip() or _is_nothing(found)):
+        return [], [_MISSING]
+    told = [item for item in found if RULES[item.code].source == "the Hub" or item.code == "CARD012"]
+    told = [item for item in told if of_model or item.code < "CARD018"]
+    errors = [item.message for item in told if item.severity == "error"]
+    return errors, [item.message for item in told if item.severity == "warning"]
+
+
+def _is_nothing(found: Iterable[Any]) -> bool:
+    """Whether there is YAML that stands for nothing, e.g. a comment alone."""
+    return any(item.code == "CARD012" and "NoneType" in item.what for item in found)
 
 
 def library_of(card: Mapping[str, Any], paths: Iterable[str]) -> str | None:

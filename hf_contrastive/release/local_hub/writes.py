@@ -82,11 +82,12 @@ def move(hub: HubState, request: Request) -> Response:
 @ROUTES("POST", "/api/validate-yaml")
 def validate_yaml(_hub: HubState, request: Request) -> Response:
     """Check a README's front matter."""
-    content = request.body.json().get("content")
+    told = request.body.json()
+    content = told.get("content")
     if not isinstance(content, str):
         msg = f"`content` must be a string, got {type(content).__name__}."
         raise InvalidRequestError(msg)
-    errors, warnings = cards.problems(content)
+    errors, warnings = cards.problems(content, of_model=told.get("repoType", "model") == "model")
     answer = {"errors": [{"message": text} for text in errors], "warnings": [{"message": text} for text in warnings]}
     return Response.json(answer, 400 if errors else 200)
 
