@@ -73,7 +73,7 @@ class CellStore:
         """
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 cell = Cell.from_dict(json.loads(str(kept["cell"])))
                 probabilities = kept["probabilities"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, SchemaError):
