@@ -15,7 +15,9 @@ from audits.policy import load_policy
 from hf_contrastive import evaluate
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.evaluation.encodings import Encodings
 from hf_contrastive.evaluation.perturbations import perturbed
+from hf_contrastive.evaluation.reading import read_task
 from hf_contrastive.evaluation.sections import sections
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.training_run import collect_evidence
@@ -276,6 +278,24 @@ def test_every_text_is_encoded_once_by_each_model_and_progress_ends(plain, retri
     assert [item.name for item in report.sections] == list(sections())
     assert stages == ["retrieval", *(item.name for item in report.sections if not item.not_computed)]
     assert [item.name for item in report.sections if item.not_computed] == ["calibration"]
+
+
+def test_encodings_of_a_base_serve_several_evaluations_and_encode_what_is_new(plain, retrieval, labelled):
+    base, model = Planted(plain), Planted(plain, direction)
+    kept = Encodings(base)
+    for data, options in (
+        (retrieval, {"limit": 20, "sections": ()}),
+        (retrieval, {"limit": 20, "sections": "standard"}),
+        (read_task(retrieval), {"seed": 3, "sections": ()}),
+        (labelled, {"sections": "standard"}),
+        (labelled, {"sections": "standard", "ood": far(), "seed": 1}),
+    ):
+        found = evaluate(model, data, base=kept, **options)
+        fresh = evaluate(model, data, base=Planted(plain), **options)
+        assert (found.metrics, found.sections) == (fresh.metrics, fresh.sections)
+    assert len(base.seen) == len(set(base.seen))
+    with pytest.raises(EvaluationError, match="`max_length` None, and 12 is asked for"):
+        evaluate(model, retrieval, base=kept, max_length=12, sections=())
 
 
 def test_a_model_differs_from_itself_in_nothing_and_twice_gives_the_same(plain, retrieval, labelled):

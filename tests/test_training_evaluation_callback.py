@@ -8,7 +8,9 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 
+from audits import source
 from hf_contrastive import evaluate
+from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError, EvaluationError
 from hf_contrastive.training.evaluation_callback import EvaluationCallback, undisturbed_draws
 
@@ -48,6 +50,36 @@ def test_what_is_logged_is_what_evaluate_says(make_trainer, topic_pairs):
         assert logs[6][f"eval_words_{item.after.name}"] == item.after.value
     for item in report.sections[0].metrics:
         assert logs[6][f"eval_words_geometry_{item.after.name}"] == pytest.approx(item.after.value, abs=1e-5)
+
+
+def test_data_and_base_are_read_and_encoded_once(make_trainer, topic_pairs, tiny_bert, monkeypatch):
+    base = TextEncoder.load(tiny_bert)
+    encoded, read = [], []
+    plain, opened = TextEncoder.encode, source.dataset_and_references
+
+    def encode(self, texts, **options):
+        encoded.append(self is base)
+        return plain(self, texts, **options)
+
+    def counted(data):
+        read.append(data)
+        return opened(data)
+
+    monkeypatch.setattr(TextEncoder, "encode", encode)
+    monkeypatch.setattr(source, "dataset_and_references", counted)
+    foreign = Dataset.from_dict({"text": [f"foreign {i}" for i in range(25)]})
+    options = {"sections": ["geometry", "out-of-distribution", "robustness"], "base": base, "ood": {"far": foreign}}
+    callback = EvaluationCallback(topic_pairs, every=2, at_start=True, sample=12, **options)
+    trainer = make_trainer(max_steps=4, callbacks=[callback])
+    read.clear()
+    trainer.train()
+    assert list(callback.reports) == [0, 2, 4]
+    assert sum(part is topic_pairs for part in read) == 1
+    assert sum(part is foreign for part in read) == 1
+    assert encoded.count(True) * 3 == encoded.count(False) > 0
+    report = evaluate(trainer.encoder, topic_pairs, sample=12, **options)
+    for name in ("metrics", "sections", "dataset"):
+        assert getattr(report, name) == getattr(callback.reports[4], name), name
 
 
 def test_each_epoch_and_a_callback_added_later(make_trainer, topic_pairs):

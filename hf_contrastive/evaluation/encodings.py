@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.estimates import Scores
 from hf_contrastive.evaluation.search import Floats
 
@@ -35,7 +34,7 @@ class Texts(NamedTuple):
 
 
 class Encodings:
-    """The vectors of one model for all texts that were announced.
+    """The vectors of one model for all texts that were announced; each is encoded once, over several evaluations too.
 
     Args:
         encoder: of the texts.
@@ -49,33 +48,43 @@ class Encodings:
         self._places: dict[str, dict[str, int]] = {}
         self._vectors: dict[str, Floats] = {}
         self._kept: dict[str, Any] = {}
+        self._asker: tuple[Any, int] | None = None
+
+    def serve(self, task: Any, seed: int) -> None:
+        """Forget what :meth:`once` kept for another task or seed; the vectors stay.
+
+        Args:
+            task: what asks from now on.
+            seed: of its draws.
+        """
+        if self._asker is None or self._asker[0] is not task or self._asker[1] != seed:
+            self._asker = (task, seed)
+            self._kept.clear()
 
     def announce(self, asked: Iterable[Texts]) -> None:
-        """Note texts that :meth:`encode` has to encode.
+        """Note texts that :meth:`encode` has to encode, unless it has already.
 
         Args:
             asked: with their prompts; equal texts with equal words before them are one.
-
-        Raises:
-            EvaluationError: they have been encoded already.
         """
-        if self._vectors:
-            msg = "Texts must be announced before they are encoded."
-            raise EvaluationError(msg)
+        known = self.count
         for texts, prompt in asked:
             prefix = self._prefix(prompt)
             self._prompts.setdefault(prefix, prompt)
             places = self._places.setdefault(prefix, {})
             for text in texts:
                 places.setdefault(text, len(places))
+        if self.count > known:
+            # some of it is of all texts there are
+            self._kept.clear()
 
     @property
     def count(self) -> int:
-        """How many texts there are to encode."""
-        return sum(len(places) for places in self._places.values())
+        """How many texts there are that have not been encoded."""
+        return sum(len(places) - len(self._vectors.get(prefix, ())) for prefix, places in self._places.items())
 
     def encode(self, on_progress: Progress | None = None) -> None:
-        """Encode all texts that were announced.
+        """Encode the texts that were announced and have not been encoded.
 
         Args:
             on_progress: called with (texts done, texts in all).
@@ -86,10 +95,15 @@ class Encodings:
             return (lambda ready, _: on_progress(offset + ready, total)) if on_progress else None
 
         for prefix, places in self._places.items():
-            self._vectors[prefix] = self.encoder.encode(
-                list(places), prompt=self._prompts[prefix], max_length=self.max_length, on_progress=shifted(done)
+            before = self._vectors.get(prefix)
+            new = list(places)[0 if before is None else len(before) :]
+            if not new and before is not None:
+                continue
+            vectors = self.encoder.encode(
+                new, prompt=self._prompts[prefix], max_length=self.max_length, on_progress=shifted(done)
             )
-            done += len(places)
+            self._vectors[prefix] = vectors if before is None else np.concatenate([before, vectors])
+            done += len(new)
 
     def __call__(self, texts: Sequence[str], prompt: str | None = None) -> Floats:
         """Return the vectors ``[len(texts), dim]`` of texts that were announced with this prompt."""

@@ -121,7 +121,7 @@ def bootstrap(
     """
     names = list(statistics)
     drawn, values = _drawn(list(statistics.values()), sizes, resamples=resamples, seed=seed)
-    return {name: _estimate(*pair, confidence) for name, *pair in zip(names, values, drawn, strict=True)}
+    return {name: _estimate(value, draws, confidence) for name, value, draws in zip(names, values, drawn, strict=True)}
 
 
 def measure(

@@ -10,7 +10,7 @@ from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.encodings import Encodings, Progress
 from hf_contrastive.evaluation.means import RESAMPLES, Scores, bootstrapped_mean, metric_comparison
 from hf_contrastive.evaluation.pairs import RetrievalTask
-from hf_contrastive.evaluation.reading import TaskName, read_task
+from hf_contrastive.evaluation.reading import TaskData, TaskName, read_task
 from hf_contrastive.evaluation.retrieval import RetrievalScores
 from hf_contrastive.evaluation.sections import SAMPLE, Asked
 from hf_contrastive.evaluation.splits import read_texts
@@ -69,8 +69,10 @@ def evaluate(
 
     Args:
         model: anything that ContrastiveTrainer takes as ``model``, or a TextEncoder.
-        dataset: a Dataset, DatasetDict, Hub id or path; or a mapping or folder of queries, corpus and qrels.
-        base: a model to compare with, measured on the same texts.
+        dataset: a Dataset, DatasetDict, Hub id or path; or a mapping or folder of queries, corpus and qrels; or what
+            :func:`~hf_contrastive.evaluation.reading.read_task` made of one, where columns, split and limit are told.
+        base: a model to compare with, measured on the same texts; or its
+            :class:`~hf_contrastive.evaluation.encodings.Encodings`, which keep their vectors for the next evaluation.
         task: ``retrieval``, ``similarity``, ``pair classification`` or ``classification`` where columns allow several.
         sections: ``standard`` (ranking, calibration, robustness and geometry where they fit the task, and the others
             whose data is given), ``all``, or names; ``()`` measures the task alone.
@@ -111,28 +113,39 @@ def evaluate(
         msg = f"`sample` must be at least 1, got {sample}; usual is {SAMPLE}."
         raise EvaluationError(msg)
     check_seed_and_length(seed, max_length)
-    data = read_task(
-        dataset,
-        task=task,
-        split=split,
+    data = dataset
+    if not isinstance(data, TaskData):
+        data = read_task(
+            dataset,
+            task=task,
+            split=split,
+            anchor_column=anchor_column,
+            positive_column=positive_column,
+            text_column=text_column,
+            label_column=label_column,
+            limit=limit,
+            seed=seed,
+        )
+    if slices_column is not None:
+        data.column(slices_column)
+    foreign, trained_on = read_others(
+        data,
+        ood=ood,
+        members=members,
         anchor_column=anchor_column,
         positive_column=positive_column,
         text_column=text_column,
-        label_column=label_column,
-        limit=limit,
-        seed=seed,
     )
-    if slices_column is not None:
-        data.column(slices_column)
-    columns = (text_column, anchor_column, "sentence1", positive_column)
-    own = {"retrieval": anchor_column, "classification": text_column}.get(data.task.name, "sentence1")
-    kinds = ood if _by_name(ood) else {"ood": ood} if ood is not None else {}
-    foreign = {kind: read_texts("ood", part, columns, split="test") for kind, part in kinds.items()}
-    trained_on = read_texts("members", members, (own, *columns), split="train") if members is not None else None
-    encoders = [TextEncoder.load(item) for item in (model, base) if item is not None]
-    for encoder in encoders:
-        check_reach(encoder, max_length)
-    after, *rest = (Encodings(encoder, max_length=max_length) for encoder in encoders)
+    after, *rest = (
+        item if isinstance(item, Encodings) else Encodings(TextEncoder.load(item), max_length=max_length)
+        for item in (model, base)
+        if item is not None
+    )
+    for encodings in (after, *rest):
+        check_reach(encodings.encoder, max_length)
+        if encodings.max_length != max_length:
+            msg = f"These Encodings have the `max_length` {encodings.max_length}, and {max_length} is asked for."
+            raise EvaluationError(msg)
     asked = Asked(
         data=data,
         after=after,
@@ -146,6 +159,36 @@ def evaluate(
         members=trained_on,
     )
     return run(asked, names, on_progress=on_progress, on_stage=on_stage)
+
+
+def read_others(
+    data: TaskData,
+    *,
+    ood: Any = None,
+    members: Any = None,
+    anchor_column: str = "anchor",
+    positive_column: str = "positive",
+    text_column: str = "text",
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...] | None]:
+    """Read the texts that are measured beside a task: foreign ones by their kind, and those that were trained on.
+
+    Args:
+        data: the task.
+        ood: see :func:`evaluate`, as all others.
+        members: rows that were trained on.
+        anchor_column: of a retrieval.
+        positive_column: of a retrieval.
+        text_column: of a classification.
+
+    Raises:
+        EvaluationError: there is no column of texts, or a cell is no text.
+        SourceError: the data can not be read.
+    """
+    columns = (text_column, anchor_column, "sentence1", positive_column)
+    own = {"retrieval": anchor_column, "classification": text_column}.get(data.task.name, "sentence1")
+    kinds = ood if _by_name(ood) else {"ood": ood} if ood is not None else {}
+    foreign = {kind: read_texts("ood", part, columns, split="test") for kind, part in kinds.items()}
+    return foreign, read_texts("members", members, (own, *columns), split="train") if members is not None else None
 
 
 def check_seed_and_length(seed: int, max_length: int | None) -> None:

@@ -69,6 +69,8 @@ def run(
     chosen = tuple(names)
     if chosen == (_STANDARD,):
         chosen = tuple(name for name, section in sections().items() if section.standard(asked))
+    for model in asked.models:
+        model.serve(task, asked.seed)
     reasons = _announce(asked, chosen)
     _encode(asked, on_progress)
     tell = on_stage or (lambda _: None)
@@ -131,8 +133,9 @@ def _encode(asked: Asked, on_progress: Progress | None) -> None:
         return (lambda ready, _: on_progress(offset + ready, total)) if on_progress else None
 
     for model in asked.models:
+        waiting = model.count
         model.encode(shifted(done))
-        done += model.count
+        done += waiting
 
 
 def _rounded_section(section: EvaluationSection) -> EvaluationSection:

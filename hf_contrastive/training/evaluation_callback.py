@@ -13,14 +13,17 @@ import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.evaluation.reading import read_task
-from hf_contrastive.evaluation.report import evaluate
+from hf_contrastive.evaluation.encodings import Encodings
+from hf_contrastive.evaluation.reading import TaskData, read_task
+from hf_contrastive.evaluation.report import evaluate, read_others
 from hf_contrastive.evaluation.suite import SectionNames, section_names
 from hf_contrastive.training.data_loaders import DataLoadingTrainer
 from model_cards.evidence import EvaluationReport
 
 _READING = frozenset(inspect.signature(read_task).parameters) - {"data"}
+_BESIDE = frozenset(inspect.signature(read_others).parameters) - {"data"}
 
 
 class EvaluationCallback(TrainerCallback):
@@ -28,7 +31,8 @@ class EvaluationCallback(TrainerCallback):
 
     The task's metrics are logged as ``eval_ndcg@10``, those of a section as ``eval_robustness_…``; all reports are kept
     in ``reports`` by their step. Only the first process measures, on all of the data. The states of all random number
-    generators are put back, and dropout is off meanwhile.
+    generators are put back, and dropout is off meanwhile. The data is read once, when training begins; a ``base`` is
+    read and encoded once, at the first measurement.
 
     Args:
         data: anything that :func:`~hf_contrastive.evaluate` takes as ``dataset``.
@@ -71,6 +75,8 @@ class EvaluationCallback(TrainerCallback):
         self.options = options
         self.reports: dict[int, EvaluationReport] = {}
         self.trainer: Any = None
+        self._data: TaskData | None = None
+        self._others: dict[str, Any] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -83,7 +89,7 @@ class EvaluationCallback(TrainerCallback):
                 "another one, call hf_contrastive.evaluate(model, data) where it is done."
             )
             raise ConfigurationError(msg)
-        read_task(self.data, **{name: self.options[name] for name in self.options if name in _READING})
+        self._read()
         if self.at_start and state.global_step == 0:
             self._measure(state)
 
@@ -101,11 +107,24 @@ class EvaluationCallback(TrainerCallback):
         if self.every == "epoch":
             self._measure(state)
 
+    def _read(self) -> TaskData:
+        """Read the data, and the texts beside it, for all measurements."""
+        data = self.data
+        if not isinstance(data, TaskData):
+            data = read_task(data, **{name: self.options[name] for name in self.options if name in _READING})
+        foreign, members = read_others(data, **{name: self.options[name] for name in self.options if name in _BESIDE})
+        self._data, self._others = data, {"ood": foreign or None, "members": members}
+        return data
+
     def _measure(self, state: TrainerState) -> None:
         if not state.is_world_process_zero:
             return
+        data = self._data or self._read()
         with undisturbed_draws():
-            report = evaluate(self.trainer.encoder, self.data, sections=self.sections, **self.options)
+            base = self.options.get("base")
+            if "base" not in self._others and base is not None and not isinstance(base, Encodings):
+                self._others["base"] = Encodings(TextEncoder.load(base), max_length=self.options.get("max_length"))
+            report = evaluate(self.trainer.encoder, data, sections=self.sections, **{**self.options, **self._others})
         self.reports[state.global_step] = report
         # logging here would take the place of the step's own
         own = self.trainer.control.should_log
