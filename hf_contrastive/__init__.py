@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from hf_contrastive.errors import ContrastiveError, HubError, PushBlocked
     from hf_contrastive.evaluation.comparison import compare
     from hf_contrastive.evaluation.report import evaluate
+    from hf_contrastive.inference.benchmark import benchmark_inference
+    from hf_contrastive.inference.export import export_onnx
+    from hf_contrastive.inference.records import InferenceReport
     from hf_contrastive.release.guard import guard
     from hf_contrastive.release.hub import PushReceipt
     from hf_contrastive.release.previews import Preview
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from hf_contrastive.release.rollback import RollbackReceipt, rollback
     from hf_contrastive.release.verification import VerificationReport, verify
     from hf_contrastive.release.versions import VersionList, versions
+    from hf_contrastive.study.records import StudyReport
+    from hf_contrastive.study.run import run_study
+    from hf_contrastive.study.settings import StudySettings
     from hf_contrastive.trainer import ContrastiveTrainer
     from hf_contrastive.training.evaluation_callback import EvaluationCallback
     from hf_contrastive.training.losses import LossInputs
@@ -55,6 +61,7 @@ _ADDRESSES = {
     "FindingRow": "audits.findings",
     "FindingRows": "audits.findings",
     "HubError": "hf_contrastive.errors",
+    "InferenceReport": "hf_contrastive.inference.records",
     "Intent": "audits.intent",
     "LossInputs": "hf_contrastive.training.losses",
     "Measurement": "audits.findings",
@@ -68,6 +75,8 @@ _ADDRESSES = {
     "RowEvidence": "audits.findings",
     "Rule": "audits.policy",
     "Statement": "model_cards.evidence",
+    "StudyReport": "hf_contrastive.study.records",
+    "StudySettings": "hf_contrastive.study.settings",
     "TextEncoder": "hf_contrastive.encoder",
     "TrainingRecord": "model_cards.evidence",
     "Verdict": "audits.policy",
@@ -76,8 +85,10 @@ _ADDRESSES = {
     "VersionList": "hf_contrastive.release.versions",
     "Waiver": "audits.policy",
     "audit": "hf_contrastive.auditing",
+    "benchmark_inference": "hf_contrastive.inference.benchmark",
     "compare": "hf_contrastive.evaluation.comparison",
     "evaluate": "hf_contrastive.evaluation.report",
+    "export_onnx": "hf_contrastive.inference.export",
     "guard": "hf_contrastive.release.guard",
     "judge": "audits.policy",
     "load_policy": "audits.policy",
@@ -89,6 +100,7 @@ _ADDRESSES = {
     "remove_licenses": "audits.remedies",
     "remove_listed": "audits.remedies",
     "rollback": "hf_contrastive.release.rollback",
+    "run_study": "hf_contrastive.study.run",
     "verify": "hf_contrastive.release.verification",
     "versions": "hf_contrastive.release.versions",
 }
@@ -115,6 +127,7 @@ __all__ = [
     "FindingRow",
     "FindingRows",
     "HubError",
+    "InferenceReport",
     "Intent",
     "LossInputs",
     "Measurement",
@@ -128,6 +141,8 @@ __all__ = [
     "RowEvidence",
     "Rule",
     "Statement",
+    "StudyReport",
+    "StudySettings",
     "TextEncoder",
     "TrainingRecord",
     "Verdict",
@@ -136,8 +151,10 @@ __all__ = [
     "VersionList",
     "Waiver",
     "audit",
+    "benchmark_inference",
     "compare",
     "evaluate",
+    "export_onnx",
     "guard",
     "judge",
     "load_policy",
@@ -149,6 +166,7 @@ __all__ = [
     "remove_licenses",
     "remove_listed",
     "rollback",
+    "run_study",
     "verify",
     "versions",
 ]
