@@ -11,7 +11,7 @@ from hf_contrastive.study.draws import Draws, holm, open_interval, two_sided
 from hf_contrastive.study.records import Cost, Predictions, StudyReport
 from hf_contrastive.study.savings import Curve, label_saving, reach, times
 from hf_contrastive.study.statistics import analyse
-from tests.study_samples import outcome, typical
+from tests.study_outcomes import outcome, typical
 
 
 @pytest.fixture(scope="module")

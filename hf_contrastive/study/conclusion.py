@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from hf_contrastive.study.records import LabelSaving, StudyReport
 from hf_contrastive.study.remarks import against_fine_tuning, baselines, costs, few_shot, left_out, scope
-from hf_contrastive.study.roles import CONTRASTIVE_FINE_TUNED, CONTROL, FINE_TUNED
+from hf_contrastive.study.roles import CONTRASTIVE, CONTROL, CONTROLS, FINE_TUNED, PROBED_CONTROL
 from hf_contrastive.study.telling import Telling, difference_words
 from hf_contrastive.study.wording import budgets_words, listed, reading, target_words
 from model_cards.typesetting import plural
+
+FIRST = 5
+"""So many sentences answer the question; the others follow where there is room."""
 
 
 def conclude(report: StudyReport) -> tuple[str, ...]:
@@ -37,8 +40,8 @@ def verdict(report: StudyReport) -> str:
         return f"Cannot be told: {why}"
     claimed = [item.arm for item in savings if item.claimed]
     if claimed:
-        arms = [code for code in claimed if code in CONTRASTIVE_FINE_TUNED and not told.uneven(code)]
-        found = [item for code in arms for item in told.against(code, CONTROL)]
+        fair = [code for code in claimed if not told.uneven(code)]
+        found = [item for code in fair for item in told.against(code, CONTROLS[code])]
         better = {item.budget for item in found if reading(item) == "better"}
         if better:
             where = budgets_words([budget for budget in told.budgets if budget in better])
@@ -79,36 +82,45 @@ def answer(told: Telling) -> Iterator[str]:
     savings, reference = told.savings(), told.report.setup.target_arm
     if not savings:
         return
-    parts = [_saving(told, item) for item in savings]
     needed = _labels(savings[0].reference_labels, at_most=savings[0].reference_at_most)
-    sentence = f"To reach {target_words(told.report)}, {told.name(reference)} needs {needed}; {'; '.join(parts)}."
-    control = next((item for item in told.report.savings if item.arm == CONTROL), None)
-    if control is not None:
-        sentence += f" Without contrast: {_saving(told, control)}."
+    sentence = f"To reach {target_words(told.report)}, {told.name(reference)} needs {needed}. "
+    parts = [_saving(told, item) for item in savings]
+    sentence += f"With contrastive pretraining: {'; '.join(parts)}."
+    controls = [item for item in told.report.savings if item.arm in CONTROLS.values()]
+    if controls:
+        sentence += f" Without contrast: {'; '.join(_saving(told, item) for item in controls)}."
     yield sentence
 
 
 def cause(told: Telling) -> Iterator[str]:
     """Tell whether contrast is the cause, by the control of equal compute."""
-    arms = [code for code in CONTRASTIVE_FINE_TUNED if code in told.ran]
-    found = [item for code in arms for item in told.against(code, CONTROL)]
-    if not arms:
-        return
+    for control in (CONTROL, PROBED_CONTROL):
+        arms = [code for code in CONTRASTIVE if code in told.ran and CONTROLS[code] == control]
+        if arms:
+            yield _cause(told, arms, control)
+
+
+def _cause(told: Telling, arms: list[str], by: str) -> str:
+    """Tell whether contrast is the cause of what these arms gain, by their control."""
+    found = [item for code in arms for item in told.against(code, by)]
+    names = listed([told.name(code) for code in arms])
     if not found:
-        why = "did not run with the same budgets and seeds" if CONTROL in told.ran else "did not run"
-        yield f"Whether contrast is the cause cannot be told: {CONTROL}, equal compute without contrast, {why}."
-        return
+        why = "did not run with the same budgets and seeds" if by in told.ran else "did not run"
+        return (
+            f"Whether contrast is the cause of what {names} {'gains' if len(arms) == 1 else 'gain'} cannot be told: "
+            f"{by}, equal compute without contrast, {why}."
+        )
     uneven = {code: told.uneven(code) for code in arms}
     fair = [item for item in found if not uneven[item.arm]]
     unfair = [item for item in found if uneven[item.arm]]
-    control = told.name(CONTROL)
+    control = told.name(by)
     won, lost = told.by_arm(fair, "better"), told.by_arm(found, "worse")
     sentences = []
     if won:
         sentences.append(f"Contrast is the cause where it is shown to beat {control} at equal FLOPs: {won}.")
     elif not lost:
         most = max(found, key=lambda item: abs(item.difference.value))
-        names = listed([told.name(code) for code in arms])
+        names = listed(arms)
         verb = "is" if len(arms) == 1 else "are"
         sentences.append(
             f"Contrast is not shown to be the cause: {names} {verb} not shown to beat {control} at equal FLOPs with "
@@ -121,20 +133,19 @@ def cause(told: Telling) -> Iterator[str]:
     beyond = told.by_arm(unfair, "better")
     if beyond:
         sentences.append(f"Better, but not at equal FLOPs, so that compute may be the cause: {beyond}.")
-    yield " ".join([*sentences, *filter(None, uneven.values())])
+    return " ".join([*sentences, *filter(None, uneven.values())])
 
 
 def _saving(told: Telling, item: LabelSaving) -> str:
     needed = _labels(item.labels, item.most_labels, at_most=item.at_most)
     # the reason of an open end is told by the labels
     ratio = item.words.partition(" (")[0]
-    if item.ratio is None and not item.claimed:
-        return f"{told.name(item.arm)} needs {needed}: {ratio}"
     if item.claimed:
-        return f"{told.name(item.arm)} needs {needed}: {ratio} fewer"
-    if item.ratio is not None and item.high is not None and item.high < 1:
-        return f"{told.name(item.arm)} needs {needed}: {ratio}, which is more"
-    return f"{told.name(item.arm)} needs {needed}: {ratio}, which shows neither fewer nor more"
+        ratio += " fewer"
+    elif item.ratio is not None:
+        fewer = item.high is None or item.high >= 1
+        ratio += ", which shows neither fewer nor more" if fewer else ", which is more"
+    return f"{told.name(item.arm)} {needed}: {ratio}"
 
 
 def _labels(count: float | None, most: float | None = None, *, at_most: bool) -> str:

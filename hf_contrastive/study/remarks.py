@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from hf_contrastive.study.break_even import UNITS
 from hf_contrastive.study.records import BreakEven
-from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FEW_SHOT, FINE_TUNED
+from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FEW_SHOT, FINE_TUNED, PROBED_CONTROL
 from hf_contrastive.study.telling import Telling
 from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed
 from model_cards.typesetting import plural
 
 UNIT_NAMES = {"seconds": "time", "FLOPs": "compute", "kWh": "energy"}
 _MOST = 3
+_ENOUGH = 5
+"""Seeds; with fewer, Student's t leaves little that survives the correction."""
 
 
 def few_shot(told: Telling) -> Iterator[str]:
@@ -36,7 +38,7 @@ def few_shot(told: Telling) -> Iterator[str]:
 
 def against_fine_tuning(told: Telling) -> Iterator[str]:
     """Tell where each arm with pretraining, and any other but the baselines, wins and loses against fine-tuning."""
-    first = (*CONTRASTIVE, CONTROL)
+    first = (*CONTRASTIVE, CONTROL, PROBED_CONTROL)
     others = [code for code in told.costly if code not in (*first, FEW_SHOT)]
     for code in (*first, *others):
         found = told.against(code)
@@ -99,6 +101,8 @@ def scope(told: Telling) -> Iterator[str]:
         return
     seeds = f"{counts[-1]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     sentence = f"It rests on {seeds} and {rows}. {held}"
+    if counts[-1] < _ENOUGH:
+        sentence += " With so few seeds even large differences often are not shown."
     single = [f"{point.arm} with {budget_words(point.budget)}" for point in told.report.curves if point.seeds == 1]
     if single:
         shown = single if len(single) <= _MOST + 1 else [*single[:_MOST], f"{len(single) - _MOST} more"]

@@ -9,14 +9,17 @@ BASELINES = (LEXICAL, PROBE)
 FINE_TUNED = "A2"
 """What everybody would do: the checkpoint, fine-tuned with cross-entropy."""
 
-CONTRASTIVE = ("A3", "A4", "A6")
-"""Contrastive pretraining, then a probe; then fine-tuning; with denoising, then fine-tuning."""
+CONTROL, PROBED_CONTROL = "A5", "A5P"
+"""As much compute on the same texts without contrast, then fine-tuning or a probe: what they gain needs no contrast."""
 
-CONTRASTIVE_FINE_TUNED = ("A4", "A6")
-"""Those that differ from the control by the objective of the pretraining alone."""
+CONTROLS = {"A4": CONTROL, "A6": CONTROL, "A3": PROBED_CONTROL, "A6P": PROBED_CONTROL}
+"""The control of each arm that differs from it by the objective of the pretraining alone."""
 
-CONTROL = "A5"
-"""The same compute on the same texts without contrast: what is gained here needs no contrast."""
+COMPARED_WITH = ("A2", CONTROL, PROBED_CONTROL)
+"""Arms that others are compared with, each with a family of differences."""
+
+CONTRASTIVE = ("A3", "A4", "A6", "A6P")
+"""Contrastive pretraining, with denoising or without, then fine-tuning or a probe."""
 
 FEW_SHOT = "A7"
 """Contrast between labelled rows, then a head (SetFit, Tunstall et al., 2022)."""

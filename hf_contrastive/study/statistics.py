@@ -22,7 +22,7 @@ from hf_contrastive.study.records import (
     PairedDifference,
     StudyReport,
 )
-from hf_contrastive.study.roles import CONTROL, FINE_TUNED
+from hf_contrastive.study.roles import COMPARED_WITH, CONTROLS, FINE_TUNED, PROBED_CONTROL
 from hf_contrastive.study.savings import curve_of, label_saving
 
 RESAMPLES = 2000
@@ -49,7 +49,7 @@ def analyse(outcome: Outcome, *, resamples: int = RESAMPLES, seed: int = 0) -> S
         msg = f"`resamples` must be at least 100 for a percentile to mean anything, got {resamples}; use 2000."
         raise EvaluationError(msg)
     places = _places(outcome)
-    families = {other: _family(places, other) for other in (FINE_TUNED, CONTROL)}
+    families = {other: _family(places, other) for other in COMPARED_WITH}
     draws = Draws(outcome, resamples=max(resamples, _PER_COMPARISON * max(map(len, families.values()))), seed=seed)
     curves = tuple(_point(draws, place, outcome.cells) for place in places)
     differences = [_differences(draws, other, family) for other, family in families.items()]
@@ -108,6 +108,8 @@ def _family(places: Sequence[Place], other: str) -> list[Place]:
     """Return what is compared with ``other``; how it does beside fine-tuning stands among the differences from that."""
     ran = set(places)
     left_out = {other, FINE_TUNED}
+    if other == PROBED_CONTROL:  # fewer comparisons need smaller corrections
+        left_out = {code for code, _ in places if CONTROLS.get(code) != other}
     return [place for place in places if place[0] not in left_out and (other, place[1]) in ran]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hf_contrastive.study.records import LabelSaving, PairedDifference, StudyReport
-from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FINE_TUNED
+from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROLS, FINE_TUNED
 from hf_contrastive.study.wording import Budget, budget_words, budgets_words, points, reading
 
 _EQUAL_COMPUTE = 0.1
@@ -60,12 +60,13 @@ class Telling:
 
     def uneven(self, arm: str) -> str:
         """Return by how much the FLOPs of an arm's pretraining differ from the control's, "" where they are equal."""
-        own, other = (self._pretraining_flops(code) for code in (arm, CONTROL))
+        control = CONTROLS[arm]
+        own, other = (self._pretraining_flops(code) for code in (arm, control))
         if own is None or not other:
-            return f"The FLOPs of the pretraining of {arm} or of {CONTROL} are not known."
+            return f"The FLOPs of the pretraining of {arm} or of {control} are not known."
         if abs(own / other - 1) <= _EQUAL_COMPUTE:
             return ""
-        return f"The pretraining of {arm} took {own / other:.2g} times the FLOPs of that of {CONTROL}."
+        return f"The pretraining of {arm} took {own / other:.2g} times the FLOPs of that of {control}."
 
     def by_arm(self, found: Sequence[PairedDifference], kind: str) -> str:
         """Return "A4 with 2 and 4 rows a class (at most +3.1 […] points); A6 with …" of one reading."""

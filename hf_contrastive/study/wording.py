@@ -52,11 +52,9 @@ def points(item: Measurement) -> str:
     return f"{_signed(item.value)}{_ends(item, '+.1f')}"
 
 
-def probability(value: float, resamples: int) -> str:
-    """Return a p value; the least that the draws can give is told as such."""
-    least = 2 / (1 + resamples) if resamples else 0.0
-    shown = f"{value:.3f}" if value >= 0.0095 else f"{value:.2g}"
-    return f"≤ {shown}" if value <= least * 1.000001 else shown
+def probability(value: float) -> str:
+    """Return a p value: "0.031" or "0.00021"."""
+    return f"{value:.3f}" if value >= 0.0095 else f"{value:.2g}"
 
 
 def reading(item: PairedDifference) -> str:
