@@ -49,6 +49,9 @@ def command(
     target_share: Annotated[
         float | None, typer.Option(help="Share of fine-tuning's best accuracy that is to be reached.")
     ] = None,
+    base_model_id: Annotated[
+        str | None, typer.Option(help="Hub id under which the weights of a folder are known.")
+    ] = None,
     time_limit: Annotated[
         str | None, typer.Option(help="After which no cell begins, e.g. 15m or 2h; the same command goes on later.")
     ] = None,
@@ -85,6 +88,7 @@ def command(
             pair_column=pair_column,
             profile=profile.value,
             arms=_names(arms),
+            base_model_id=base_model_id,
             on_progress=show,
             max_classes=max_classes,
             trials=trials,

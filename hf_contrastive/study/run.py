@@ -54,6 +54,7 @@ def run_study(
     profile: str = "standard",
     settings: StudySettings | None = None,
     arms: Sequence[str | Arm] | None = None,
+    base_model_id: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     **changes: Any,
 ) -> StudyReport:
@@ -74,6 +75,7 @@ def run_study(
         profile: ``standard``, or ``quick`` for about a quarter of an hour on two cores.
         settings: instead of a profile.
         arms: codes, or arms of one's own; default: the settings'.
+        base_model_id: Hub id under which a folder's weights are known.
         on_progress: called before each cell.
         **changes: of single settings, e.g. ``budgets=(8, 64)``; None leaves one as it is.
 
@@ -86,7 +88,7 @@ def run_study(
     settings = (settings or _profile(profile)).changed(**changes)
     chosen = chosen_arms(arms if arms is not None else settings.arms)
     read = read_data(data, settings, text_column=text_column, label_column=label_column, pair_column=pair_column)
-    loaded = _loaded(model, settings)
+    loaded = _loaded(model, settings, base_model_id)
     folder = Path(out)
     store = CellStore(folder)
     budgets, beyond = _possible_budgets(read, settings, chosen)
@@ -282,10 +284,10 @@ class _Loaded:
     base: Any
 
 
-def _loaded(model: Any, settings: StudySettings) -> _Loaded:
+def _loaded(model: Any, settings: StudySettings, base_model_id: str | None = None) -> _Loaded:
     from hf_contrastive.training.loading import load_model
 
-    found = load_model(model, is_trainable=False)
+    found = load_model(model, base_model_id=base_model_id, is_trainable=False)
     plain = found.model.merge_and_unload() if hasattr(found.model, "merge_and_unload") else found.model
     plain.requires_grad_(True)
     spec = found.spec
