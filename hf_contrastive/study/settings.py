@@ -42,7 +42,7 @@ class StudySettings:
         energy: whether energy is measured (codecarbon).
     """
 
-    arms: tuple[str, ...] = ("A0", "A1", "A2", "A2L", "A3", "A4", "A5", "A6", "A7", "A8")
+    arms: tuple[str, ...] = ("A0", "A1", "A2", "A2L", "A3", "A4", "A5", "A5P", "A6", "A7", "A8")
     budgets: tuple[int | None, ...] = (2, 4, 8, 16, 32, 64, 256, None)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     target_share: float = 0.95
@@ -131,7 +131,7 @@ RATE_FACTORS = (1.0, 0.3, 3.0)
 PROFILES: Mapping[str, StudySettings] = {
     "standard": StudySettings(),
     "quick": StudySettings(
-        arms=("A0", "A1", "A2", "A3", "A4", "A5", "A7"),
+        arms=("A0", "A1", "A2", "A3", "A4", "A5", "A5P", "A7"),
         budgets=(8, 32),
         max_classes=8,
         pretraining_texts=1000,
