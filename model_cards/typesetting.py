@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
 from functools import cache
@@ -23,9 +24,27 @@ LOCAL_PATH = re.compile(
 )
 """An absolute path of somebody's machine; paths inside a URL do not match."""
 
+_ROOTS = (
+    "home|Users|root|tmp|mnt|private|workspaces?|kaggle|data\\d*|dbfs|opt|scratch\\w*|content|Volumes|srv|var|nfs\\w*|media"
+    "|lustre|gpfs|fsx|efs|raid\\d*|ssd\\d*|hdd\\d*|disk\\d*|export|storage|shared|projects?|teamspace|work|dev/shm|usr/local"
+)
+# a chat template may well hold `A:\\n`: what could be a line break or a tab must be a name that is known
+_FOLDER = r"(?:(?![nrt])[\w.-]+|runs?|results?|repos?|research|training|team|temp|tmp|nlp)"
+_PLACE = (
+    rf"(?:(?<![\w/.:~<-])(?:/(?:{_ROOTS})/[\w.-]+|~/[\w.-]+)"
+    rf"|(?<![\w\\])[A-Za-z]:(?:\\{{1,2}}Users\\{{1,2}}[\w.-]+|\\{{1,2}}{_FOLDER}\\{{1,2}}[\w.-]+|/(?!/)[\w.-]+/[\w.-]+)"
+    r"|(?:^|(?<=[\"'`\s(=]))\\\\(?![nrt]\\)\w[\w.-]+\\[\w$][\w$.-]+"
+    r"|(?<![\w])(?:file://|dbfs:/|(?:s3[an]?|gs|gcs|abfss?|wasbs?|adl|hdfs|viewfs|oss|r2|nfs|smb|sftp|ssh)://)/{0,2}[\w~.-]+)"
+)
+PLACE = re.compile(_PLACE, re.MULTILINE)
+"""The beginning of a place that only somebody's own machine or network knows: a path, a share or a bucket."""
+
+_WHOLE_PLACE = re.compile(rf"{_PLACE}[^\s'\"`)<\]|]*", re.MULTILINE)
+
 TOKEN = re.compile(r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{20,}|api_org_[A-Za-z0-9]{20,})")
 """A Hugging Face access token."""
 
+_LOCAL_NOTE = "‹local path›"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|!~$^])")
 _BLOCK_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=](?:[\s=+-]|$)))")
@@ -44,8 +63,30 @@ def redact_tokens(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with access tokens and absolute local paths replaced by visible notes."""
-    return LOCAL_PATH.sub("‹local path›", redact_tokens(text))
+    """Return ``text`` with access tokens, and places that only a machine or network knows, replaced by visible notes.
+
+    What is left holds no :data:`PLACE`: the gate would refuse it.
+    """
+    text, before = redact_tokens(text), ""
+    # every place has one of these
+    while text != before and ("/" in text or "\\" in text):
+        # what stands behind one that is gone may begin another
+        before, text = text, _WHOLE_PLACE.sub(_LOCAL_NOTE, LOCAL_PATH.sub(_LOCAL_NOTE, text))
+    return text
+
+
+def cut(text: str, most: int) -> str:
+    """Return ``text`` in at most ``most`` characters, the last of them an ellipsis where it was longer."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def clock(moment: str) -> str:
+    """Return a moment in ISO 8601 for people, e.g. ``2026-11-02 10:00:00 UTC``; one without a zone as it is."""
+    try:
+        told = datetime.datetime.fromisoformat(moment)
+        return f"{told.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC" if told.tzinfo is not None else moment
+    except (ValueError, OverflowError):
+        return moment
 
 
 def number(value: float | None) -> str:
@@ -90,7 +131,9 @@ def escape_markdown(text: str) -> str:
     line = _MARKDOWN.sub(r"\\\1", line)
     # no address may become a link by itself
     line = _ADDRESS_SIGN.sub("&#64;", line.replace("://", "&#58;//").replace("www.", "www&#46;"))
-    return _BLOCK_START.sub(lambda match: f"{match[1] or ''}\\", line, count=1)
+    line = _BLOCK_START.sub(lambda match: f"{match[1] or ''}\\", line, count=1)
+    # what was part of a word, as in `</home/x`, begins one after the escape
+    return redact(line)
 
 
 def code_markdown(text: str) -> str:
@@ -138,6 +181,6 @@ def _environment(*, autoescape: bool, finalize: Callable[[Any], Any]) -> jinja2.
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(number=number, measured=measured, redact=redact, one_line=one_line)
+    environment.filters.update(number=number, measured=measured, redact=redact, one_line=one_line, clock=clock)
     environment.globals.update(plural=plural, measured=measured, number=number)
     return environment
