@@ -9,11 +9,13 @@ import pytest
 import torch
 from datasets import Dataset
 from torch.nn.functional import normalize
+from torch.utils.data import SequentialSampler
 from transformers import TrainerCallback
 
 from hf_contrastive.errors import ConfigurationError, TrainingDivergedError, TrainingMemoryError
 from hf_contrastive.training import engine as engine_module
 from hf_contrastive.training import resources
+from hf_contrastive.training.batching import plan_chunks
 from hf_contrastive.training.losses import LossInputs
 from hf_contrastive.training.meter import alignment, uniformity
 from hf_contrastive.training.resources import graph_budget
@@ -46,6 +48,30 @@ def test_the_log_says_how_fast_and_how_well_padded(make_trainer):
     assert logged[0]["tokens_per_second"] / logged[0]["pairs_per_second"] == pytest.approx(
         one["lengths"].sum() / 8, rel=0.5
     )
+
+
+def test_a_step_is_planned_once_and_anew_where_its_settings_change(make_trainer, monkeypatch):
+    planned = []
+
+    def counted(lengths, *args, **kwargs):
+        planned.append(lengths)
+        return plan_chunks(lengths, *args, **kwargs)
+
+    monkeypatch.setattr("hf_contrastive.training.engine.plan_chunks", counted)
+    # of other lengths in each step
+    rows = [{"anchor": "what is a cat", "positive": "the " * (2 + row // 8)} for row in range(24)]
+    trainer = make_trainer(train_dataset=Dataset.from_list(rows), max_steps=3)
+    monkeypatch.setattr(trainer, "_get_train_sampler", lambda *_: SequentialSampler(rows))
+    trainer.train()
+    assert len(planned) == 3
+    engine = trainer._engine
+    assert engine.plan(np.array([3, 9, 4])) is engine.plan([3, 9, 4])
+    for name, value in (("chunk_tokens", 9), ("width_multiple", 8), ("max_length", 10)):
+        setattr(engine, name, value)
+        multiple, longest = engine.width_multiple, engine.max_length
+        again = plan_chunks([3, 9, 4], engine.chunk_tokens, width_multiple=multiple, max_width=longest)
+        assert engine.plan([3, 9, 4]).widths == again.widths
+    assert len(planned) == 7
 
 
 def test_alignment_and_uniformity_equal_their_definitions():

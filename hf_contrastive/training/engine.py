@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor, distributed
@@ -69,6 +70,7 @@ class Engine:
     workers: Workers = field(default_factory=Workers)
     draws: bool = True
     quick: QuickLora | None = None
+    _planned: tuple[tuple[bytes, int, int, int | None], ChunkPlan] | None = field(default=None, init=False, repr=False)
 
     def write(self, checkpoint: Path) -> None:
         """Keep in a checkpoint how sums are ordered: a resumed run then computes the same bits."""
@@ -106,8 +108,13 @@ class Engine:
         return self.objectives.get(inputs.get("dataset", ""), self.objective)
 
     def plan(self, lengths: Any) -> ChunkPlan:
-        """Return the chunks of a pool of texts of these lengths."""
-        return plan_chunks(lengths, self.chunk_tokens, width_multiple=self.width_multiple, max_width=self.max_length)
+        """Return the chunks of a pool of texts of these lengths; those of one step are planned once."""
+        counts = np.asarray(lengths, dtype=np.int64)
+        key = (counts.tobytes(), self.chunk_tokens, self.width_multiple, self.max_length)
+        if self._planned is None or self._planned[0] != key:
+            _, budget, multiple, longest = key
+            self._planned = key, plan_chunks(counts, budget, width_multiple=multiple, max_width=longest)
+        return self._planned[1]
 
     def counted(self, inputs: Mapping[str, Any]) -> ChunkPlan:
         """Return the chunks of a training step with the tokens of every pass over them."""
