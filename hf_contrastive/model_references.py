@@ -85,28 +85,35 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
     """
     from huggingface_hub.errors import RevisionNotFoundError
 
+    from hf_contrastive.release.faults import FAULTS, asked
     from hf_contrastive.release.hub import hub_api
     from hf_contrastive.release.plan import OLD_WEIGHTS
-    from hf_contrastive.release.published import FAILURES, explained, no_revision, version_tags
+    from hf_contrastive.release.published import explained
+    from hf_contrastive.release.revisions import version_at, versions_in
+    from hf_contrastive.release.target import Target
 
     api = api or hub_api()
+    target = Target(api=api, repo_id=repo_id, revision=revision)
+
+    def fetched(patterns: list[str]) -> Path:
+        return Path(asked(lambda: api.snapshot_download(repo_id, revision=commit, allow_patterns=patterns)))
+
     try:
-        commit = str(api.model_info(repo_id, revision=revision).sha)
-        tags = version_tags(repo_id, api=api)
-        patterns = _wanted()
-        folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=patterns))
+        commit = str(target.info(revision, first=True).sha)
+        tags = versions_in(target.refs())
+        folder = fetched(_wanted())
         if not any(folder.glob("*.safetensors")):
             # older models have their weights in pickles, which torch reads as weights alone
-            folder = Path(api.snapshot_download(repo_id, revision=commit, allow_patterns=[*patterns, *OLD_WEIGHTS]))
+            folder = fetched([*_wanted(), *OLD_WEIGHTS])
     except RevisionNotFoundError as error:
-        raise ModelError(no_revision(repo_id, revision, api)) from error
-    except FAILURES as error:
+        raise ModelError(str(explained(error, repo_id, api, revision=revision))) from error
+    except FAULTS as error:
         cached = _cached(repo_id, revision) if getattr(error, "response", None) is None else None
         if cached is None:
             raise explained(error, repo_id, api) from error
         return cached
     named = (revision, commit) in tags
-    tag = revision if named else next((name for name, target in reversed(tags) if target == commit), "")
+    tag = revision if named else version_at(tags, commit)
     return ModelReference(
         name=f"{repo_id}@{revision or commit[:8]}", given=str(folder), repo_id=repo_id, commit=commit, tag=tag or ""
     )

@@ -139,7 +139,12 @@ def test_usage_errors(
     shutil.copytree(tiny_bert, tmp_path / "model")
     (tmp_path / "empty").mkdir()
     code, out, err = run_cli("push", tmp_path / folder, REPO, "--data", permissive_file, *options, "--json")
-    assert (code, out) == (2, "")
+    assert code == 2
+    if "--reviewedby" not in options:
+        # what can not be parsed ends before anybody knows of `--json`
+        document = json.loads(out)
+        assert (document["decision"], set(document["error"])) == (None, {"type", "message"})
+        assert all(part in document["error"]["message"] for part in told)
     assert all(part in err for part in told)
     assert "Traceback" not in err
     assert not (tmp_path / "report").exists()
@@ -151,15 +156,17 @@ def test_no_valid_token(
 ):
     monkeypatch.setenv("HF_TOKEN", token) if token else monkeypatch.delenv("HF_TOKEN")
     code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
-    assert (code, out) == (3, "")
-    assert "hf auth login" in err
+    document = json.loads(out)
+    assert (code, document["decision"], document["error"]["type"]) == (3, None, "HubError")
+    assert "hf auth login" in document["error"]["message"]
+    assert document["error"]["message"] in err
     assert not api.repo_exists(REPO)
 
 
 def test_an_unreachable_hub(run_cli: Cli, trained: Path, permissive_file: Path, hub: LocalHub):
     hub.close()
     code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
-    assert (code, out) == (3, "")
+    assert (code, json.loads(out)["error"]["type"]) == (3, "HubError")
     assert hub.endpoint in err
     assert "can not be reached" in err
     assert "Traceback" not in err
@@ -168,6 +175,7 @@ def test_an_unreachable_hub(run_cli: Cli, trained: Path, permissive_file: Path, 
 def test_report_folder_that_can_not_be_written(run_cli: Cli, trained: Path, permissive_file: Path, api: HfApi):
     (trained.parent / "report").write_text("a file")
     code, out, err = run_cli("push", trained, REPO, "--data", permissive_file, "--json")
-    assert (code, out) == (3, "")
+    assert (code, json.loads(out)["error"]["type"]) == (3, "NotADirectoryError")
     assert "Not a directory" in err
+    assert run_cli("push", trained, REPO, "--data", permissive_file)[:2] == (3, "")
     assert not api.repo_exists(REPO)

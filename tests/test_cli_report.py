@@ -14,7 +14,8 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants
 from hf_contrastive.release import hub as release_hub
 from hf_contrastive.release.changelog import CHANGES, write_changes
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.published import last_published, read_named, read_published, version_tags
+from hf_contrastive.release.published import last_published, read_named, read_published
+from hf_contrastive.release.revisions import versions_in
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 from model_cards.render import write_documents
@@ -88,6 +89,30 @@ def test_documents_are_rendered_again_byte_by_byte(run_cli: Cli, tmp_path: Path)
     assert "one.html" in err
 
 
+STARTS = {
+    "x.md": "#", "x.html": "<!doctype html>", "x.HTML": "<!doctype html>", "x.json": "{", "x.sarif": "{",
+    "x.sarif.json": "{", "x.xml": "<?xml",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("since", [False, True])
+@pytest.mark.parametrize("name", list(STARTS))
+def test_a_file_is_written_in_the_form_that_its_name_asks_for(
+    run_cli: Cli, tmp_path: Path, folder: Path, name: str, since: bool
+):
+    more = ("--since", write(tmp_path / "before", first())) if since else ()
+    code, _, err = run_cli("report", folder, *more, "--out", tmp_path / name)
+    assert code == 0, err
+    text = (tmp_path / name).read_text()
+    assert text.lower().startswith(STARTS[name])
+    if text.startswith("{"):
+        kind = "runs" if "sarif" in name else "changes" if since else "outcomes"
+        assert kind in json.loads(text)
+    # who names a form gets that one, whatever the file is called
+    assert run_cli("report", folder, *more, "--format", "junit", "--out", tmp_path / "x.txt")[0] == 0
+    assert (tmp_path / "x.txt").read_text().startswith("<?xml")
+
+
 def test_only_what_changed_since_a_version_of_the_same_repository(run_cli: Cli, api: HfApi, folder: Path):
     commits = [publish(api, first(), "v1"), publish(api, second(), "v2")]
     code, out, err = run_cli("report", REPO, "--since", "v1", "--json")
@@ -147,6 +172,8 @@ def test_mistakes_are_told_with_what_there_is(
         ((folder, "--json", "--format", "html"), "ask for two forms"),
         ((folder, "--format", "pdf"), "pdf"),
         ((folder, "--out", folder / "evidence.json" / "x.md"), "can not be written"),
+        ((folder, "--out", tmp_path / "x.pdf"), "allowed are .md, .html, .json, .sarif, .sarif.json, .xml, a folder"),
+        ((folder, "--since", folder, "--out", tmp_path / "changes.txt"), "ends in `.txt`, which names no form"),
     ):
         code, out, err = run_cli("report", *arguments)
         assert (code, out) == (2, ""), arguments
@@ -172,7 +199,7 @@ def test_published_evidence_is_read_at_a_tag_a_branch_and_a_commit(api: HfApi):
     commit = publish(api, first(), "v1")
     publish(api, second(), "v10")
     publish(api, first(), "v9")
-    assert [name for name, _ in version_tags(REPO, api=api)] == ["v1", "v9", "v10"]
+    assert [name for name, _ in versions_in(api.list_repo_refs(REPO))] == ["v1", "v9", "v10"]
     for revision in ("v1", commit):
         read = read_published(REPO, revision, api=api)
         assert (read.commit, read.tag, read.name, read.evidence) == (commit, "v1", f"{REPO}@v1", first())

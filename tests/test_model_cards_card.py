@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from audits.findings import Measurement
-from hf_contrastive.release.report_folder import render_all
+from hf_contrastive.release.rendering import render_all
 from model_cards import render as rendering
 from model_cards.documents import card
 from model_cards.evidence import EvaluationSection, Evidence, MetricComparison, SigningKey, Statement, VersionComparison

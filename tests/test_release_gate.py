@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,17 @@ from hf_contrastive.release.gate import approve, awaits_review, check, decide
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PlannedFile, PushPlan, contents, payload_digest, planned
 from hf_contrastive.release.preparing import prepare
-from hf_contrastive.release.report_folder import render_all
+from hf_contrastive.release.rendering import render_all
 from model_cards.evidence import BaseModel, Evidence, TrainingRecord
 
-TODAY = datetime.now(UTC).date()
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 STANDARD = load_policy("standard")
+
+
+def today() -> date:
+    """Asked anew each time: a run may go past midnight."""
+    return datetime.now(UTC).date()
 
 
 @dataclass
@@ -67,8 +73,8 @@ def training(report: AuditReport) -> TrainingRecord:
 
 
 @pytest.fixture(scope="module")
-def report(permissive_file: Path) -> AuditReport:
-    return audits.audit(str(permissive_file))
+def report(permissive_report: AuditReport) -> AuditReport:
+    return permissive_report
 
 
 @pytest.fixture
@@ -206,7 +212,7 @@ def replan(chain: Chain, **changes: Any) -> Chain:
         {"policy_digest": "sha256:other"},
         {"by": ""},
         {"by": "  "},
-        {"expires": (TODAY - timedelta(days=1)).isoformat()},
+        {"expires": (today() - timedelta(days=1)).isoformat()},
         {"expires": "soon"},
     ],
     ids=str,
@@ -221,7 +227,7 @@ def test_an_approval_of_something_else_does_not_count(make: Callable[..., Chain]
 @pytest.mark.parametrize("days", [0, 1])
 def test_an_approval_holds_on_its_last_day(make: Callable[..., Chain], days: int):
     chain = make(seen=False, reviewed_by="Ada")
-    approval = replace(chain.evidence.approvals[0], expires=(TODAY + timedelta(days=days)).isoformat())
+    approval = replace(chain.evidence.approvals[0], expires=(today() + timedelta(days=days)).isoformat())
     replan(chain, approvals=(approval,)).run()
 
 
@@ -252,13 +258,13 @@ def test_data_that_was_not_trained_on(make: Callable[..., Chain], report: AuditR
 
 def test_a_waiver_that_ran_out_since_the_verdict(make: Callable[..., Chain], report: AuditReport):
     waiver = Waiver(
-        code="DUP001", reason="known", owner="Ada", approver="Bo", expires=(TODAY + timedelta(days=1)).isoformat()
+        code="DUP001", reason="known", owner="Ada", approver="Bo", expires=(today() + timedelta(days=1)).isoformat()
     )
     policy = replace(STANDARD, waivers=(waiver,))
     chain = make(with_results(report, finding("DUP001", 0.9, "fraction")), policy)
     chain.run()
     with pytest.raises(PushBlocked, match="does not follow from this audit"):
-        check(chain.plan, chain.evidence, chain.sources, today=TODAY + timedelta(days=2))
+        check(chain.plan, chain.evidence, chain.sources, today=today() + timedelta(days=2))
 
 
 @pytest.mark.parametrize("named", ["other/base", "/home/ada/base", None])

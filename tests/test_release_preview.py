@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 
-import audits
 from audits.findings import AuditReport
 from audits.policy import load_policy
 from hf_contrastive import push
@@ -28,6 +27,8 @@ from hf_contrastive.release.publish import publish
 from hf_contrastive.release.push import preview
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence
+
+pytestmark = pytest.mark.usefixtures("rendered_once")
 
 REPO = "local/model"
 KEYS = {
@@ -52,8 +53,8 @@ def api(hub: LocalHub) -> HfApi:
 
 
 @pytest.fixture(scope="module")
-def data(permissive_file: Path) -> AuditReport:
-    return audits.audit(str(permissive_file))
+def data(permissive_report: AuditReport) -> AuditReport:
+    return permissive_report
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_a_hub_that_can_not_be_asked_is_told_as_unknown(
 def test_a_branch_that_is_not_there_is_told(trained: Path, data: AuditReport, hub: LocalHub, api: HfApi):
     api.create_repo(REPO)
     found = preview(trained, REPO, data=data, revision="nowhere")
-    assert "no such branch" in found.repository.unknown
+    assert "has no branch `nowhere`; its branches are main; nothing was published" in found.repository.unknown
 
 
 def test_a_closed_gate_is_told_with_every_reason(
@@ -234,6 +235,30 @@ def test_the_command_exits_as_the_gate_decides(
         assert any("import and call posix.system" in line for line in told["problems"])
     assert stored(tmp_path / "hub") == before
     assert not (tmp_path / "history.jsonl").exists()
+
+
+@pytest.mark.parametrize("upstream", [False, True])
+def test_a_refused_login_ends_the_dry_run_as_it_ends_the_push(
+    run_cli: Cli, monkeypatch: pytest.MonkeyPatch, trained: Path, permissive_file: Path, hub: LocalHub, tiny_bert: Path,
+    tmp_path: Path, upstream: bool,
+):  # fmt: skip
+    monkeypatch.setattr(publishing, "hub_api", lambda **told: HfApi(endpoint=hub.endpoint, token="hf_wrong"))
+    cards = Path(shutil.copytree(tiny_bert, tmp_path / "cards" / "models" / "base-owner" / "tiny")).parents[2]
+    common = ("push", trained, REPO, "--data", permissive_file, "--json")
+    common += ("--upstream", cards) if upstream else ()
+    code, out, err = run_cli(*common, "--dry-run")
+    told = json.loads(out)
+    assert code == 3
+    assert told["repository"]["push_fails"] is True
+    assert "hf auth login" in told["repository"]["unknown"]
+    assert "hf-contrastive approve --verdict" not in err
+    code, out, _ = run_cli(*common)
+    assert (code, json.loads(out)["decision"]) == (3, None)
+    # what is closed for another reason stays so
+    (trained / "evil.py").write_text("print()")
+    for more in ((), ("--dry-run",)):
+        code, out, _ = run_cli(*common, *more)
+        assert (code, json.loads(out)["decision"]) == (1, "block")
 
 
 def test_an_approval_of_the_dry_run_holds_for_the_push(

@@ -20,7 +20,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, sn
 from huggingface_hub.errors import HfHubHTTPError
 
 import audits
+from audits.dates import utc_today
 from audits.errors import PolicyError
+from audits.findings import AuditReport
 from audits.policy import Approval, Policy, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
@@ -51,6 +53,14 @@ WRITTEN = (
     "LICENSES/MIT.txt",
 )
 REPO = "local/model"
+
+
+pytestmark = pytest.mark.usefixtures("pushed_at_midnight")
+
+
+def a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next push is made at another time than those before."""
+    monkeypatch.setattr("hf_contrastive.release.push._now", lambda: f"{utc_today()}T00:00:01+00:00")
 
 
 @pytest.fixture(autouse=True)
@@ -133,15 +143,15 @@ def test_one_commit_holds_the_plan_and_nothing_else(
 
 
 def test_the_next_push_replaces_the_last_and_deletes_what_is_stale(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi
 ):
-    first = push(trained, REPO, data=str(permissive_file), **where)
+    first = push(trained, REPO, data=permissive_report, **where)
     add = CommitOperationAdd("pytorch_model.bin", b"old weights")
     theirs = {"sub/x.txt", "onnx/notes.txt", "LICENSE"}
     others = [CommitOperationAdd(name, b"theirs") for name in sorted(theirs)]
     api.create_commit(REPO, [add, *others], commit_message="By hand")
     shutil.rmtree(trained / "adapter")
-    second = push(trained, REPO, data=str(permissive_file), reviewed_by="Ada", **where)
+    second = push(trained, REPO, data=permissive_report, reviewed_by="Ada", **where)
     assert (first.tag, second.tag) == ("v1", "v2")
     assert {"adapter/adapter_config.json"} <= on_hub(api, "v1") - on_hub(api)
     assert not on_hub(api) & {"pytorch_model.bin", "adapter/adapter_model.safetensors"}
@@ -149,11 +159,11 @@ def test_the_next_push_replaces_the_last_and_deletes_what_is_stale(
     assert titles(api)[:2] == ["Add model, card and evidence", "By hand"]
 
 
-def test_tags_go_on_from_the_highest(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
+def test_tags_go_on_from_the_highest(trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi):
     api.create_repo(REPO)
     for tag in ("v9", "v10", "v2-rc", "latest"):
         api.create_tag(REPO, tag=tag)
-    assert push(trained, REPO, data=str(permissive_file), **where).tag == "v11"
+    assert push(trained, REPO, data=permissive_report, **where).tag == "v11"
 
 
 class Meddling(HfApi):
@@ -176,7 +186,7 @@ class Meddling(HfApi):
         return super().create_tag(*arguments, **options)
 
 
-def test_a_concurrent_commit_wins_and_stays(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+def test_a_concurrent_commit_wins_and_stays(trained: Path, permissive_report: AuditReport, hub: LocalHub, api: HfApi):
     others: list[str] = []
 
     def commit(other: HfApi) -> None:
@@ -186,15 +196,15 @@ def test_a_concurrent_commit_wins_and_stays(trained: Path, permissive_file: Path
     with pytest.raises(
         HubError, match=r"Somebody committed to local/model meanwhile; nothing was changed\. Push again"
     ):
-        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=commit))
+        push(trained, REPO, data=permissive_report, api=Meddling(hub, create_commit=commit))
     assert api.model_info(REPO).sha == others[0]
     assert on_hub(api) == {"theirs.txt"}
     assert api.list_repo_refs(REPO).tags == []
-    assert push(trained, REPO, data=str(permissive_file), api=api).tag == "v1"
+    assert push(trained, REPO, data=permissive_report, api=api).tag == "v1"
     assert "theirs.txt" in on_hub(api)
 
 
-def test_a_tag_that_another_push_took_first(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+def test_a_tag_that_another_push_took_first(trained: Path, permissive_report: AuditReport, hub: LocalHub, api: HfApi):
     taken = iter(["v1", "v2"])
 
     def take(other: HfApi) -> None:
@@ -202,35 +212,42 @@ def test_a_tag_that_another_push_took_first(trained: Path, permissive_file: Path
         if tag:
             other.create_tag(REPO, tag=tag, revision=other.list_repo_commits(REPO)[-1].commit_id)
 
-    receipt = push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_tag=take))
+    receipt = push(trained, REPO, data=permissive_report, api=Meddling(hub, create_tag=take))
     assert receipt.tag == "v3"
     assert receipt.commit == api.model_info(REPO, revision="v3").sha
 
 
 def test_a_commit_that_can_not_be_tagged_gives_its_receipt_and_is_tagged_by_the_next_push(
-    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi, caplog: pytest.LogCaptureFixture
+    trained: Path,
+    permissive_report: AuditReport,
+    hub: LocalHub,
+    api: HfApi,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     def fail(other: HfApi) -> None:
         raise ConnectionResetError("gone")
 
-    report = audits.audit(str(permissive_file))
-    first = push(trained, REPO, data=report, api=Meddling(hub, create_tag=fail))
+    first = push(trained, REPO, data=permissive_report, api=Meddling(hub, create_tag=fail))
     assert (first.tag, first.commit) == ("", api.model_info(REPO).sha)
     assert "could not be tagged: gone" in caplog.text
     assert f"hf repos tag create {REPO} vN --revision {first.commit}" in caplog.text
-    second = push(trained, REPO, data=report, commit_message="Again", api=api)
+    a_second_later(monkeypatch)
+    second = push(trained, REPO, data=permissive_report, commit_message="Again", api=api)
     assert titles(api) == ["Add model, card and evidence", "initial commit"]
     assert second == replace(first, tag="v1", history_head=second.history_head, files=second.files)
-    assert set(second.files) < set(first.files)  # its documents are of another time
+    # those of the commit, whose documents were written by the first push
+    assert set(second.files) == set(first.files)
     here = Path(api.hf_hub_download(REPO, "evidence.json", revision="v1", local_dir=trained.parent / "here"))
     read_evidence(here, expected_digest=second.evidence_digest)
 
 
 def test_the_same_again_makes_no_second_commit_and_anything_else_does(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, monkeypatch: pytest.MonkeyPatch
 ):
     first = push(trained, REPO, data=str(permissive_file), **where)
     # audited anew, at another time
+    a_second_later(monkeypatch)
     again = push(trained, REPO, data=str(permissive_file), **where)
     assert again == replace(first, history_head=again.history_head, files=again.files)
     assert again.history_head != first.history_head  # each is recorded
@@ -247,9 +264,9 @@ def test_the_same_again_makes_no_second_commit_and_anything_else_does(
 
 
 def test_a_commit_that_copies_the_message_of_a_push_is_not_taken_for_one(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi
 ):
-    push(trained, REPO, data=str(permissive_file), **where)
+    push(trained, REPO, data=permissive_report, **where)
     message = api.list_repo_commits(REPO)[0].message
     card = Path(api.hf_hub_download(REPO, "README.md")).read_bytes()
     forged = [
@@ -259,9 +276,9 @@ def test_a_commit_that_copies_the_message_of_a_push_is_not_taken_for_one(
     title = "Add model, card and evidence"
     api.create_commit(REPO, forged, commit_message=title, commit_description=message)
     forged_commit = api.model_info(REPO).sha
-    found = preview(trained, REPO, data=str(permissive_file), **where)
+    found = preview(trained, REPO, data=permissive_report, **where)
     assert (found.repository.already_published, found.next_tag) == (False, "v2")
-    again = push(trained, REPO, data=str(permissive_file), **where)
+    again = push(trained, REPO, data=permissive_report, **where)
     tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(REPO).tags}
     assert again.tag == "v2"
     assert forged_commit not in tags.values()
@@ -270,9 +287,9 @@ def test_a_commit_that_copies_the_message_of_a_push_is_not_taken_for_one(
 
 @pytest.mark.parametrize("change", ["evidence gone", "other evidence", "a document more"])
 def test_a_commit_is_recognised_by_what_lies_there(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, change: str
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi, change: str
 ):
-    receipt = push(trained, REPO, data=str(permissive_file), **where)
+    receipt = push(trained, REPO, data=permissive_report, **where)
     operation: Any = CommitOperationAdd("USE_RESTRICTIONS.md", b"None at all.\n")
     if change == "evidence gone":
         operation = CommitOperationDelete("evidence.json")
@@ -282,36 +299,36 @@ def test_a_commit_is_recognised_by_what_lies_there(
     message = api.list_repo_commits(REPO)[0].message
     api.create_commit(REPO, [operation], commit_message="x", commit_description=message)
     forged_commit = api.model_info(REPO).sha
-    again = push(trained, REPO, data=str(permissive_file), **where)
+    again = push(trained, REPO, data=permissive_report, **where)
     assert (again.tag, again.commit in (forged_commit, receipt.commit)) == ("v2", False)
 
 
 def test_code_and_pickles_that_would_stay_beside_the_model_are_refused(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi
 ):
     stray = ["modeling_evil.py", "tf_model.h5", "0_Transformer/pytorch_model.bin", "onnx/model.onnx"]
     api.create_repo(REPO)
     others = [*stray, "checkpoint-1/optimizer.pt", "pytorch_model.bin", "notes.txt"]
     api.create_commit(REPO, [CommitOperationAdd(path, b"x") for path in others], commit_message="old")
     before = state(api)
-    found = preview(trained, REPO, data=str(permissive_file), **where)
+    found = preview(trained, REPO, data=permissive_report, **where)
     assert found.decision == "block"
     assert found.repository.staying == tuple(sorted(stray))
     with pytest.raises(PushBlocked) as caught:
-        push(trained, REPO, data=str(permissive_file), **where)
+        push(trained, REPO, data=permissive_report, **where)
     assert caught.value.problems == found.problems
     assert all(path in caught.value.problems[0] for path in stray)
     assert state(api) == before
     for path in stray:
         api.delete_file(path, REPO, commit_message="tidy")
-    assert push(trained, REPO, data=str(permissive_file), **where).tag == "v1"
+    assert push(trained, REPO, data=permissive_report, **where).tag == "v1"
 
 
 def test_a_yes_that_nobody_needs_is_told(
-    trained: Path, permissive_file: Path, where: dict[str, str], caplog: pytest.LogCaptureFixture
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], caplog: pytest.LogCaptureFixture
 ):
     yes = Approval(verdict_digest="sha256:v", plan_digest="sha256:p", policy_digest="sha256:q", by="Grace")
-    preview(trained, REPO, data=str(permissive_file), approval=yes, **where)
+    preview(trained, REPO, data=permissive_report, approval=yes, **where)
     assert "The approval of Grace is not used and not recorded" in caplog.text
 
 
@@ -340,7 +357,7 @@ def test_what_is_for_internal_use_is_not_published_for_everybody(
 @pytest.mark.parametrize("fault", ["commit", "branch"])
 @pytest.mark.parametrize("existing", [False, True])
 def test_an_empty_repository_that_stays_is_named(
-    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi, fault: str, existing: bool
+    trained: Path, permissive_report: AuditReport, hub: LocalHub, api: HfApi, fault: str, existing: bool
 ):
     def fail(other: HfApi) -> None:
         other.create_commit(REPO, [CommitOperationAdd("../x", b"")], commit_message="m")
@@ -349,24 +366,24 @@ def test_an_empty_repository_that_stays_is_named(
         api.create_repo(REPO)
     options = {"api": Meddling(hub, create_commit=fail)} if fault == "commit" else {"api": api, "revision": "nowhere"}
     with pytest.raises(HubError) as caught:
-        push(trained, REPO, data=str(permissive_file), **options)
+        push(trained, REPO, data=permissive_report, **options)
     assert (f"The empty repository {REPO} was created and stays." in str(caught.value)) != existing
     assert on_hub(api) == set()
 
 
 def test_a_connection_that_fails_before_the_commit_is_sent_publishes_nothing(
-    trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi
+    trained: Path, permissive_report: AuditReport, hub: LocalHub, api: HfApi
 ):
     def fail(other: HfApi) -> None:
         raise ConnectionResetError("gone")
 
     with pytest.raises(HubError, match=r"can not be reached \(gone\); nothing was published\. Check") as caught:
-        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=fail))
+        push(trained, REPO, data=permissive_report, api=Meddling(hub, create_commit=fail))
     assert "The empty repository local/model was created and stays." in str(caught.value)
 
 
-def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissive_file: Path, api: HfApi):
-    evidence = Evidence(model_name="m", repo_id=REPO, audit=audits.audit(str(permissive_file)))
+def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissive_report: AuditReport, api: HfApi):
+    evidence = Evidence(model_name="m", repo_id=REPO, audit=permissive_report)
     plan, _, rendered = prepare(foreign, evidence, load_policy("standard"), reviewed_by="Ada")
     (foreign / "config.json").write_text("{}")
     with pytest.raises(HubError, match=r"config\.json changed while it was being published"):
@@ -387,17 +404,21 @@ def closed_port() -> int:
         ({"token": False}, REPO, "no valid token was sent"),
         ({}, "somebody/model", "may not write somebody/model"),
         ({"endpoint": "closed"}, REPO, "can not be reached"),
-        ({"revision": "nowhere"}, REPO, "has no such branch"),
+        (
+            {"revision": "nowhere"},
+            REPO,
+            "local/model has no branch `nowhere`; its branches are main; nothing was published. Make it first",
+        ),
     ],
     ids=["wrong token", "no token", "namespace of another", "unreachable", "no branch"],
 )
 def test_a_refusal_is_one_paragraph_and_nothing_was_published(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, options: Any, repo: str, told: str
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi, options: Any, repo: str, told: str
 ):
     if options.get("endpoint") == "closed":
         options = {"endpoint": f"http://127.0.0.1:{closed_port()}"}
     with pytest.raises(HubError) as caught:
-        push(trained, repo, data=str(permissive_file), **where | options)
+        push(trained, repo, data=permissive_report, **where | options)
     message = str(caught.value)
     assert told in message
     assert "\n" not in message
@@ -408,28 +429,28 @@ def test_a_refusal_is_one_paragraph_and_nothing_was_published(
 
 @pytest.mark.parametrize("repo", ["local/a/b", "local/.."])
 def test_what_is_no_repository_id_is_told_before_anything_else(
-    trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi, repo: str
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi, repo: str
 ):
     with pytest.raises(ConfigurationError) as caught:
-        push(trained, repo, data=str(permissive_file), **where)
+        push(trained, repo, data=permissive_report, **where)
     assert repo in str(caught.value)
     assert "\n" not in str(caught.value)
     assert state(api) == {"repositories": []}
 
 
 def test_without_a_token_the_one_of_the_environment_counts(
-    trained: Path, permissive_file: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+    trained: Path, permissive_report: AuditReport, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HF_TOKEN", hub.token)
-    assert push(trained, REPO, data=str(permissive_file), endpoint=hub.endpoint).tag == "v1"
+    assert push(trained, REPO, data=permissive_report, endpoint=hub.endpoint).tag == "v1"
 
 
-def test_a_hub_that_fails_in_the_middle(trained: Path, permissive_file: Path, hub: LocalHub, api: HfApi):
+def test_a_hub_that_fails_in_the_middle(trained: Path, permissive_report: AuditReport, hub: LocalHub, api: HfApi):
     def fail(other: HfApi) -> None:
         other.create_commit(REPO, [CommitOperationAdd("../x", b"")], commit_message="m")
 
     with pytest.raises(HubError, match="refused the push"):
-        push(trained, REPO, data=str(permissive_file), api=Meddling(hub, create_commit=fail))
+        push(trained, REPO, data=permissive_report, api=Meddling(hub, create_commit=fail))
     assert on_hub(api) == set()
 
 
@@ -441,12 +462,12 @@ def other_file(permissive_rows: list[dict[str, str]], tmp_path: Path) -> Path:
 
 
 def test_data_that_was_not_trained_on_blocks_and_changes_nothing(
-    trained: Path, permissive_file: Path, other_file: Path, where: dict[str, str], api: HfApi
+    trained: Path, permissive_report: AuditReport, other_file: Path, where: dict[str, str], api: HfApi
 ):
     with pytest.raises(PushBlocked, match="not the data that was trained on"):
         push(trained, REPO, data=str(other_file), **where)
     assert state(api) == {"repositories": []}
-    push(trained, REPO, data=str(permissive_file), **where)
+    push(trained, REPO, data=permissive_report, **where)
     before = state(api)
     with pytest.raises(PushBlocked, match="not the data that was trained on"):
         push(trained, REPO, data=str(other_file), reviewed_by="Ada", **where)
@@ -470,13 +491,13 @@ def test_a_block_changes_nothing_and_names_every_reason(
 
 
 def test_a_model_trained_elsewhere_needs_a_named_person(
-    foreign: Path, permissive_file: Path, where: dict[str, str], api: HfApi, tmp_path: Path
+    foreign: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi, tmp_path: Path
 ):
     with pytest.raises(PushBlocked) as caught:
-        push(foreign, REPO, data=str(permissive_file), **where)
+        push(foreign, REPO, data=permissive_report, **where)
     assert awaits_review(caught.value)
     assert state(api) == {"repositories": []}
-    receipt = push(foreign, REPO, data=str(permissive_file), reviewed_by="Ada L.", reason="checked by hand", **where)
+    receipt = push(foreign, REPO, data=permissive_report, reviewed_by="Ada L.", reason="checked by hand", **where)
     assert receipt.decision == "review"
     here = Path(snapshot_download(REPO, **where, cache_dir=tmp_path / "cache"))
     evidence = read_evidence(here / "evidence.json")
@@ -486,27 +507,29 @@ def test_a_model_trained_elsewhere_needs_a_named_person(
     assert "Ada L." in (here / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_record_does_not_follow_other_files(trained: Path, permissive_file: Path, where: dict[str, str]):
+def test_the_record_does_not_follow_other_files(trained: Path, permissive_report: AuditReport, where: dict[str, str]):
     config = json.loads((trained / "config.json").read_text())
     (trained / "config.json").write_text(json.dumps(config | {"classifier_dropout": 0.5}))
     with pytest.raises(PushBlocked, match="trained elsewhere"):
-        push(trained, REPO, data=str(permissive_file), **where)
+        push(trained, REPO, data=permissive_report, **where)
 
 
-def test_a_record_that_was_changed_is_refused(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
+def test_a_record_that_was_changed_is_refused(
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi
+):
     text = (trained / "evidence.json").read_text(encoding="utf-8")
     (trained / "evidence.json").write_text(text.replace('"seed": 42', '"seed": 43'), encoding="utf-8")
     with pytest.raises(EvidenceError, match="was changed after it was written: `training`"):
-        push(trained, REPO, data=str(permissive_file), **where)
+        push(trained, REPO, data=permissive_report, **where)
     assert state(api) == {"repositories": []}
 
 
-def test_the_folder_is_read_only(trained: Path, permissive_file: Path, where: dict[str, str]):
+def test_the_folder_is_read_only(trained: Path, permissive_report: AuditReport, where: dict[str, str]):
     def seen() -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in trained.rglob("*") if path.is_file()}
 
     before = seen()
-    push(trained, REPO, data=str(permissive_file), **where)
+    push(trained, REPO, data=permissive_report, **where)
     assert seen() == before
 
 
@@ -530,12 +553,16 @@ def test_a_misspelt_policy_shows_before_the_data_is_read(foreign: Path):
         push(foreign, REPO, data="no such data", policy="standart")
 
 
-def test_an_audit_can_be_given_instead_of_the_data(trained: Path, permissive_file: Path, where: dict[str, str]):
-    assert push(trained, REPO, data=audits.audit(str(permissive_file)), **where).tag == "v1"
+def test_an_audit_can_be_given_instead_of_the_data(
+    trained: Path, permissive_report: AuditReport, where: dict[str, str]
+):
+    assert push(trained, REPO, data=permissive_report, **where).tag == "v1"
 
 
-def test_license_and_privacy_are_taken_over(trained: Path, permissive_file: Path, where: dict[str, str], api: HfApi):
-    push(trained, REPO, data=str(permissive_file), license="apache-2.0", private=True, **where)
+def test_license_and_privacy_are_taken_over(
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], api: HfApi
+):
+    push(trained, REPO, data=permissive_report, license="apache-2.0", private=True, **where)
     card = Path(api.hf_hub_download(REPO, "README.md", local_dir=trained.parent)).read_text(encoding="utf-8")
     assert card_metadata(card)["license"] == "apache-2.0"
     assert api.model_info(REPO).private
@@ -642,10 +669,10 @@ def test_rows_are_quoted_on_this_machine_alone(
 
 
 def test_what_is_no_file_of_a_model_is_told(
-    trained: Path, permissive_file: Path, where: dict[str, str], caplog: pytest.LogCaptureFixture
+    trained: Path, permissive_report: AuditReport, where: dict[str, str], caplog: pytest.LogCaptureFixture
 ):
     (trained / "train.jsonl").write_text("{}")
-    push(trained, REPO, data=str(permissive_file), **where)
+    push(trained, REPO, data=permissive_report, **where)
     assert "Not published, since no file of a model: train.jsonl in model." in caplog.text
 
 

@@ -25,12 +25,13 @@ from hypothesis import strategies as st
 import audits
 from hf_contrastive.errors import HubError
 from hf_contrastive.release import signatures, traffic
+from hf_contrastive.release.approvals import approve, subject_digest
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import SIGNATURE, is_model_file, planned
 from hf_contrastive.release.published import NotPublishedError
 from hf_contrastive.release.push import push
-from hf_contrastive.release.report_folder import render_all
+from hf_contrastive.release.rendering import render_all
 from hf_contrastive.release.signing import Signer, SigningKeyError, load_signer
 from hf_contrastive.release.verification import VerificationError, VerificationReport, verify
 from hf_contrastive.release.verification import documents as document_module
@@ -503,6 +504,32 @@ def test_documents_of_another_version_are_not_called_tampering(unsigned: Publish
     item = report.item("document:README.md")
     assert (item.status, "written by version 0.0.1, not comparable" in item.words) == ("not checked", True)
     assert status(report, "document:report.json") == "holds"
+
+
+def test_a_card_of_another_version_that_this_one_has_something_against_is_not_called_tampered(
+    unsigned: Published, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(document_module, "validate_card", lambda _: ("It lacks a key that is asked for now.",))
+    assert verify(unsigned.folder).item("card").status == "broken"
+    monkeypatch.setattr(statement_module, "own_version", lambda: "99.0")
+    report = verify(unsigned.folder)
+    item = report.item("card")
+    assert (item.status, report.result) == ("not checked", "incomplete")
+    assert "not comparable by 99.0, which has against it: It lacks a key" in item.words
+    # byte for byte what was published
+    vouched = verify(unsigned.folder, receipt=unsigned.receipt).item("card")
+    assert (vouched.status, vouched.needed) == ("not checked", False)
+
+
+def test_an_approval_in_an_evidence_that_names_no_day_is_not_called_one_of_tomorrow(unsigned: Published):
+    evidence = read_evidence(unsigned.folder / "evidence.json")
+    verdict = replace(evidence.verdict, decision="review")
+    evidence = replace(evidence, verdict=verdict, created_at="", audit=replace(evidence.audit, audited_at=""))
+    given = approve(verdict, subject_digest(evidence), by="Ada", role="counsel", reason="read", expires="2100-01-01")
+    evidence = replace(evidence, approvals=(given,))
+    (unsigned.folder / "evidence.json").write_text(evidence_json.render(evidence))
+    item = verify(unsigned.folder).item("evidence.approvals")
+    assert (item.status, "in the name of Ada" in item.words) == ("holds", True), item.words
 
 
 def test_an_evidence_of_a_later_version_with_fields_of_its_own_is_not_called_tampering(unsigned: Published):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,8 +66,8 @@ def command(
     """Audit the data, trace its licenses, write card and reports, and publish in one commit, if the gate allows it.
 
     The same commit removes files of an earlier version of the model that are not part of this push; all other files
-    of the repository stay. With --dry-run, exit code and reasons are those of the gate (0 pass, 1 block, 4 review), and
-    the reports are written, so that they can be read and approved.
+    of the repository stay. With --dry-run, exit code and reasons are those of the gate (0 pass, 1 block, 4 review; 3
+    where the Hub refuses the login, as for a push), and the reports are written, so that they can be read and approved.
     """
     from audits.licenses.repo_folders import FolderHub
     from hf_contrastive.cli.exit_codes import OF_DECISION
@@ -76,48 +78,67 @@ def command(
     from hf_contrastive.release.push import preview, push
     from model_cards.answers import read_answers
 
-    yes = read_approval(approval) if approval is not None else None
-    report = report_dir if report_dir is not None else folder.parent / "report"
-    options: dict[str, Any] = {
-        "data": data,
-        "policy": policy,
-        "reviewed_by": reviewed_by,
-        "reason": reason,
-        "approval": yes,
-        "hub": FolderHub(upstream) if upstream is not None else None,
-        "answers": read_answers(answers) if answers is not None else (),
-        "report_dir": report,
-        "license": license_id,
-        "sign_key": sign_key,
-        "compare_data": compare_data,
-    }
-    if dry_run:
-        found = preview(folder, repo, private=private, **options)
-        show_preview(found)
-        say(f"The report is in {escape(str(report / 'report.html'))}")
-        if found.decision == "review":
-            say(_how_to_approve(report))
+    with _told_as_json(as_json):
+        yes = read_approval(approval) if approval is not None else None
+        report = report_dir if report_dir is not None else folder.parent / "report"
+        options: dict[str, Any] = {
+            "data": data,
+            "policy": policy,
+            "reviewed_by": reviewed_by,
+            "reason": reason,
+            "approval": yes,
+            "hub": FolderHub(upstream) if upstream is not None else None,
+            "answers": read_answers(answers) if answers is not None else (),
+            "report_dir": report,
+            "license": license_id,
+            "sign_key": sign_key,
+            "compare_data": compare_data,
+        }
+        if dry_run:
+            found = preview(folder, repo, private=private, **options)
+            show_preview(found)
+            say(f"The report is in {escape(str(report / 'report.html'))}")
+            if found.decision == "review" and not found.repository.push_fails:
+                say(_how_to_approve(report))
+            if as_json:
+                print_json(found.to_dict())
+            raise typer.Exit(ERRORED if found.repository.push_fails else OF_DECISION[found.decision])
+        try:
+            receipt = push(folder, repo, history=history, private=private, on_plan=show_plan, **options)
+        except PushBlocked as blocked:
+            review = awaits_review(blocked)
+            if as_json:
+                decision = "review" if review else "block"
+                print_json({"decision": decision, "problems": list(blocked.problems), "report": str(report)})
+            say(f"The report is in {escape(str(report / 'report.html'))}")
+            if review:
+                say(_how_to_approve(report))
+            raise
+        tag = receipt.tag or "(not tagged yet)"
+        say(f"Published {receipt.repo_id} as {tag}, commit {receipt.commit}: {receipt.url}")
         if as_json:
-            print_json(found.to_dict())
-        raise typer.Exit(OF_DECISION[found.decision])
+            print_json(receipt.to_dict())
+        if not receipt.tag:
+            # the warning before says why; whoever only looks at the exit code must not take it for finished
+            say("The commit is published and has no tag yet: push the same again, which only adds the tag.")
+            raise typer.Exit(ERRORED)
+
+
+@contextmanager
+def _told_as_json(as_json: bool) -> Iterator[None]:
+    """Put an error that is no decision of the gate on stdout too, where one document is expected there."""
+    from audits.errors import AuditError
+    from hf_contrastive.errors import ContrastiveError, PushBlocked
+    from model_cards.errors import ModelCardError
+
     try:
-        receipt = push(folder, repo, history=history, private=private, on_plan=show_plan, **options)
-    except PushBlocked as blocked:
-        review = awaits_review(blocked)
-        if as_json:
-            decision = "review" if review else "block"
-            print_json({"decision": decision, "problems": list(blocked.problems), "report": str(report)})
-        say(f"The report is in {escape(str(report / 'report.html'))}")
-        if review:
-            say(_how_to_approve(report))
+        yield
+    except PushBlocked:
         raise
-    say(f"Published {receipt.repo_id} as {receipt.tag or '(not tagged yet)'}, commit {receipt.commit}: {receipt.url}")
-    if as_json:
-        print_json(receipt.to_dict())
-    if not receipt.tag:
-        # the warning before says why; whoever only looks at the exit code must not take it for finished
-        say("The commit is published and has no tag yet: push the same again, which only adds the tag.")
-        raise typer.Exit(ERRORED)
+    except (AuditError, ModelCardError, ContrastiveError, OSError) as error:
+        if as_json:
+            print_json({"decision": None, "error": {"type": type(error).__name__, "message": str(error)}})
+        raise
 
 
 def _how_to_approve(report: Path) -> str:

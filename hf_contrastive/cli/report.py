@@ -35,6 +35,16 @@ _DOCUMENTS = {
 }
 """The documents that answer to each form; the first that this evidence allows is taken."""
 
+_SUFFIXES = {
+    ".md": Form.MD,
+    ".html": Form.HTML,
+    ".json": Form.JSON,
+    ".sarif": Form.SARIF,
+    ".sarif.json": Form.SARIF,
+    ".xml": Form.JUNIT,
+}
+"""The form that a file is written in where none is named."""
+
 
 def command(
     what: Annotated[
@@ -47,7 +57,9 @@ def command(
             metavar="TAG|FOLDER|FILE|REPO[@TAG]", help="Tell only what changed since this version of the same model."
         ),
     ] = None,
-    form: Annotated[Form | None, typer.Option("--format", help="Default: md; all where --out is a folder.")] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Default: as --out ends, else md; all where --out is a folder.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File or folder to write to instead of stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
@@ -62,6 +74,8 @@ def command(
         msg = f"`--json` and `--format {form}` ask for two forms; leave one out."
         raise ConfigurationError(msg)
     form = Form.JSON if as_json else form
+    if form is None and out is not None and not _is_folder(out):
+        form = _form_of(out)
     release = read_named(what)
     if since is None:
         texts = _documents(release, form, everything=form is None and _is_folder(out))
@@ -114,7 +128,7 @@ def _tell(report: ChangeReport) -> None:
 
 def _documents(release: PublishedEvidence, form: Form | None, *, everything: bool) -> dict[str, str]:
     """Return one document or, for a folder, all, by file name."""
-    from hf_contrastive.release.report_folder import render_all
+    from hf_contrastive.release.rendering import render_all
     from model_cards.errors import DocumentError
     from model_cards.render import documents, render
 
@@ -130,6 +144,21 @@ def _documents(release: PublishedEvidence, form: Form | None, *, everything: boo
         )
         raise DocumentError(msg)
     return {known[name].filename: render(release.evidence, name)}
+
+
+def _form_of(out: Path) -> Form:
+    """Return the form that the name of a file asks for."""
+    from hf_contrastive.errors import ConfigurationError
+
+    # the longer endings first: .sarif.json is no plain .json
+    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+        if out.name.lower().endswith(suffix):
+            return _SUFFIXES[suffix]
+    msg = (
+        f"`--out {out}` ends in `{out.suffix}`, which names no form; allowed are {', '.join(_SUFFIXES)}, a folder, or "
+        f"any name with `--format` {', '.join(Form)}."
+    )
+    raise ConfigurationError(msg)
 
 
 def _is_folder(out: Path | None) -> bool:

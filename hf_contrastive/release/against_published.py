@@ -12,9 +12,8 @@ from audits.findings import DatasetRef
 from audits.policy import Policy
 from hf_contrastive.errors import EvaluationError, HubError, ModelError
 from hf_contrastive.release.compare_data import HELD_OUT, SEED, NotComparedError, Pairs
-from hf_contrastive.release.looking import Seen, patiently
 from hf_contrastive.release.plan import PushPlan, payload, payload_digest
-from hf_contrastive.release.published import NotPublishedError
+from hf_contrastive.release.published import NotPublishedError, PublishedVersion
 from model_cards.evidence import Evidence, VersionComparison
 from model_cards.typesetting import one_line, redact
 
@@ -44,7 +43,7 @@ def beside_published(
     folder: Path,
     evidence: Evidence,
     policy: Policy,
-    published: Seen | None,
+    published: PublishedVersion | None,
     comparing: Comparing | None,
     *,
     prepare: Callable[[Evidence], Prepared],
@@ -84,7 +83,13 @@ def beside_published(
 
 
 def compare_with_published(
-    folder: Path, evidence: Evidence, policy: Policy, published: Seen, comparing: Comparing | None, *, api: Any
+    folder: Path,
+    evidence: Evidence,
+    policy: Policy,
+    published: PublishedVersion,
+    comparing: Comparing | None,
+    *,
+    api: Any,
 ) -> VersionComparison:
     """Measure the new model beside the published one; where that can not be done, say why.
 
@@ -124,8 +129,7 @@ def compare_with_published(
     except NotComparedError as why:
         # the reason is published: neither paths nor tokens of this machine
         told = redact(one_line(str(why))).rstrip(".")[:_LONGEST_REASON]
-        name = f"{published.repo_id}@{published.tag or published.commit[:8]}"
-        _logger.warning("The new model was not compared with %s, which is published: %s.", name, told)
+        _logger.warning("The new model was not compared with %s, which is published: %s.", published.name, told)
         return replace(base, note=f"not compared: {told}")
     return replace(
         measured,
@@ -159,7 +163,7 @@ def _measured(
     from hf_contrastive.model_references import ModelReference, download_model
 
     try:
-        reference = patiently(lambda: download_model(base.repo_id, base.commit, api=api))
+        reference = download_model(base.repo_id, base.commit, api=api)
         before = reference.load()
     except (ModelError, HubError, NotPublishedError) as error:
         msg = f"the published version can not be loaded ({error})"

@@ -6,47 +6,20 @@ looked is safe even if the lost one still arrives: both name the same parent, an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationCopy,
-    CommitOperationDelete,
-    HfApi,
-    ModelInfo,
-    get_session,
-)
-from huggingface_hub.hf_api import GitRefs
-from huggingface_hub.utils._headers import build_hf_headers
-from huggingface_hub.utils._http import hf_raise_for_status
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, ModelInfo
 
 from hf_contrastive.errors import HubError
+from hf_contrastive.release.actions import Outcome, sentence
 from hf_contrastive.release.arrival import same_files
-from hf_contrastive.release.faults import (
-    FAULTS,
-    Outcome,
-    Patience,
-    UnreadableAnswerError,
-    asked,
-    explain,
-    is_refused,
-    may_be_commit,
-    unread,
-)
-from hf_contrastive.release.plan import PushPlan, is_replaced
-from hf_contrastive.release.recognition import is_push_of
+from hf_contrastive.release.faults import FAULTS, Patience, UnreadableAnswerError, is_refused, may_be_commit, unread
+from hf_contrastive.release.plan import PlannedFile, PushPlan, is_replaced
+from hf_contrastive.release.recognition import documents_of_push
+from hf_contrastive.release.target import COMMIT_ID, Target
 from hf_contrastive.release.traffic import Traffic, bounded_silence
-
-LOOK_BACK = 50
-"""How many commits below the head are searched for one of the same content."""
-
-COMMIT_ID = re.compile(r"[0-9a-f]{40}")
-VERSION_TAG = re.compile(r"v(\d+)")
 
 
 class CommitError(HubError):
@@ -59,71 +32,17 @@ class CommitError(HubError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A commit of a plan that is on the Hub; ``found`` if it was there already, perhaps with other times."""
+    """A commit of a plan that is on the Hub; ``found`` if it was there already, perhaps with other times.
+
+    ``documents`` are those of the commit, where they were read there since they may be others than the plan's.
+    """
 
     commit: str
     title: str
     evidence_digest: str
     plan_digest: str
     found: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a plan goes.
-
-    Attributes:
-        api: with endpoint and token.
-        repo_id: ``user/name``.
-        revision: branch; None for main.
-        fresh: the repository was made for this push, so that it may not be found everywhere yet.
-    """
-
-    api: HfApi
-    repo_id: str
-    revision: str | None = None
-    fresh: bool = False
-
-    @property
-    def branch(self) -> str:
-        """The name of the branch."""
-        return self.revision or "main"
-
-    def info(self, revision: str | None, *, fresh: bool = False, first: bool = False) -> ModelInfo:
-        """Ask for a revision, and the sizes and ids of its files; ``fresh`` and ``first`` as for :func:`asked`."""
-
-        def ask() -> ModelInfo:
-            info = self.api.model_info(self.repo_id, revision=revision, files_metadata=True)
-            # a commit on a head that is not known would overwrite what others did meanwhile
-            if not COMMIT_ID.fullmatch(str(info.sha)) or info.siblings is None:
-                msg = "it describes a revision without commit and files"
-                raise UnreadableAnswerError(msg)
-            return info
-
-        return asked(ask, fresh=fresh or self.fresh, first=first)
-
-    def refs(self) -> GitRefs:
-        """Ask for branches and tags."""
-        return asked(lambda: self.api.list_repo_refs(self.repo_id), fresh=self.fresh)
-
-    def commits(self) -> list[Mapping[str, Any]]:
-        """Ask for the last commits of the branch, the newest first; one page, however long the history is."""
-
-        def ask() -> list[Mapping[str, Any]]:
-            api = self.api
-            headers = build_hf_headers(
-                token=api.token, library_name=api.library_name, user_agent=api.user_agent, headers=api.headers
-            )
-            revision = quote(self.branch, safe="")
-            answer = get_session().get(f"{api.endpoint}/api/models/{self.repo_id}/commits/{revision}", headers=headers)
-            hf_raise_for_status(answer)
-            listed = answer.json()
-            # an answer of another form shows here
-            return [
-                {name: str(item[name]) for name in ("id", "title", "message")} for item in islice(listed, LOOK_BACK)
-            ]
-
-        return asked(ask, fresh=self.fresh)
+    documents: tuple[PlannedFile, ...] | None = None
 
 
 def description(plan: PushPlan, note: str = "") -> str:
@@ -147,7 +66,8 @@ def held_by(target: Target, plan: PushPlan, head: ModelInfo) -> Published | None
         # something was left out of it, as a .gitignore does; the message alone is no proof
         return None
     published = _published(found)
-    return published if is_push_of(target, head, plan, told=published.evidence_digest) else None
+    there = documents_of_push(target, head, plan, told=published.evidence_digest)
+    return replace(published, documents=there) if there is not None else None
 
 
 def replaced_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
@@ -229,13 +149,13 @@ def _after(target: Target, plan: PushPlan, head: ModelInfo, error: Exception, *,
     if found is not None:
         return _published(found)
     if since:
-        msg = f"Somebody committed to {target.repo_id} meanwhile; nothing was changed. Push again."
+        msg = f"Somebody committed to {target.repo_id} meanwhile; nothing was changed. {sentence(target.action.again)}."
         raise CommitError(msg, "not seen") from error
     return None
 
 
 def _failed(error: Exception, target: Target, outcome: Outcome) -> CommitError:
-    return CommitError(explain(error, target.repo_id, target.api, outcome=outcome), outcome)
+    return CommitError(target.explain(error, outcome=outcome), outcome)
 
 
 def _since(commits: Sequence[Mapping[str, Any]], head: str | None) -> Sequence[Mapping[str, Any]]:

@@ -12,16 +12,18 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
+    FileMetadataError,
     HfHubHTTPError,
+    LocalEntryNotFoundError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
-    RevisionNotFoundError,
 )
 
+from hf_contrastive.release.actions import PUSH, Action, Outcome, sentence
 from hf_contrastive.release.traffic import Traffic, bounded_silence
 
 _T = TypeVar("_T")
@@ -53,22 +55,9 @@ PATIENCE_SECONDS = 90.0
 """After this time no further try is begun."""
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError)
+_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError, FileMetadataError)
+_SILENT = (*_HTTP_ERRORS, ConnectionError, TimeoutError, LocalEntryNotFoundError)
 _RESET = re.compile(r";\s*t=(\d+)")
-
-Outcome = Literal["absent", "not seen", "unknown"]
-"""What is known of a commit that failed: it was never sent, or refused; it was sent, and is not there; or nothing."""
-
-_OUTCOMES: dict[Outcome, str] = {
-    "absent": "nothing was published",
-    "not seen": (
-        "nothing was published as far as the Hub tells now; should the commit still arrive, pushing the same again "
-        "finds it and makes no second one"
-    ),
-    "unknown": (
-        "whether the commit arrived is not known: push the same again, which looks for it and makes no second commit"
-    ),
-}
 
 
 class UnreadableAnswerError(ValueError):
@@ -119,8 +108,8 @@ def asked(call: Callable[[], _T], *, fresh: bool = False, first: bool = False) -
 
 
 def root_of(error: Exception) -> Exception:
-    """Return what is behind the ``RuntimeError`` by which huggingface_hub tells of an upload."""
-    while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+    """Return what is behind the errors by which huggingface_hub tells of an upload, or of a file that is not here."""
+    while isinstance(error, RuntimeError | LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
 
@@ -144,7 +133,7 @@ def passes(error: Exception, *, fresh: bool = False) -> bool:
 def is_lost(error: Exception) -> bool:
     """Whether no answer came."""
     root = root_of(error)
-    return status(root) is None and isinstance(root, (*_HTTP_ERRORS, ConnectionError, TimeoutError))
+    return status(root) is None and isinstance(root, _SILENT)
 
 
 def is_unreachable(error: Exception) -> bool:
@@ -162,6 +151,13 @@ def is_refused(error: Exception) -> bool:
     """Whether the Hub read the request and said no."""
     answered = status(error)
     return answered is not None and 400 <= answered < 500 and answered not in _PASSING and answered not in (409, 412)
+
+
+def is_login_refused(error: BaseException | None) -> bool:
+    """Whether the Hub does not know who asks: the token is wrong, or there is none."""
+    if not isinstance(error, Exception):
+        return False
+    return isinstance(root_of(error), LocalTokenNotFoundError) or status(error) == 401
 
 
 def may_be_commit(error: Exception, traffic: Traffic) -> bool:
@@ -185,23 +181,28 @@ def unread(error: Exception, traffic: Traffic) -> Exception:
     return error
 
 
-def explain(error: Exception, repo_id: str, api: HfApi, *, outcome: Outcome = "absent") -> str:
-    """Return one paragraph: what failed, whether anything was published, what to do."""
+def explain(error: Exception, repo_id: str, api: HfApi, *, outcome: Outcome = "absent", action: Action = PUSH) -> str:
+    """Return one paragraph: what failed, whether anything was changed, what to do.
+
+    Args:
+        error: one of :data:`FAULTS`.
+        repo_id: of the repository that was to be written.
+        api: with the endpoint.
+        outcome: what is known of the commit.
+        action: what was done.
+    """
     root, answered, first = root_of(error), status(error), first_line(error)
-    known = _OUTCOMES[outcome]
-    sentence = f"{known[0].upper()}{known[1:]}."
-    if isinstance(root, LocalTokenNotFoundError) or answered == 401:
+    known, again = action.outcomes[outcome], sentence(action.again)
+    if is_login_refused(error):
         return (
             f"The Hub at {api.endpoint} asks who you are before {repo_id} can be written: no valid token was sent. "
-            f"Log in with `hf auth login` or set HF_TOKEN to a token with write permission. {sentence}"
+            f"Log in with `hf auth login` or set HF_TOKEN to a token with write permission. {sentence(known)}."
         )
     if answered == 403:
         return (
             f"The token may not write {repo_id} at {api.endpoint} ({first}). Use one with write permission "
-            f"for it. {sentence}"
+            f"for it. {sentence(known)}."
         )
-    if isinstance(root, RevisionNotFoundError):
-        return f"{repo_id} at {api.endpoint} has no such branch; {known}. Make it first, or push to main."
     if is_unreadable(root):
         return (
             f"What answers at {api.endpoint} is no Hub, or something between ({first}); {known}. Check HF_ENDPOINT and "
@@ -216,11 +217,12 @@ def explain(error: Exception, repo_id: str, api: HfApi, *, outcome: Outcome = "a
         wait = _asked_wait(error)
         when = f"in {wait:.0f} s, as it asks" if wait else "later"
         return (
-            f"The Hub at {api.endpoint} can not take the push to {repo_id} now ({first}); {known}. Push again {when}."
+            f"The Hub at {api.endpoint} can not take the {action.named} {repo_id} now ({first}); {known}. "
+            f"{again} {when}."
         )
     if isinstance(root, OSError) and answered is None:
-        return f"A file for {repo_id} can not be read ({first}); {known}. Push again once it can."
-    return f"The Hub at {api.endpoint} refused the push to {repo_id}: {first}. {sentence}"
+        return f"A file for {repo_id} can not be read ({first}); {known}. {again} once it can."
+    return f"The Hub at {api.endpoint} refused the {action.named} {repo_id}: {first}. {sentence(known)}."
 
 
 def first_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,11 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.committing import CommitError, Target, commit_plan, held_by
+from hf_contrastive.release.committing import CommitError, Published, commit_plan, held_by
 from hf_contrastive.release.faults import FAULTS, asked, explain, is_unreachable, passes, status
 from hf_contrastive.release.plan import PlannedFile, PushPlan, is_document
 from hf_contrastive.release.tagging import tag
+from hf_contrastive.release.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,7 @@ class PushReceipt(Record):
 
     ``content_digest`` is that of the evidence apart from its times, which the reports of a later push of the same
     content share. ``history_head`` names the line of the history that records this push, "" where none could be
-    written. ``files`` are those of the commit; a push that found its content there already lists no documents, which
-    were written with other times.
+    written. ``files`` are those of the commit, whether this push made it or found its content there already.
     """
 
     repo_id: str
@@ -104,13 +104,13 @@ def push_plan(
     # what changed behind the gate shows before a repository is made
     additions = [_addition(item, sources[item.path]) for item in plan.files]
     _require_user(api, plan.repo_id)
-    repository = _Repository(api, plan.repo_id)
+    target = Target(api=api, repo_id=plan.repo_id, revision=revision)
+    repository = _Repository(target)
     try:
         repository.make(private)
         made = repository.state == "made"
         # other branches than main do not come with a repository
-        fresh = made and revision in (None, "main")
-        target = Target(api=api, repo_id=plan.repo_id, revision=revision, fresh=fresh)
+        target = replace(target, fresh=made and revision in (None, "main"))
         head = target.info(revision)
         published = None if made else held_by(target, plan, head)
     except FAULTS as error:
@@ -134,8 +134,16 @@ def push_plan(
         decision=decision,
         message=published.title,
         content_digest=plan.content_digest,
-        files=tuple(item for item in plan.files if published.plan_digest == plan.digest or not is_document(item.path)),
+        files=_files(plan, published),
     )
+
+
+def _files(plan: PushPlan, published: Published) -> tuple[PlannedFile, ...]:
+    """Return the files of the commit: its documents are others than the plan's where it was made at another time."""
+    if published.plan_digest == plan.digest:
+        return plan.files
+    model = tuple(item for item in plan.files if not is_document(item.path))
+    return (*model, *(published.documents or ()))
 
 
 def require_hub(api: HfApi, repo_id: str) -> None:
@@ -145,7 +153,7 @@ def require_hub(api: HfApi, repo_id: str) -> None:
         HubError: it does not answer, or does not know.
     """
     try:
-        asked(api.whoami, first=True)
+        _user(api)
     except FAULTS as error:
         raise HubError(explain(error, repo_id, api)) from error
 
@@ -158,11 +166,14 @@ def full_repo_id(api: HfApi, repo_id: str) -> str:
     if "/" in repo_id or not repo_id:
         return repo_id
     try:
-        name = asked(lambda: api.whoami()["name"], first=True)
+        return f"{_user(api)}/{repo_id}"
     except FAULTS:
         # the push itself tells what is wrong, after the gate has spoken
         return repo_id
-    return f"{name}/{repo_id}"
+
+
+def _user(api: HfApi) -> str:
+    return asked(lambda: str(api.whoami()["name"]), first=True)
 
 
 def _require_user(api: HfApi, repo_id: str) -> None:
@@ -179,8 +190,7 @@ def _require_user(api: HfApi, repo_id: str) -> None:
 class _Repository:
     """The repository of a push, and what is known of whether the push made it."""
 
-    api: HfApi
-    repo_id: str
+    target: Target
     state: Literal["there", "made", "perhaps made", "perhaps there"] = "there"
     refusal: Exception | None = None
 
@@ -189,7 +199,7 @@ class _Repository:
 
         def make() -> None:
             try:
-                self.api.create_repo(self.repo_id, private=private)
+                self.target.api.create_repo(self.target.repo_id, private=private)
             except FAULTS as error:
                 if passes(error) and not is_unreachable(error):
                     # it may have been made, and the answer lost
@@ -214,15 +224,16 @@ class _Repository:
             error = self.refusal
         elif missing and self.state == "made":
             self.state = "perhaps there"
-        return explain(error, self.repo_id, self.api) + self.left()
+        return self.target.explain(error) + self.left()
 
     def left(self, *, empty: bool = True) -> str:
         """Say what stays of it after a push that failed."""
+        repo_id = self.target.repo_id
         told = {
             "there": "",
-            "made": f" The {'empty ' if empty else ''}repository {self.repo_id} was created and stays.",
-            "perhaps made": f" The repository {self.repo_id} is there; this push may have created it.",
-            "perhaps there": f" Whether the repository {self.repo_id} was created is not known.",
+            "made": f" The {'empty ' if empty else ''}repository {repo_id} was created and stays.",
+            "perhaps made": f" The repository {repo_id} is there; this push may have created it.",
+            "perhaps there": f" Whether the repository {repo_id} was created is not known.",
         }
         return told[self.state]
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from hf_contrastive.release.names import shown_name
 from hf_contrastive.release.plan import SIGNATURE, PushPlan, is_document, link_in, payload_names, planned
+from hf_contrastive.release.rendering import render_all
 from model_cards.errors import ModelCardError
 from model_cards.evidence import Evidence
-from model_cards.licensing import license_copies
-from model_cards.render import documents, render
 from model_cards.typesetting import one_line
 
 # of sentence-transformers' modules
@@ -126,26 +125,20 @@ def _json_of(path: str, sources: Mapping[str, Path | bytes]) -> Any:
 def foreign_documents(plan: PushPlan, evidence: Evidence) -> list[str]:
     """Compare the planned documents with those that this evidence gives: nothing else may speak for the model."""
     listed = {item.path: item for item in plan.files}
-    expected = {item.filename for item in documents().values() if item.published and item.applies(evidence)}
-    expected |= {SIGNATURE, *license_copies(evidence)}
+    try:
+        expected = {path: planned(path, content) for path, content in render_all(evidence, published=True).items()}
+    except ModelCardError as error:
+        return [f"The documents can not be written from this evidence: {error}"]
     found = [
         f"{shown_name(path)} is no document of this evidence. Plan again."
         for path in listed
-        if is_document(path) and path not in expected
+        if is_document(path) and path not in {SIGNATURE, *expected}
     ]
-    for name, document in documents().items():
-        if not (document.published and document.applies(evidence)):
-            continue
-        try:
-            content = render(evidence, name).encode("utf-8")
-        except ModelCardError as error:
-            found.append(f"{document.filename} can not be written from this evidence: {error}")
-            continue
-        if listed.get(document.filename) != planned(document.filename, content):
-            found.append(f"{document.filename} is missing or not what this evidence says. Plan again.")
-    for path, text in license_copies(evidence).items():
-        if listed.get(path) != planned(path, text.encode("utf-8")):
-            found.append(f"{path} is missing or not the text that this evidence holds. Plan again.")
+    found += [
+        f"{shown_name(path)} is missing or not what this evidence says. Plan again."
+        for path, item in expected.items()
+        if listed.get(path) != item
+    ]
     card = listed.get("README.md")
     if card is not None and plan.card_digest != f"sha256:{card.sha256}":
         found.append("The plan names another model card than it holds (digest mismatch). Plan again.")

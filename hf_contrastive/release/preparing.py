@@ -14,7 +14,7 @@ from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand
 from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE, PushPlan, payload, payload_digest, planned
 from hf_contrastive.release.redaction import without_excerpts
-from hf_contrastive.release.report_folder import render_all
+from hf_contrastive.release.rendering import render_all
 from hf_contrastive.release.signing import Signer
 from model_cards.evidence import Evidence
 

@@ -13,12 +13,13 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError, PushBlocked
-from hf_contrastive.release.committing import Target, held_by, replaced_files
-from hf_contrastive.release.faults import FAULTS, explain, status
+from hf_contrastive.release.committing import held_by, replaced_files
+from hf_contrastive.release.faults import FAULTS, status
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal
+from hf_contrastive.release.revisions import next_tag, version_at, versions_in
 from hf_contrastive.release.standing import staying_files
-from hf_contrastive.release.tagging import next_tag
+from hf_contrastive.release.target import Target
 
 FileKind = Literal["model", "legal", "document", "license copy"]
 
@@ -52,7 +53,8 @@ class RepositoryState(Record):
     ``unknown`` is why, "" where everything could be asked. ``deletions`` are the files that the push would remove,
     ``next_tag`` is the version that it would get, ``already_published`` whether the head of the branch holds this very
     content, so that a push would make no second commit. ``staying`` are files there that speak against a push, since
-    they would stay beside it; ``private`` is whether only some may see the repository.
+    they would stay beside it; ``private`` is whether only some may see the repository. ``push_fails`` is whether a push
+    would end there, whatever the gate says: the Hub refuses the login, or does not give the cards that it judges by.
     """
 
     exists: bool | None = None
@@ -62,6 +64,7 @@ class RepositoryState(Record):
     private: bool | None = None
     staying: tuple[str, ...] = ()
     unknown: str = ""
+    push_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +155,12 @@ def repository_state(api: HfApi, plan: PushPlan, revision: str | None = None) ->
         held = held_by(target, plan, head)
         refs = target.refs()
     except FAULTS as error:
-        raise HubError(explain(error, plan.repo_id, api)) from error
-    mine = [tag.name for tag in refs.tags if held is not None and tag.target_commit == held.commit]
+        raise HubError(target.explain(error)) from error
+    mine = version_at(versions_in(refs), held.commit) if held is not None else ""
     return RepositoryState(
         exists=True,
         deletions=() if held is not None else replaced_files(plan, head),
-        next_tag=mine[-1] if mine else next_tag(refs),
+        next_tag=mine or next_tag(refs),
         already_published=held is not None,
         private=head.private,
         staying=() if held is not None else staying_files(plan, head),

@@ -17,6 +17,7 @@ from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
 from hf_contrastive.release.against_published import Comparing
+from hf_contrastive.release.faults import is_login_refused
 from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan, require_hub
@@ -123,9 +124,7 @@ def publish(
     try:
         check(plan, evidence, staged.sources, folder=folder)
     except PushBlocked as blocked:
-        unread = [item for item in staged.walked.lineage.inputs if item.unread]
-        if hub is None and unread and awaits_review(blocked):
-            # where the Hub can not be asked at all, that is what to repair first
+        if _lacks_hub(staged, hub, blocked):
             require_hub(staged.api, evidence.repo_id or "")
         raise
     if evidence.policy is not None and evidence.policy.intent.distribution == "internal":
@@ -151,6 +150,11 @@ def publish(
     if report_dir is not None:
         keep_receipt(receipt, report_dir)
     return receipt
+
+
+def _lacks_hub(staged: Staged, hub: HubClient | None, blocked: PushBlocked) -> bool:
+    """Whether cards could not be read: where the Hub can not be asked at all, that is to be repaired before a yes."""
+    return hub is None and any(item.unread for item in staged.walked.lineage.inputs) and awaits_review(blocked)
 
 
 def _before_commit(plan: PushPlan, evidence: Evidence, looked: Looked, revision: str | None, head: ModelInfo) -> None:
@@ -215,10 +219,14 @@ def preview(folder: Path, evidence: Evidence, policy: Policy, **options: Any) ->
         check(staged.plan, staged.evidence, staged.sources, folder=folder)
     except PushBlocked as refused:
         blocked = refused
+    lacks_hub = blocked is not None and _lacks_hub(staged, options.get("hub"), blocked)
     try:
+        if lacks_hub:
+            require_hub(staged.api, staged.plan.repo_id)
         state = repository_state(staged.api, staged.plan, revision)
     except HubError as error:
-        state = RepositoryState(unknown=str(error))
+        unknown_user = is_login_refused(error.__cause__)
+        state = RepositoryState(unknown=str(error), push_fails=lacks_hub or (blocked is None and unknown_user))
     private = made_private if state.exists is False else state.private
     standing = staying_problems(staged.plan.repo_id, state.staying, revision)
     if state.exists is not None:

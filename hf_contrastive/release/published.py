@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,32 +9,20 @@ from typing import Any
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
-    LocalTokenNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
-from audits.records import Record, near_names
+from audits.records import Record
 from hf_contrastive.errors import ContrastiveError, HubError
+from hf_contrastive.release.faults import FAULTS, first_line, is_login_refused, is_lost, is_unreadable, root_of, status
 from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.names import NAMED_REPO
-from hf_contrastive.release.traffic import bounded_silence
+from hf_contrastive.release.revisions import missing_branch, missing_revision, version_at, versions_in
+from hf_contrastive.release.target import Target
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
-
-_VERSION = re.compile(r"v(\d+)")
-_SHOWN = 12
-# huggingface_hub's errors derive from those of its HTTP client, whose module name differs between versions
-FAILURES: tuple[type[Exception], ...] = (
-    *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, Exception) and kind.__name__ == "HTTPError"),
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OSError,
-)
-"""What a Hub that refuses, or can not be reached, raises."""
 
 
 class NotPublishedError(ContrastiveError, ValueError):
@@ -45,21 +30,27 @@ class NotPublishedError(ContrastiveError, ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedEvidence(Record):
-    """An evidence and where it was read.
+class PublishedVersion(Record):
+    """What is published, and where: a version whose evidence is None where it can not be used, or there is none.
 
     ``name`` is how people call it (``user/model@v1``, or a path as it was given). ``repo_id``, ``commit`` and ``tag``
     are those of the Hub, "" where it was read from a folder or no version is tagged there.
     """
 
-    evidence: Evidence
     name: str
     repo_id: str = ""
     commit: str = ""
     tag: str = ""
+    evidence: Evidence | None = None
 
 
-@bounded_silence()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedEvidence(PublishedVersion):
+    """A version with its evidence."""
+
+    evidence: Evidence
+
+
 def read_published(repo_id: str, revision: str | None = None, *, api: Any = None) -> PublishedEvidence:
     """Read the evidence that stands in a repository of the Hub, with its digests recomputed.
 
@@ -74,26 +65,23 @@ def read_published(repo_id: str, revision: str | None = None, *, api: Any = None
         EvidenceError: the evidence was changed after it was written, or is of another shape.
         HubError: the Hub refused or could not be reached.
     """
-    api = api or hub_api()
-    at = f" at {revision}" if revision else ""
+    target = Target(api=api or hub_api(), repo_id=repo_id, revision=revision)
     try:
-        commit = str(api.model_info(repo_id, revision=revision).sha)
-        tags = version_tags(repo_id, api=api)
-        with tempfile.TemporaryDirectory() as folder:
-            # of the commit, not of the name: a branch may move between two requests
-            path = api.hf_hub_download(repo_id, evidence_json.filename, revision=commit, cache_dir=folder)
-            content = Path(path).read_bytes()
-    except RevisionNotFoundError as error:
-        raise NotPublishedError(no_revision(repo_id, revision, api)) from error
+        info = target.info(revision, first=True)
+        tags = versions_in(target.refs())
+        # of the commit, not of the name: a branch may move between two requests
+        content = target.file(info, evidence_json.filename)
     except EntryNotFoundError as error:
+        at = f" at {revision}" if revision else ""
         msg = (
             f"{repo_id}{at} holds no {evidence_json.filename}: it was not published with evidence. Name a version that "
             "was, or a folder of reports."
         )
         raise NotPublishedError(msg) from error
-    except FAILURES as error:
-        raise explained(error, repo_id, api) from error
-    tag = next((name for name, target in reversed(tags) if target == commit), "")
+    except FAULTS as error:
+        raise explained(error, repo_id, target.api, revision=revision) from error
+    commit = str(info.sha)
+    tag = version_at(tags, commit)
     if revision is not None and (revision, commit) in tags:
         tag = revision
     named = f"{repo_id}@{tag or revision or commit[:8]}"
@@ -118,16 +106,6 @@ def last_published(repo_id: str, revision: str | None = None, *, api: Any = None
         return read_published(repo_id, revision, api=api)
     except NotPublishedError:
         return None
-
-
-def version_tags(repo_id: str, *, api: Any) -> tuple[tuple[str, str], ...]:
-    """Return (tag, commit) of each version v1, v2, … by number; its errors are those of ``api``."""
-    found = [
-        (int(match[1]), tag.name, tag.target_commit)
-        for tag in api.list_repo_refs(repo_id).tags
-        if (match := _VERSION.fullmatch(tag.name))
-    ]
-    return tuple((name, commit) for _, name, commit in sorted(found))
 
 
 def read_named(told: str | Path, *, api: Any = None) -> PublishedEvidence:
@@ -167,56 +145,56 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
     return folder / evidence_json.filename, folder / "report" / evidence_json.filename
 
 
-def no_revision(repo_id: str, revision: str | None, api: Any) -> str:
-    """Return what a user is told who names a revision that is not there, with those that are."""
-    known = _names(repo_id, api)
-    near = near_names([str(revision)], known)
-    return f"{repo_id} has no revision `{revision}`{near}; it has {_listed(known)}. Name one of these, or a commit."
+def explained(
+    error: Exception, repo_id: str, api: Any, *, revision: str | None = None, branch: str | None = None
+) -> ContrastiveError:
+    """Return what a user is told of one of ``FAULTS`` that reading ``repo_id`` has met.
 
-
-def _names(repo_id: str, api: Any) -> tuple[str, ...]:
-    """Return the names of the repository's tags and branches, versions last to first."""
-    try:
-        refs = api.list_repo_refs(repo_id)
-        versions = [name for name, _ in reversed(version_tags(repo_id, api=api))]
-    except FAILURES:
-        return ()
-    others = [item.name for item in (*refs.tags, *refs.branches) if item.name not in versions]
-    return (*versions, *others)
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = tuple(names)
-    more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-    return (", ".join(known[:_SHOWN]) + more) or "none that can be listed"
-
-
-def explained(error: Exception, repo_id: str, api: Any) -> ContrastiveError:
-    """Return what a user is told of one of :data:`FAILURES` that reading ``repo_id`` has met."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
-    if isinstance(error, GatedRepoError) or status == 403:
+    Args:
+        error: what was raised.
+        repo_id: of the repository.
+        api: with the endpoint.
+        revision: the tag, branch or commit that was asked for.
+        branch: the branch that was asked for, where nothing but one will do.
+    """
+    root, answered, first = root_of(error), status(error), first_line(error)
+    if isinstance(root, RevisionNotFoundError) and branch and (told := missing_branch(repo_id, branch, api)):
+        return NotPublishedError(f"{told}. Name one of these.")
+    if isinstance(root, RevisionNotFoundError) and revision:
+        return NotPublishedError(f"{missing_revision(repo_id, revision, api)}. Name one of these, or a commit.")
+    if isinstance(root, GatedRepoError) or answered == 403:
         return HubError(
             f"The Hub at {api.endpoint} does not let this account read the files of {repo_id} ({first}). Ask for "
             "access, or set HF_TOKEN to a token that may read it."
         )
-    if isinstance(error, HFValidationError):
+    if isinstance(root, HFValidationError):
         return NotPublishedError(f"`{repo_id}` is no repository id ({first}); name one as in `user/model@v1`.")
-    if isinstance(error, RepositoryNotFoundError) or status == 404:
+    if isinstance(root, RepositoryNotFoundError) or (answered == 404 and not isinstance(root, RevisionNotFoundError)):
         return NotPublishedError(
             f"There is no model {repo_id} on the Hub at {api.endpoint} that this account may see. Check the name, and "
             "HF_TOKEN where it is private."
         )
-    if isinstance(error, LocalTokenNotFoundError) or status == 401:
+    if is_login_refused(error):
         return HubError(
             f"The Hub at {api.endpoint} asks who you are before {repo_id} can be read. Log in with `hf auth login`, or "
             "set HF_TOKEN."
         )
-    if status is not None:
+    if answered is not None:
         return HubError(
-            f"The Hub at {api.endpoint} did not give {repo_id} (status {status}: {first}). Try again later."
+            f"The Hub at {api.endpoint} did not give {repo_id} (status {answered}: {first}). Try again later."
+        )
+    unknown = f"so that what is published as {repo_id} is not known"
+    if is_lost(root):
+        return HubError(
+            f"The Hub at {api.endpoint} can not be reached ({first}), {unknown}. Check the network or HF_ENDPOINT, or "
+            "name a folder instead."
+        )
+    if isinstance(root, OSError) and not is_unreadable(root):
+        return HubError(
+            f"Files of {repo_id} can not be kept on this machine ({first}). Make room, or set HF_HOME to a folder that "
+            "can be written, and try again."
         )
     return HubError(
-        f"The Hub at {api.endpoint} can not be reached ({first}), so that what is published as {repo_id} is not "
-        "known. Check the network or HF_ENDPOINT, or name a folder instead."
+        f"What answers at {api.endpoint} is no Hub, or something between ({first}), {unknown}. Check HF_ENDPOINT and "
+        "the network's proxy, or name a folder instead."
     )

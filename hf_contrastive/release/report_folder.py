@@ -15,31 +15,16 @@ from audits.report_files import FINDINGS, write_findings, write_report
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE
+from hf_contrastive.release.rendering import render_all
 from hf_contrastive.writing import all_or_none
 from model_cards.evidence import Evidence
-from model_cards.licensing import license_copies
-from model_cards.render import documents, render
+from model_cards.render import documents
 
 _logger = logging.getLogger(__name__)
 
 RECEIPT = "receipt.json"
 WITH_EXCERPTS = "with_excerpts"
 """Folder, in that of the reports, of the same documents with excerpts of rows; it stays on this machine."""
-
-
-def render_all(evidence: Evidence, *, published: bool = False) -> dict[str, bytes]:
-    """Render every document that this evidence allows, and the license texts that go along, by path.
-
-    Args:
-        evidence: what they say.
-        published: only those that go along with the model.
-    """
-    rendered = {}
-    for name, document in documents().items():
-        if document.applies(evidence) and (document.published or not published):
-            rendered[document.filename] = render(evidence, name).encode("utf-8")
-    rendered.update((path, text.encode("utf-8")) for path, text in license_copies(evidence).items())
-    return rendered
 
 
 def write_publication(
@@ -58,7 +43,7 @@ def write_publication(
     """
     ours = {document.filename for document in documents().values()} | {SIGNATURE, LICENSE_COPIES.rstrip("/")}
     with all_or_none(folder, stale=lambda names: ours - names) as new:
-        _write({**render_all(evidence), **rendered}, new)
+        _write({**render_all(evidence, without=rendered), **rendered}, new)
         _write(render_all(full), new / WITH_EXCERPTS)
         write_license_files(walked, new)
         if full.audit is not None and all(finding.rows is not None for finding in full.audit.findings):

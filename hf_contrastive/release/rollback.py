@@ -17,14 +17,16 @@ from huggingface_hub import CommitOperationCopy, ModelInfo
 
 from audits.policy import Decision
 from audits.records import Record, near_names
-from hf_contrastive.errors import ConfigurationError, HubError, PushBlocked
+from hf_contrastive.errors import ConfigurationError, PushBlocked
 from hf_contrastive.history.recording import or_warn, record_rollback
-from hf_contrastive.release.committing import CommitError, Published, Target, commit_plan, replaced_files
-from hf_contrastive.release.faults import FAULTS
+from hf_contrastive.release.actions import ROLLBACK
+from hf_contrastive.release.committing import Published, commit_plan, replaced_files
+from hf_contrastive.release.faults import FAULTS, asked
 from hf_contrastive.release.guard_plans import allow
 from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.plan import PushPlan, planned
-from hf_contrastive.release.published import explained, version_tags
+from hf_contrastive.release.published import explained
+from hf_contrastive.release.revisions import version_at, versions_in
 from hf_contrastive.release.rollback_checks import (
     MOST_NAMES,
     decision_problems,
@@ -33,6 +35,7 @@ from hf_contrastive.release.rollback_checks import (
     unread_warnings,
 )
 from hf_contrastive.release.tagging import tag as tag_version
+from hf_contrastive.release.target import Target
 from hf_contrastive.release.verification.verifying import verify
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
@@ -40,19 +43,6 @@ from model_cards.typesetting import one_line, redact
 
 MARK = "rollback"
 """First word of the line in a commit's message that names the tag and the evidence that it goes back to."""
-
-# what the push says of a fault, said of a rollback
-_WORDS = (
-    (
-        "push the same again, which looks for it and makes no second commit",
-        "roll back again, which sees whether it did",
-    ),
-    ("should the commit still arrive, pushing the same again finds it and makes no second one", "look again later"),
-    ("Push again", "Roll back again"),
-    ("the push to", "the rollback of"),
-    ("nothing was published", "nothing was changed"),
-    ("Nothing was published", "Nothing was changed"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +105,6 @@ class _LaidOut:
     evidence: Evidence | None
     target: Target
     head: ModelInfo
-    goal: ModelInfo
 
 
 def rollback(
@@ -199,13 +188,14 @@ def preview_rollback(
 
 
 def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: Any) -> _LaidOut:
-    target = Target(api=api, repo_id=repo_id, revision=revision)
+    target = Target(api=api, repo_id=repo_id, revision=revision, action=ROLLBACK)
     try:
         head = target.info(revision, first=True)
-        named = {item.name: str(item.target_commit) for item in target.refs().tags}
-        tags = version_tags(repo_id, api=api)
+        refs = target.refs()
     except FAULTS as error:
-        raise explained(error, repo_id, api) from error
+        raise explained(error, repo_id, api, branch=target.branch) from error
+    tags = versions_in(refs)
+    named = {item.name: str(item.target_commit) for item in refs.tags}
     commit = _commit_of(repo_id, to, named, [name for name, _ in reversed(tags)])
     try:
         goal = target.info(commit)
@@ -214,7 +204,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
     here, there = _blobs(head), _blobs(goal)
     report = verify(f"{repo_id}@{commit}", api=api)
     try:
-        folder = Path(api.snapshot_download(repo_id, revision=commit))
+        folder = Path(asked(lambda: api.snapshot_download(repo_id, revision=commit)))
     except FAULTS as error:
         raise explained(error, repo_id, api) from error
     problems = [f"{item.title}: {item.words}" for item in report.items if item.status == "broken"]
@@ -239,7 +229,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
         to=to,
         to_commit=commit,
         head=str(head.sha),
-        head_tag=next((name for name, where in reversed(tags) if where == head.sha), ""),
+        head_tag=version_at(tags, head.sha),
         copied=tuple(path for path, blob in sorted(there.items()) if here.get(path) != blob),
         deleted=deleted,
         left=tuple(sorted(set(here) - set(there) - set(deleted))),
@@ -249,7 +239,7 @@ def _lay_out(repo_id: str, to: str, *, revision: str | None, load: bool, api: An
         problems=tuple(problems),
         warnings=(*unread_warnings(report, to), *license_warnings(evidence, to)) if evidence is not None else (),
     )
-    return _LaidOut(told=told, plan=plan, sources=sources, evidence=evidence, target=target, head=head, goal=goal)
+    return _LaidOut(told=told, plan=plan, sources=sources, evidence=evidence, target=target, head=head)
 
 
 def _commit_of(repo_id: str, to: str, tags: Mapping[str, str], versions: list[str]) -> str:
@@ -272,11 +262,7 @@ def _carry_out(laid: _LaidOut, reason: str) -> tuple[RollbackReceipt, bool]:
         if told.changes:
             copies = [CommitOperationCopy(path, path, src_revision=told.to_commit) for path in told.copied]
             title = f"Roll back to {told.to}"
-            try:
-                published = commit_plan(target, plan, copies, head=laid.head, message=title, note=note)
-            except CommitError as error:
-                raise HubError(_of_a_rollback(str(error))) from error
-            _require_equal(laid, published.commit)
+            published = commit_plan(target, plan, copies, head=laid.head, message=title, note=note)
         number, tagged = told.head_tag, False
         if published is not None:
             number = tag_version(target, plan, laid.sources, published, mark)
@@ -319,30 +305,5 @@ def _held(laid: _LaidOut, mark: str) -> Published | None:
     )
 
 
-def _require_equal(laid: _LaidOut, commit: str) -> None:
-    """Read the commit back: every file of the tag has the tag's blob id, and nothing else that a push owns is there."""
-    try:
-        now = laid.target.info(commit, fresh=True)
-    except FAULTS as error:
-        raise explained(error, laid.told.repo_id, laid.target.api) from error
-    here, there = _blobs(now), _blobs(laid.goal)
-    wrong = sorted(path for path, blob in there.items() if here.get(path) != blob) + list(
-        replaced_files(laid.plan, now)
-    )
-    if wrong:
-        more = f" and {len(wrong) - MOST_NAMES} more" if len(wrong) > MOST_NAMES else ""
-        msg = (
-            f"The commit {commit} is on {laid.told.repo_id}, but it is not equal to {laid.told.to}: "
-            f"{', '.join(wrong[:MOST_NAMES])}{more} differ. It is not tagged. Roll back again."
-        )
-        raise HubError(msg)
-
-
 def _blobs(info: ModelInfo) -> dict[str, str]:
     return {item.rfilename: str(item.blob_id) for item in info.siblings or []}
-
-
-def _of_a_rollback(text: str) -> str:
-    for word, other in _WORDS:
-        text = text.replace(word, other)
-    return text

@@ -18,7 +18,7 @@ from hf_contrastive.release.approvals import ApprovalError
 from hf_contrastive.release.changelog import write_changes
 from hf_contrastive.release.hub import full_repo_id
 from hf_contrastive.release.licensing import trace
-from hf_contrastive.release.looking import Looked, Seen, look_at_published
+from hf_contrastive.release.looking import Looked, look_at_published
 from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.published import PublishedEvidence
@@ -105,7 +105,7 @@ def stage(
         )
         full = judged(traced, policy, evidence.payload_digest, yes)
         write_publication(report_dir, evidence, full, walked, rendered)
-        write_changes(report_dir, _read_before(looked.seen), evidence)
+        write_changes(report_dir, looked.seen if isinstance(looked.seen, PublishedEvidence) else None, evidence)
     sources = in_memory(plan, contents(folder, rendered, plan))
     return Staged(
         plan=plan,
@@ -115,15 +115,6 @@ def stage(
         walked=walked,
         looked=looked,
         api=api,
-    )
-
-
-def _read_before(published: Seen | None) -> PublishedEvidence | None:
-    if published is None or published.evidence is None:
-        return None
-    name = f"{published.repo_id}@{published.tag or published.commit[:8]}"
-    return PublishedEvidence(
-        evidence=published.evidence, name=name, repo_id=published.repo_id, commit=published.commit, tag=published.tag
     )
 
 

@@ -10,16 +10,14 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from audits.policy import Policy
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.committing import Target, replaced_files
-from hf_contrastive.release.faults import FAULTS, explain, status
+from hf_contrastive.release.committing import replaced_files
+from hf_contrastive.release.faults import FAULTS, status
 from hf_contrastive.release.names import shown_name
 from hf_contrastive.release.plan import KEPT_OUT, PushPlan
+from hf_contrastive.release.suffixes import ARCHIVES, CODE, OTHER_WEIGHTS, PICKLES
+from hf_contrastive.release.target import Target
 
 _SHOWN = 5
-_CODE = (".py", ".pyc", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".exe", ".jar")
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill", ".msgpack")
-_OTHER_WEIGHTS = (".h5", ".hdf5", ".keras", ".onnx", ".onnx_data", ".ot", ".pb", ".tflite", ".gguf", ".mlmodel")
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".whl")
 
 
 def staying_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
@@ -32,7 +30,7 @@ def staying_files(plan: PushPlan, head: ModelInfo) -> tuple[str, ...]:
         head: the revision that it would go onto.
     """
     gone = {item.path for item in plan.files} | set(replaced_files(plan, head))
-    refused = (*_CODE, *_PICKLES, *_OTHER_WEIGHTS, *_ARCHIVES)
+    refused = (*CODE, *PICKLES, *OTHER_WEIGHTS, *ARCHIVES)
     paths = (item.rfilename for item in head.siblings or [])
     return tuple(sorted(p for p in paths if p not in gone and p.lower().endswith(refused) and not _is_kept_out(p)))
 
@@ -90,11 +88,12 @@ def is_private(api: HfApi, repo_id: str, private: bool | None) -> bool:
     Raises:
         HubError: the Hub does not tell.
     """
+    target = Target(api=api, repo_id=repo_id)
     try:
-        return bool(Target(api=api, repo_id=repo_id).info(None, first=True).private)
+        return bool(target.info(None, first=True).private)
     except RepositoryNotFoundError as error:
         if status(error) == 401:
-            raise HubError(explain(error, repo_id, api)) from error
+            raise HubError(target.explain(error)) from error
         return private is True
     except FAULTS as error:
-        raise HubError(explain(error, repo_id, api)) from error
+        raise HubError(target.explain(error)) from error

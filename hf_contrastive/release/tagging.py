@@ -9,18 +9,14 @@ from pathlib import Path
 from huggingface_hub.hf_api import GitRefs
 
 from hf_contrastive.errors import HubError
+from hf_contrastive.release.actions import sentence
 from hf_contrastive.release.arrival import differences
-from hf_contrastive.release.committing import VERSION_TAG, Published, Target
-from hf_contrastive.release.faults import (
-    FAULTS,
-    Patience,
-    UnreadableAnswerError,
-    explain,
-    first_line,
-    status,
-)
+from hf_contrastive.release.committing import Published
+from hf_contrastive.release.faults import FAULTS, Patience, UnreadableAnswerError, first_line, status
 from hf_contrastive.release.plan import PushPlan
-from hf_contrastive.release.recognition import is_push_of
+from hf_contrastive.release.recognition import documents_of_push
+from hf_contrastive.release.revisions import next_tag, version_at, versions_in
+from hf_contrastive.release.target import Target
 from hf_contrastive.release.traffic import bounded_silence
 
 _TAKEN_TRIES = 5
@@ -54,11 +50,12 @@ def tag(target: Target, plan: PushPlan, sources: Mapping[str, Path | bytes], pub
     except FAULTS as error:
         known = ", complete, but it could not be" if seen else ", as the Hub answered, but could not be looked at and"
         _logger.warning(
-            f"The commit %s is on %s{known} tagged: %s. Push the same again to tag it, or run "
+            f"The commit %s is on %s{known} tagged: %s. %s to tag it, or run "
             "`hf repos tag create %s vN --revision %s`.",
             commit,
             target.repo_id,
             first_line(error),
+            sentence(target.action.same_again),
             target.repo_id,
             commit,
         )
@@ -78,20 +75,20 @@ def _require_arrival(
     except FAULTS as error:
         if status(error) != 404:
             raise
-        raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown")) from error
+        raise HubError(target.explain(unlisted, outcome="unknown")) from error
     refs = target.refs()
     if not published.found and not _is_on_branch(target, commit, refs):
-        raise HubError(explain(unlisted, target.repo_id, target.api, outcome="unknown"))
+        raise HubError(target.explain(unlisted, outcome="unknown"))
     same = published.plan_digest == plan.digest
     found = differences(plan, sources, info, documents=same)
-    if not same and not found and not is_push_of(target, info, plan, told=published.evidence_digest):
+    if not same and not found and documents_of_push(target, info, plan, told=published.evidence_digest) is None:
         found = ["its documents are not those of the evidence that its message names"]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         msg = (
             f"The commit {commit} is on {target.repo_id}, but it is not what was planned: "
             f"{', '.join(found[:_SHOWN])}{more}. It is not tagged. A .gitignore of the repository may leave files out, "
-            "or a file changed on the way: repair that and push again, or go back to the last tag."
+            f"or a file changed on the way: repair that and {target.action.again}, or go back to the last tag."
         )
         raise HubError(msg)
     return refs
@@ -107,9 +104,8 @@ def _tagged(target: Target, commit: str, message: str, refs: GitRefs) -> str:
     patience, taken, took = Patience(), 0, False
     unlisted = UnreadableAnswerError("it said that it took the tag, and does not list it")
     while True:
-        mine = [item.name for item in refs.tags if item.target_commit == commit and VERSION_TAG.fullmatch(item.name)]
-        if mine:
-            return mine[-1]
+        if mine := version_at(versions_in(refs), commit):
+            return mine
         if took and not patience.allows(unlisted):
             raise unlisted
         try:
@@ -124,9 +120,3 @@ def _tagged(target: Target, commit: str, message: str, refs: GitRefs) -> str:
             elif not patience.allows(error, fresh=True):
                 raise
         refs = target.refs()
-
-
-def next_tag(refs: GitRefs) -> str:
-    """Return the version after the highest that is there."""
-    numbers = [int(match.group(1)) for item in refs.tags if (match := VERSION_TAG.fullmatch(item.name))]
-    return f"v{max(numbers, default=0) + 1}"

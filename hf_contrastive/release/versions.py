@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import GitCommitInfo
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError
 
 from audits.findings import Measurement
 from audits.policy import Decision
 from audits.records import Record
+from hf_contrastive.release.faults import FAULTS, asked
 from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.plan import SIGNATURE
-from hf_contrastive.release.published import FAILURES, explained, version_tags
+from hf_contrastive.release.published import explained
+from hf_contrastive.release.revisions import versions_in
 from hf_contrastive.release.rollback import MARK
+from hf_contrastive.release.target import Target
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence
@@ -104,28 +106,33 @@ def versions(
         HubError: the Hub refused or could not be reached.
     """
     api = api or hub_api(token=token, endpoint=endpoint)
+    target = Target(api=api, repo_id=repo_id, revision=revision)
     try:
-        head = str(api.model_info(repo_id, revision=revision).sha)
-        tags = version_tags(repo_id, api=api)
-        listed = list(api.list_repo_commits(repo_id, revision=revision))
+        head = str(target.info(revision, first=True).sha)
+        tags = versions_in(target.refs())
+        listed = _commits(target, revision)
         commits = {item.commit_id: item for item in listed}
         found = []
         for number, (tag, commit) in enumerate(tags, 1):
             if commit not in commits:
                 # of another branch
-                commits |= {item.commit_id: item for item in api.list_repo_commits(repo_id, revision=commit)}
-            found.append(_version(repo_id, tag, commit, commits.get(commit), head, api))
+                commits |= {item.commit_id: item for item in _commits(target, commit)}
+            found.append(_version(target, tag, commit, commits.get(commit), head))
             if on_progress is not None:
                 on_progress(number, len(tags))
-    except FAILURES as error:
-        raise explained(error, repo_id, api) from error
+    except FAULTS as error:
+        raise explained(error, repo_id, api, branch=target.branch) from error
     tagged = {commit for _, commit in tags}
     last = next((number for number, item in enumerate(listed) if item.commit_id in tagged), len(listed))
     since = tuple(item.title for item in listed[:last]) if tagged else ()
     return VersionList(repo_id=repo_id, head=head, versions=tuple(found), since=since)
 
 
-def _version(repo_id: str, tag: str, commit: str, told: GitCommitInfo | None, head: str, api: Any) -> Version:
+def _commits(target: Target, revision: str | None) -> list[GitCommitInfo]:
+    return asked(lambda: list(target.api.list_repo_commits(target.repo_id, revision=revision)))
+
+
+def _version(target: Target, tag: str, commit: str, told: GitCommitInfo | None, head: str) -> Version:
     lines = told.message.splitlines() if told is not None else []
     known: dict[str, Any] = {
         "tag": tag,
@@ -135,17 +142,15 @@ def _version(repo_id: str, tag: str, commit: str, told: GitCommitInfo | None, he
         "rolled_back_to": next((line.split(" ")[1] for line in lines if line.startswith(f"{MARK} ")), ""),
         "current": commit == head,
     }
+    info = target.info(commit)
     try:
-        content = Path(api.hf_hub_download(repo_id, evidence_json.filename, revision=commit)).read_bytes()
-        evidence = evidence_json.parse(content.decode("utf-8", "replace"), f"{repo_id}@{tag}")
-        signed = evidence.signing_key is not None and api.file_exists(repo_id, SIGNATURE, revision=commit)
-    except LocalEntryNotFoundError:
-        # no connection, which is no statement on the file
-        raise
+        content = target.file(info, evidence_json.filename)
+        evidence = evidence_json.parse(content.decode("utf-8", "replace"), f"{target.repo_id}@{tag}")
     except EntryNotFoundError:
         return Version(**known, problem=f"it holds no {evidence_json.filename}: it was not published with evidence")
     except EvidenceError as error:
         return Version(**known, problem=str(error))
+    signed = any(item.rfilename == SIGNATURE for item in info.siblings or ())
     return Version(**known, **_statements(evidence, lines, signed=signed))
 
 

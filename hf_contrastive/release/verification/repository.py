@@ -9,8 +9,11 @@ from typing import Any
 
 from huggingface_hub.errors import RevisionNotFoundError
 
+from hf_contrastive.release.faults import FAULTS, asked
 from hf_contrastive.release.hub import PushReceipt
-from hf_contrastive.release.published import FAILURES, NotPublishedError, explained, no_revision, version_tags
+from hf_contrastive.release.published import explained
+from hf_contrastive.release.revisions import version_at, versions_in
+from hf_contrastive.release.target import Target
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, is_known
 from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
@@ -49,7 +52,7 @@ class Repository:
     @property
     def tag(self) -> str:
         """The highest version tag on this commit, "" where there is none."""
-        return next((name for name, target in reversed(list(self.tags.items())) if target == self.commit), "")
+        return version_at(self.tags.items(), self.commit)
 
 
 def fetch(repo_id: str, revision: str | None, *, api: Any) -> Repository:
@@ -64,25 +67,24 @@ def fetch(repo_id: str, revision: str | None, *, api: Any) -> Repository:
         NotPublishedError: there is no such repository or revision that may be seen.
         HubError: the Hub refused or could not be reached.
     """
+    target = Target(api=api, repo_id=repo_id, revision=revision)
     try:
-        info = api.model_info(repo_id, revision=revision, files_metadata=True)
-        commits = api.list_repo_commits(repo_id, revision=info.sha)
-        tags = dict(version_tags(repo_id, api=api))
-        folder = Path(api.snapshot_download(repo_id, revision=info.sha))
-    except RevisionNotFoundError as error:
-        raise NotPublishedError(no_revision(repo_id, revision, api)) from error
-    except FAILURES as error:
-        raise explained(error, repo_id, api) from error
+        info = target.info(revision, first=True)
+        commits = asked(lambda: list(api.list_repo_commits(repo_id, revision=info.sha)))
+        tags = dict(versions_in(target.refs()))
+        folder = Path(asked(lambda: api.snapshot_download(repo_id, revision=info.sha)))
+    except FAULTS as error:
+        raise explained(error, repo_id, api, revision=revision) from error
 
     def named_by(digest: str) -> tuple[str, str] | None:
         return next(((c.commit_id, c.title) for c in commits if _digests(c.message).get("evidence") == digest), None)
 
     def changed_since(commit: str) -> tuple[str, ...] | None:
         try:
-            then = _blobs(api.model_info(repo_id, revision=commit, files_metadata=True))
+            then = _blobs(target.info(commit))
         except RevisionNotFoundError:
             return None
-        except FAILURES as error:
+        except FAULTS as error:
             raise explained(error, repo_id, api) from error
         now = _blobs(info)
         return tuple(sorted(path for path in {*then, *now} if then.get(path) != now.get(path)))
@@ -90,7 +92,7 @@ def fetch(repo_id: str, revision: str | None, *, api: Any) -> Repository:
     head = next((item for item in commits if item.commit_id == info.sha), None)
     return Repository(
         repo_id=info.id,
-        commit=info.sha,
+        commit=str(info.sha),
         tags=tags,
         folder=folder,
         blobs=_blobs(info),
