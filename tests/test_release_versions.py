@@ -21,6 +21,8 @@ from hf_contrastive.release.rollback import rollback
 from hf_contrastive.release.versions import VersionList, versions
 from model_cards.documents.evidence_json import read_evidence
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 REPO = "local/model"
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -166,6 +168,18 @@ def test_the_command_shows_a_table_and_json(
     assert "review, approved by Ada" in err
     assert "v4: it holds no evidence.json" in err
     assert "is no version" in err
+    # nothing is cut where there is little room: what does not fit into the table stands below it
+    monkeypatch.setattr("hf_contrastive.console.console.width", 80)
+    code, _, err = run_cli("versions", REPO)
+    lines = err[err.index("┏") : err.index("└")].splitlines()
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) <= 80
+    for item in listed.versions:
+        shown = next(line for line in lines if line.startswith(f"│ {item.tag}"))
+        assert item.date[:10] in shown
+        below = next(line for line in err.splitlines() if line.startswith(f"{item.tag}: ") and "signed by" in line)
+        assert item.base.partition("@")[0] in below
+    assert any(line.startswith("│ v3: back to v1 ") for line in lines)
     code, out, _ = run_cli("versions", REPO, "--json")
     assert (code, json.loads(out)) == (0, json.loads(json.dumps(listed.to_dict())))
     told: Any = run_cli("versions", "local/other")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from hf_contrastive.console import print_json, progress, say, show_table
+from hf_contrastive.console import console, print_json, progress, say
 
 if TYPE_CHECKING:
     from hf_contrastive.release.versions import Version
 
+_COLUMNS = ("version", "date", "decision", "metric", "license", "base", "evidence", "signed by")
+_WHOLE = ("version", "date")
 _DIGEST = 19
 _COMMIT = 8
 
@@ -32,8 +35,7 @@ def command(
     if not found.versions:
         say(escape(f"{repo} has no version tags (v1, v2, …): nothing was published there with hf-contrastive."))
         return
-    columns = ("version", "date", "decision", "metric", "license", "base", "evidence", "signed by")
-    show_table(escape(f"Versions of {repo}"), columns, [tuple(map(escape, _row(item))) for item in found.versions])
+    _show(f"Versions of {repo}", [_row(item) for item in found.versions])
     for item in found.versions:
         if item.problem:
             say(escape(f"{item.tag}: {item.problem}"))
@@ -43,6 +45,33 @@ def command(
         say(escape(f"Since the last version: {listed}{more}."))
     if found.current is None:
         say(escape(f"The head ({found.head[:_COMMIT]}) is no version: whoever names none loads what stands there."))
+
+
+def _show(title: str, rows: list[tuple[str, ...]]) -> None:
+    """Show the first columns that fit into the terminal as a table, and the others below, a line a version."""
+    from rich.table import Table
+
+    least = [max(map(_least, (name, *cells))) for name, cells in zip(_COLUMNS, zip(*rows, strict=True), strict=True)]
+    for number in (number for number, name in enumerate(_COLUMNS) if name in _WHOLE):
+        least[number] = max(len(row[number]) for row in rows)
+    # a border and two blanks a column, and the last border
+    taken = accumulate(width + 3 for width in least)
+    fitting = max(len(_WHOLE), sum(width < console.width for width in taken))
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    for name, width in zip(_COLUMNS[:fitting], least, strict=False):
+        table.add_column(name, min_width=width, no_wrap=name in _WHOLE, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row[:fitting]))
+    console.print(table)
+    if fitting < len(_COLUMNS):
+        for row in rows:
+            told = zip(_COLUMNS[fitting:], row[fitting:], strict=True)
+            say(escape(f"{row[0].split(' ')[0].rstrip(':')}: " + ", ".join(f"{name} {cell}" for name, cell in told)))
+
+
+def _least(cell: str) -> int:
+    """Return the width of the longest word, which is not to be cut."""
+    return max(map(len, cell.split(" ")))
 
 
 def _row(item: Version) -> tuple[str, ...]:
