@@ -22,7 +22,7 @@ def _group() -> None:
 @app.command("serve")
 def serve_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds the repositories.")],
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8788,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8788,
     user: Annotated[str, typer.Option(help="Name of the user that the token belongs to.")] = "local",
     token: Annotated[str | None, typer.Option(help="Token that writing needs; default: a random one.")] = None,
     read_token: Annotated[
@@ -30,9 +30,14 @@ def serve_command(
     ] = None,
 ) -> None:
     """Serve the Hub's protocol on 127.0.0.1 until interrupted."""
-    from hf_contrastive.release.local_hub import hub_environment, serve
+    from hf_contrastive.errors import ConfigurationError
+    from hf_contrastive.release.local_hub import LocalHubSettingError, hub_environment, serve
 
-    with serve(folder, port=port, user=user, token=token, read_token=read_token) as hub:
+    try:
+        running = serve(folder, port=port, user=user, token=token, read_token=read_token)
+    except LocalHubSettingError as error:
+        raise ConfigurationError(str(error)) from error
+    with running as hub:
         say(f"The Hub in {folder} is at [bold]{hub.endpoint}[/]. In the shell that uses it:")
         for name, value in hub_environment(hub).items():
             say(f"  export {name}={value}")

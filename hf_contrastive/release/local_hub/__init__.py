@@ -3,7 +3,7 @@
 It needs none of Hugging Face's libraries: the standard library, and for its pages markupsafe and markdown-it.
 """
 
-from hf_contrastive.release.local_hub.errors import LocalHubError
+from hf_contrastive.release.local_hub.errors import LocalHubError, LocalHubSettingError
 from hf_contrastive.release.local_hub.server import LocalHub, hub_environment, serve
 
-__all__ = ["LocalHub", "LocalHubError", "hub_environment", "serve"]
+__all__ = ["LocalHub", "LocalHubError", "LocalHubSettingError", "hub_environment", "serve"]

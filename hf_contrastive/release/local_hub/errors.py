@@ -11,6 +11,10 @@ class LocalHubError(HubError):
     """The local Hub can not start or store: its folder, its port, or a name is unusable."""
 
 
+class LocalHubSettingError(LocalHubError):
+    """The local Hub can not start with a token that was given: another one would do."""
+
+
 class RequestError(ContrastiveError):
     """Base of every error that is answered to a client; its text is the answer's message.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
-from hf_contrastive.release.local_hub.errors import LocalHubError, RepoNotFoundError
+from hf_contrastive.release.local_hub.errors import LocalHubError, LocalHubSettingError, RepoNotFoundError
 from hf_contrastive.release.local_hub.handler import HOSTS, HubServer
 from hf_contrastive.release.local_hub.names import RepoType, check_path, repo_folder_name
 from hf_contrastive.release.local_hub.objects import chunks_of
@@ -38,7 +38,7 @@ class LocalHub:
         self.token, self.read_token = (_checked_token(given) for given in (token, read_token))
         if self.token == self.read_token:
             msg = "The token to write and the one to read must differ; choose another one, or leave one out."
-            raise LocalHubError(msg)
+            raise LocalHubSettingError(msg)
         self._lock_file = _locked(folder)
         try:
             self._state = HubState(Storage(folder), self.user, self.token, self.read_token)
@@ -144,6 +144,7 @@ def serve(
 
     Raises:
         LocalHubError: the folder or the port can not be used, or another server holds the folder.
+        LocalHubSettingError: a token can not be used.
         InvalidNameError: ``user`` is no name for a namespace.
     """
     return LocalHub(Path(folder), port=port, user=user, token=token, read_token=read_token)
@@ -170,7 +171,7 @@ def hub_environment(hub: LocalHub) -> dict[str, str]:
 def _checked_token(token: str | None) -> str:
     if token is not None and (not token.isascii() or not token.isprintable() or " " in token or not token):
         msg = "The token must be printable ASCII without spaces, since it travels in a header; choose another one."
-        raise LocalHubError(msg)
+        raise LocalHubSettingError(msg)
     return token or f"hf_local_{secrets.token_hex(16)}"
 
 
