@@ -78,7 +78,7 @@ def shape_problems(kind: Any, value: Any, where: str) -> Iterator[str]:
         for i, item in enumerate(value):
             yield from shape_problems(arguments[0], item, f"{where}[{i}]")
     elif isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
-        hints = _hints(kind)
+        hints = _hints(typing.cast("Any", kind))  # the class is hashed, not a record
         yield from _key_problems(kind, value, where)
         for name in _written(kind):
             if name in value:
@@ -120,14 +120,20 @@ class Record:
 
 
 def _record_to_dict(record: Any, *, skip_volatile: bool) -> dict[str, Any]:
-    return {
-        item.name: _encode(getattr(record, item.name), skip_volatile=skip_volatile)
-        for item in fields(record)
-        if not item.metadata.get("transient") and not (skip_volatile and item.metadata.get("volatile"))
-    }
+    names = _told(type(record), skip_volatile)
+    return {name: _encode(getattr(record, name), skip_volatile=skip_volatile) for name in names}
+
+
+@cache
+def _told(kind: type[Any], skip_volatile: bool) -> tuple[str, ...]:
+    """Return the names of a record's fields that are written; they are looked up once, not for every record."""
+    return tuple(name for name, item in _written(kind).items() if not (skip_volatile and item.metadata.get("volatile")))
 
 
 def _encode(value: Any, *, skip_volatile: bool) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        # most of all values
+        return value
     if isinstance(value, Record):
         return _record_to_dict(value, skip_volatile=skip_volatile)
     if isinstance(value, tuple | list):
