@@ -12,7 +12,7 @@ from hf_contrastive.study.line_charts import Line, Spot, line_chart, look_of, ma
 from hf_contrastive.study.records import LabelSaving, Outcome, StudyReport
 from hf_contrastive.study.roles import CONTRASTIVE, FEW, FINE_TUNED
 from hf_contrastive.study.savings import times
-from hf_contrastive.study.wording import Budget, budget_words, flops_words, target_words
+from hf_contrastive.study.wording import Budget, budget_words, flops_words, listed, target_words
 from model_cards.charts.drawing import WIDTH, Chart, line, scale, svg, text
 from model_cards.charts.evaluation import band_chart
 
@@ -230,6 +230,8 @@ def _cost_charts(report: StudyReport) -> Iterator[Chart]:
                 lines.append(Line(code, tuple(sorted(spots))))
         if len(lines) < 2:
             continue
+        drawn = {item.code for item in lines}
+        absent = [code for code in spent if code not in drawn and any(point.arm == code for point in report.curves)]
         chart = line_chart(
             lines,
             key=f"cost-{unit}",
@@ -238,13 +240,16 @@ def _cost_charts(report: StudyReport) -> Iterator[Chart]:
             caption=(
                 "Up: accuracy in per cent. Each point is a budget; the whole pretraining is counted, as if it served "
                 "this one task."
+                + (f" Not drawn, since this cost is not known or nothing: {listed(absent)}." if absent else "")
             ),
             table=Table(
                 name=title,
                 columns=("arm", "budget", f"pretraining, {unit}", f"adapting, {unit}", "accuracy"),
                 rows=tuple(rows),
             ),
-            mark_words=flops_words if unit == "FLOPs" else lambda value: f"{value:,.3g}",
+            mark_words=(lambda value: flops_words(value).removeprefix("1.0×"))
+            if unit == "FLOPs"
+            else lambda value: f"{value:,.3g}",
             height=340,
         )
         if chart is not None:
