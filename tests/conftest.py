@@ -245,9 +245,10 @@ def pushed_at_midnight(rendered_once: None, monkeypatch: pytest.MonkeyPatch) -> 
     """Evidence of a push tells the day alone: pushes of the same differ in nothing, and share their documents."""
     from datetime import UTC, datetime
 
-    from hf_contrastive.release import push
+    from hf_contrastive.release import push, training_run
 
-    monkeypatch.setattr(push, "_now", lambda: f"{datetime.now(UTC):%Y-%m-%d}T00:00:00+00:00")
+    for module in (push, training_run):
+        monkeypatch.setattr(module, "_now", lambda: f"{datetime.now(UTC):%Y-%m-%d}T00:00:00+00:00")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from audits.licenses.repo_folders import FolderHub
 from audits.policy import Policy, Rule, Verdict, Waiver, load_policy
 from audits.verdicts import Approval
 from hf_contrastive.errors import HubError, PushBlocked
-from hf_contrastive.release import chain, gate, planned_files, report_folder, staging
+from hf_contrastive.release import chain, gate, staging
 from hf_contrastive.release.approvals import approve, subject_digest
 from hf_contrastive.release.local_hub import serve
 from hf_contrastive.release.plan import PushPlan, planned
@@ -40,10 +40,21 @@ from model_cards.evidence import (
     VersionComparison,
 )
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 REPO, BASE = "local/model", "owner/base"
-NOW = datetime.now(UTC)
-TODAY = NOW.date()
 STANDARD = load_policy("standard")
+
+
+def now() -> datetime:
+    """Asked anew each time: a run may go past midnight."""
+    return datetime.now(UTC)
+
+
+def today() -> date:
+    return now().date()
+
+
 Prepared = tuple[PushPlan, Evidence, dict[str, bytes]]
 
 
@@ -111,14 +122,14 @@ class World:
         """Give an approval that holds but for ``changes``."""
         verdict = self.untrained()
         known = approve(
-            verdict, subject_digest(self.judged()), by="Ada", role="counsel", reason="read", expires=str(TODAY)
+            verdict, subject_digest(self.judged()), by="Ada", role="counsel", reason="read", expires=str(today())
         )
         self.options["approval"] = replace(known, **changes)
 
 
 @pytest.fixture(scope="module")
-def report(permissive_file: Path) -> AuditReport:
-    return audits.audit(str(permissive_file))
+def report(permissive_report: AuditReport) -> AuditReport:
+    return permissive_report
 
 
 @pytest.fixture(scope="module")
@@ -174,27 +185,6 @@ def hub(report: AuditReport, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield root, options
 
 
-@pytest.fixture(scope="module", autouse=True)
-def rendered_once() -> Iterator[None]:
-    """Equal evidence gives equal documents: each is rendered once for all cases."""
-    kept: dict[tuple[str, str], str] = {}
-    digests: dict[int, tuple[Evidence, str]] = {}
-    real = planned_files.render
-
-    def render(evidence: Evidence, name: str) -> str:
-        known = digests.get(id(evidence))
-        digest = known[1] if known is not None and known[0] is evidence else evidence.digest
-        digests[id(evidence)] = (evidence, digest)
-        if (digest, name) not in kept:
-            kept[digest, name] = real(evidence, name)
-        return kept[digest, name]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planned_files, "render", render)
-        patch.setattr(report_folder, "render", render)
-        yield
-
-
 @pytest.fixture
 def world(
     hub: tuple[Path, dict[str, Any]], report: AuditReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -241,7 +231,7 @@ def found_by(code: str, value: float) -> CheckResult:
 
 
 def stale_audit(world: World) -> None:
-    audited(world, audited_at=(NOW - timedelta(days=400)).isoformat())
+    audited(world, audited_at=(now() - timedelta(days=400)).isoformat())
 
 
 def undated_audit(world: World) -> None:
@@ -438,33 +428,33 @@ def name_alone_that_is_not_enough(world: World) -> None:
 
 
 def waiver_that_ends_before_the_gate(world: World) -> None:
-    waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", expires=str(TODAY))
+    waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", expires=str(today()))
     world.policy = replace(STANDARD, waivers=(waiver,))
     with_result(world, found_by("LIC001", 3))
-    world.patch.setattr(gate, "utc_today", lambda: TODAY + timedelta(days=1))
+    world.patch.setattr(gate, "utc_today", lambda: today() + timedelta(days=1))
 
 
 def expired_waiver(world: World) -> None:
-    waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", expires=str(TODAY - timedelta(days=1)))
+    waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", expires=str(today() - timedelta(days=1)))
     world.policy = replace(STANDARD, waivers=(waiver,))
     with_result(world, found_by("LIC001", 3))
 
 
 def waiver_from_tomorrow_on(world: World) -> None:
-    days = {"created": str(TODAY + timedelta(days=1)), "expires": str(TODAY + timedelta(days=9))}
+    days = {"created": str(today() + timedelta(days=1)), "expires": str(today() + timedelta(days=9))}
     waiver = Waiver(code="LIC001", reason="known", owner="Ada", approver="Bo", **days)
     world.policy = replace(STANDARD, waivers=(waiver,))
     with_result(world, found_by("LIC001", 3))
 
 
 def clock(world: World, days: int) -> None:
-    world.patch.setattr(gate, "utc_today", lambda: TODAY + timedelta(days=days))
+    world.patch.setattr(gate, "utc_today", lambda: today() + timedelta(days=days))
 
 
 def clock_set_back_for_an_expired_approval(world: World) -> None:
     # the approval was given yesterday for a day; the clock says that it is the day before
-    world.approved(expires=str(TODAY - timedelta(days=1)), created_at=(NOW - timedelta(days=1)).isoformat())
-    audited(world, audited_at=(NOW - timedelta(days=3)).isoformat())
+    world.approved(expires=str(today() - timedelta(days=1)), created_at=(now() - timedelta(days=1)).isoformat())
+    audited(world, audited_at=(now() - timedelta(days=3)).isoformat())
     clock(world, -2)
 
 
@@ -541,14 +531,14 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
     "analysis without obligations": (milder_analysis, "analysis of the licenses does not follow"),
     "name that a license asks for": (name_that_a_license_asks_for, "Llama"),
     "nobody said yes": (lambda w: w.untrained() and None, "needs a person's recorded yes"),
-    "approval expired": (lambda w: w.approved(expires=str(TODAY - timedelta(days=1))), "it expired on"),
+    "approval expired": (lambda w: w.approved(expires=str(today() - timedelta(days=1))), "it expired on"),
     "approval of another verdict": (lambda w: w.approved(verdict_digest="sha256:0"), "for another verdict"),
     "approval under another policy": (lambda w: w.approved(policy_digest="sha256:0"), "under another policy"),
     "approval of another plan": (lambda w: w.approved(plan_digest="sha256:0"), "for other files"),
     "approval by nobody": (lambda w: w.approved(by="  "), "names nobody"),
     "approval that lasts too long": (lambda w: w.approved(expires="2199-01-01"), "longer than the 90 days"),
     "approval dated tomorrow": (
-        lambda w: w.approved(created_at=(NOW + timedelta(days=1)).isoformat()), "the clock of this machine"),
+        lambda w: w.approved(created_at=(now() + timedelta(days=1)).isoformat()), "the clock of this machine"),
     "approval by a name alone": (name_alone_that_is_not_enough, "takes no name alone"),
     "files changed after the approval": (
         lambda w: (w.approved(), (w.folder / "config.json").write_text('{"model_type": "x"}'))[0], "for other files"),
@@ -558,7 +548,7 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
     "waiver that ends before the gate": (waiver_that_ends_before_the_gate, "does not follow"),
     "clock before the audit": (lambda w: clock(w, -2), "audit is dated"),
     "clock before the evidence": (
-        lambda w: setattr(w, "evidence", replace(w.evidence, created_at=(NOW + timedelta(days=2)).isoformat())),
+        lambda w: setattr(w, "evidence", replace(w.evidence, created_at=(now() + timedelta(days=2)).isoformat())),
         "The evidence is dated",
     ),
     "clock set back for an expired approval": (clock_set_back_for_an_expired_approval, "the clock of this machine"),

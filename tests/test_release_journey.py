@@ -18,6 +18,8 @@ from hf_contrastive.release.approvals import read_approval
 from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 REPO = "local/journey"
 Cli = Callable[..., tuple[int, str, str]]
 

@@ -29,6 +29,8 @@ from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.publish import publish
 from model_cards.evidence import BaseModel, Evidence, TrainingRecord
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 STANDARD, STRICT = load_policy("standard"), load_policy("strict")
 BASE = "owner/base"
 
