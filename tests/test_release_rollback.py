@@ -25,6 +25,8 @@ from hf_contrastive.release.published import NotPublishedError
 from hf_contrastive.release.rollback import RollbackReceipt, preview_rollback, rollback
 from model_cards.documents import evidence_json
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
+
 REPO = "local/model"
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -316,7 +318,7 @@ class Faulty(HfApi):
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("times", [1, 99])
 def test_after_a_fault_the_branch_is_old_or_complete_and_the_next_try_completes_it(
-    hub: LocalHub, api: HfApi, call: str, when: str, times: int
+    hub: LocalHub, api: HfApi, caplog: pytest.LogCaptureFixture, call: str, when: str, times: int
 ):
     old, first = state(api), blobs(api, "v1")
     faulty = Faulty(hub, call=call, when=when, times=times)
@@ -327,6 +329,9 @@ def test_after_a_fault_the_branch_is_old_or_complete_and_the_next_try_completes_
     if caught is not None:
         assert "push" not in str(caught.value).casefold()
         assert "\n" not in str(caught.value)
+    assert "push the same" not in caplog.text.casefold()
+    if call == "create_tag" and when == "before" and times > 1:
+        assert "Roll back again to tag it" in caplog.text
     now = state(api)
     assert now[:2] == old[:2] or blobs(api).items() >= first.items()
     assert len(titles(api)) in (4, 5)
@@ -335,6 +340,31 @@ def test_after_a_fault_the_branch_is_old_or_complete_and_the_next_try_completes_
     assert blobs(api).items() >= first.items()
     assert titles(api).count("Roll back to v1") == 1
     assert read(history_path())[-1].kind == "rollback"
+
+
+def test_a_commit_is_read_back_once_and_one_that_is_not_the_tag_is_told(hub: LocalHub, api: HfApi):
+    class Reading(HfApi):
+        asked: tuple[str | None, ...] = ()
+        changed = False
+
+        def model_info(self, *told: Any, **more: Any) -> Any:
+            self.asked = (*self.asked, more.get("revision"))
+            info = super().model_info(*told, **more)
+            if self.changed and info.sha == api.model_info(REPO).sha and len(titles(api)) > 4:
+                next(item for item in info.siblings if item.rfilename == "config.json").blob_id = "0" * 40
+            return info
+
+    reading = Reading(endpoint=hub.endpoint, token=hub.token)
+    receipt = rollback(REPO, "v1", load=False, api=reading)
+    assert reading.asked.count(receipt.commit) == 1
+    assert rollback(REPO, "v2", load=False, api=api).tag == "v4"
+    reading.changed = True
+    with pytest.raises(
+        HubError, match=r"not what was planned: config.json has other content. It is not tagged"
+    ) as caught:
+        rollback(REPO, "v1", load=False, api=reading)
+    assert "repair that and roll back again" in str(caught.value)
+    assert "v5" not in {tag.name for tag in api.list_repo_refs(REPO).tags}
 
 
 def test_somebody_elses_commit_wins(hub: LocalHub, api: HfApi):
@@ -396,6 +426,24 @@ def test_the_command_tells_what_it_did_in_words_and_as_json(cli: Cli, api: HfApi
     assert "equal to v1 already" in err
     assert cli("rollback", REPO, "--to", "v77", "--yes")[0] == 2
     assert "back to v1" in " ".join(cli("history")[2].split())
+
+
+def test_a_rollback_without_its_tag_is_no_success_and_the_next_one_is(
+    cli: Cli, api: HfApi, monkeypatch: pytest.MonkeyPatch
+):
+    def forbidden(*_: object, **__: object) -> None:
+        msg = "no rights"
+        raise PermissionError(msg)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HfApi, "create_tag", forbidden)
+        code, out, err = cli("rollback", REPO, "--to", "v1", "--yes", "--no-load", "--json")
+    first = RollbackReceipt.from_dict(json.loads(out))
+    assert (code, first.tag, first.changed) == (3, "", True)
+    assert "has no tag yet: roll back again" in err
+    code, out, _ = cli("rollback", REPO, "--to", "v1", "--yes", "--no-load", "--json")
+    second = RollbackReceipt.from_dict(json.loads(out))
+    assert (code, second.tag, second.commit) == (0, "v3", first.commit)
 
 
 def test_a_version_that_must_not_come_back_exits_with_block(cli: Cli, api: HfApi):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from hf_contrastive.cli.exit_codes import BLOCK, PASS
+from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, PASS
 from hf_contrastive.console import print_json, say
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ def command(
         say(escape(f"{receipt.repo_id} is equal to {to} already; nothing was changed."))
     if as_json:
         print_json(receipt.to_dict())
+    if receipt.changed and not receipt.tag:
+        # the warning before says why; whoever only looks at the exit code must not take it for finished
+        say("The commit is there and has no tag yet: roll back again, which only adds the tag.")
+        raise typer.Exit(ERRORED)
 
 
 def _show(plan: RollbackPlan) -> None:
