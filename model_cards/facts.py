@@ -82,6 +82,11 @@ def check_chain(evidence: Evidence) -> None:
             raise EvidenceError(msg)
 
 
+def is_judged(evidence: Evidence) -> bool:
+    """Whether there is an audit with a verdict on it."""
+    return evidence.audit is not None and evidence.verdict is not None
+
+
 def headline(evidence: Evidence) -> Headline:
     """Return the verdict in words; "not checked" never reads as "passed"."""
     audit, verdict = evidence.audit, evidence.verdict
@@ -278,7 +283,7 @@ def chain(evidence: Evidence) -> tuple[Link, ...]:
             words = f"Differs: the audit did not see the data trained on as {', '.join(sorted(foreign))}."
             links.append(Link("Data trained on = data audited", words, False))
         else:
-            words = f"The fingerprints of {plural(len(trained), 'split')} are equal."
+            words = f"The recorded fingerprints of {plural(len(trained), 'split')} are equal."
             links.append(Link("Data trained on = data audited", words, True))
     if verdict is not None:
         absent = [name for name, record in (("audit", audit), ("policy", evidence.policy)) if record is None]

@@ -16,7 +16,7 @@ from model_cards.evidence import Evidence, Origin
 from model_cards.facts import check_rows, name_of
 from model_cards.licensing import InputRow, input_rows, named_by_rules
 from model_cards.questions import answer, describes_model
-from model_cards.typesetting import number, plural
+from model_cards.typesetting import cut, number, plural
 from model_cards.version_comparison import stored_vectors_words, version_words
 
 _MOST_INPUTS = 8
@@ -320,7 +320,7 @@ def _urgency(item: LicensedInput) -> tuple[bool, bool, int, int]:
 
 def shortened(words: str, most: int = 110) -> str:
     """Return words for the first page; all of them stand further below."""
-    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+    return cut(words, most)
 
 
 def license_questions(evidence: Evidence) -> tuple[tuple[str, str], ...]:

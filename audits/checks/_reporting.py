@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from audits.checks import Check, Observation, title_of
 from audits.findings import MAX_EVIDENCE, Finding, FindingRow, FindingRows, Measurement, RowEvidence
+from audits.intervals import wilson_interval
 
 Item = TypeVar("Item")
 
@@ -35,16 +35,13 @@ def wilson(name: str, affected: int, total: int, method: str) -> Measurement:
     """Return ``affected / total`` with its 95 % interval (Wilson, JASA 1927)."""
     if not total:
         return Measurement(name=name, value=0.0, unit="fraction", sample_size=0, method=method)
-    share, z = affected / total, 1.959964
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    interval = (max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
+    share = affected / total
     return Measurement(
         name=name,
         value=share,
         unit="fraction",
         sample_size=total,
-        interval=interval,
+        interval=wilson_interval(share, total),
         method=f"{method}; Wilson interval",
     )
 

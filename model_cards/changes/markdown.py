@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from model_cards.changes.records import Change, ChangeReport
-from model_cards.typesetting import markdown_environment
+from model_cards.typesetting import cut, markdown_environment
 
 suffix = "md"
 
@@ -28,7 +28,7 @@ def render(report: ChangeReport) -> str:
 def shorten(text: str) -> str:
     """Return ``text`` in one line, cut where it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"
+    return cut(line, _LONGEST)
 
 
 def _cut(items: tuple[Change, ...], most: int) -> tuple[tuple[Change, ...], int]:

@@ -154,7 +154,7 @@ def _untold(
         yield shown
     elif isinstance(old, Record) and type(old) is type(new):
         for part in content_fields(old):
-            yield from (f"{shown}.{item}" for item in _untold(old, new, part, forth_with, back_with))
+            yield from (f"{shown} / {item}" for item in _untold(old, new, part, forth_with, back_with))
     elif _are_records(old) and _are_records(new) and len(old) == len(new):
         for i, (one, other) in enumerate(zip(old, new, strict=True)):
             sides = (
@@ -162,7 +162,7 @@ def _untold(
                 lambda value, i=i: back_with((*new[:i], value, *new[i + 1 :])),
             )
             for part in content_fields(one):
-                yield from (f"{shown}[{i}].{item}" for item in _untold(one, other, part, *sides))
+                yield from (f"{shown} / {i + 1} / {item}" for item in _untold(one, other, part, *sides))
 
 
 def content_fields(record: Any) -> tuple[str, ...]:

@@ -79,18 +79,18 @@ def _sections(key: str, place: str, one: EvaluationReport, other: EvaluationRepo
         ]  # fmt: skip
         shown = {title for title, _, _ in differing[:_SHOWN]}
         common = {*numbers[0]} & {*numbers[1]}
-        blanks = [replace(side, metrics=_unmeasured(side.metrics, common, shown)) for side in (left, right)]
-        hidden = list(untold(*blanks, lambda _: ""))
+        was, now = (replace(side, metrics=_unmeasured(side.metrics, common, shown)) for side in (left, right))
+        hidden = list(untold(was, now, lambda _: ""))
         if len(differing) > _SHOWN:
             hidden.insert(0, f"{len(differing) - _SHOWN:,} more metrics")
         if differing:
-            sides = (
+            before, after = (
                 "; ".join(
                     f"{title} {measured(side[title]) if title in side else 'not measured'}" for title in sorted(shown)
                 )
                 for side in numbers
             )
-            yield changed(words, *sides, "changed", noted("", hidden))
+            yield changed(words, before, after, "changed", noted("", hidden))
         else:
             yield details(words, left, right)
 

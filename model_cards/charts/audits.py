@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from audits.findings import AuditReport, CheckResult, Table
+from audits.intervals import wilson_interval
 from audits.licenses.inputs import LicensedInput
 from model_cards.charts.drawing import LEFT, RIGHT, WIDTH, Chart, bar, circle, line, scale, short, svg, text, ticks
 from model_cards.facts import place
-from model_cards.typesetting import measured, number, plural
+from model_cards.typesetting import cut, measured, number, plural
 
 _MOST_BARS = 10
 _GRAMS = re.compile(r"(?:word |character )?\d+-grams")
@@ -121,7 +122,7 @@ def reliability_chart(table: Table, *, key: str, code: str) -> Chart | None:
     if not total:
         return None
     height, top, bottom = 300, 12, 40
-    lowest = ticks(min(min(mean, _wilson(share, count)[0]) for count, mean, share in points), 1.0)[0]
+    lowest = ticks(min(min(mean, wilson_interval(share, count)[0]) for count, mean, share in points), 1.0)[0]
     lowest = max(0.0, lowest)
     marks = [mark for mark in ticks(lowest, 1.0) if mark <= 1]
     x, y = scale(marks[0], 1, LEFT, WIDTH - RIGHT), scale(marks[0], 1, height - bottom, top)
@@ -132,7 +133,7 @@ def reliability_chart(table: Table, *, key: str, code: str) -> Chart | None:
         parts.append(text(x(mark), height - 24, f"{mark:g}", anchor="middle"))
     parts.append(line(x(marks[0]), y(marks[0]), x(1), y(1), "ideal"))
     for count, mean, share in points:
-        low, high = _wilson(share, count)
+        low, high = wilson_interval(share, count)
         parts.append(line(x(mean), y(low), x(mean), y(high), "whisker"))
         parts.append(circle(x(mean), y(share), 4.5, "after"))
     parts.append(
@@ -187,7 +188,7 @@ def bar_chart(
     parts = []
     for position, (name, value, words) in enumerate(rows):
         y = top + step * position
-        parts.append(text(left, y + 12, name if len(name) <= 40 else f"{name[:39]}…", kind="label"))
+        parts.append(text(left, y + 12, cut(name, 40), kind="label"))
         parts.append(text(WIDTH - left, y + 12, words, anchor="end"))
         parts.append(bar(left, y + 17, max(x(value), 1.0), 10))
     told = "; ".join(f"{name} {words}" for name, _, words in rows)
@@ -196,13 +197,3 @@ def bar_chart(
 
 def _numbers(*cells: object) -> bool:
     return all(isinstance(cell, (int, float)) and math.isfinite(cell) for cell in cells)
-
-
-def _wilson(share: float, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, JASA 1927)."""
-    if not total:
-        return 0.0, 1.0
-    z = 1.959964
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * math.sqrt(max(share * (1 - share), 0.0) / total + z * z / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -3,9 +3,8 @@
 It lists the model with its model card, the base model, the data with fingerprints, what these come from, their
 licenses as declared and as concluded, and the software that was used. What nobody measured or stated is absent.
 
-The version is 1.6 (ECMA-424, first edition), the newest that inventories read as of late 2026: Dependency-Track, for
-one, learned 1.7 in the summer of that year, and nothing here needs what 1.7 adds. The serial number is derived from
-the content digest of the evidence: the same content has the same number.
+The version is 1.6 (ECMA-424, first edition): inventories learn a newer one late, and nothing here needs what 1.7 adds.
+The serial number is derived from the content digest of the evidence: the same content has the same number.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from audits.policy import Outcome
 from audits.verdicts import worst
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import Evidence
-from model_cards.facts import check_rows, decision_words
+from model_cards.facts import check_rows, decision_words, is_judged
 from model_cards.licensing import is_license_rule
 from model_cards.signoff import gaps
 from model_cards.standards.rulings import is_waived, outcome_words, tool_code
@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 def applies(evidence: Evidence) -> bool:
     """Whether there is an audit that was judged."""
-    return evidence.audit is not None and evidence.verdict is not None
+    return is_judged(evidence)
 
 
 def render(evidence: Evidence) -> str:

@@ -6,6 +6,7 @@ import json
 
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import Evidence
+from model_cards.facts import is_judged
 
 name = "report_json"
 filename = "report.json"
@@ -16,7 +17,7 @@ _KEYS = ("decision", "results", "report_digest")
 
 def applies(evidence: Evidence) -> bool:
     """Whether there is an audit that was judged."""
-    return evidence.audit is not None and evidence.verdict is not None
+    return is_judged(evidence)
 
 
 def render(evidence: Evidence) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from audits.findings import AuditReport, DatasetRef
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import Evidence
-from model_cards.facts import name_of, unchecked
+from model_cards.facts import is_judged, name_of, unchecked
 from model_cards.questions import describes_model
 from model_cards.schemas import schema_problems
 from model_cards.signoff import gaps
@@ -34,7 +34,7 @@ SCHEMA = "sarif-profile.schema.json"
 
 def applies(evidence: Evidence) -> bool:
     """Whether there is an audit that was judged."""
-    return evidence.audit is not None and evidence.verdict is not None
+    return is_judged(evidence)
 
 
 def render(evidence: Evidence) -> str:

@@ -1,8 +1,7 @@
 """A small evaluator of the part of JSON Schema 2020-12 that the schemas of this package use.
 
 A schema is compiled once into functions. They decide as ``jsonschema`` does, which a test asserts, and tell each
-problem with its address; ``jsonschema`` takes 1.5 s to import where its format checkers are installed, and would take
-them whenever an audit is written.
+problem with its address; ``jsonschema`` itself, slow to import with its format checkers, is needed for tests alone.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from model_cards.typesetting import cut
 
 Path = tuple[Any, ...]
 """The address of a value: (address of what holds it, key or index); () is the document."""
@@ -196,10 +197,8 @@ def _span(least: int, most: int | None) -> str:
 
 
 def _listed(names: Iterable[Any]) -> str:
-    text = ", ".join(sorted(map(str, names)))
-    return text if len(text) <= 5 * _LONGEST else text[: 5 * _LONGEST] + "…"
+    return cut(", ".join(sorted(map(str, names))), 5 * _LONGEST)
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return cut(repr(value), _LONGEST)

@@ -14,6 +14,7 @@ from model_cards.licensing import is_license_rule
 from model_cards.standards.rulings import Ruling, is_waived, outcome_words, rulings
 from model_cards.standards.sarif_rules import LEVELS, literal
 from model_cards.standards.values import filled
+from model_cards.typesetting import cut
 
 MOST_RESULTS = 5_000
 """GitHub refuses more than 25,000 results and shows 5,000."""
@@ -46,7 +47,7 @@ def _result(evidence: Evidence, ruling: Ruling, index: Mapping[str, int], seen: 
         ruleId=ruling.code,
         ruleIndex=index[ruling.code],
         level=LEVELS[ruling.unexcused],
-        message={"text": literal(_cut(text))},
+        message={"text": literal(cut(text, _LONGEST))},
         locations=list(_row_locations(finding) if finding is not None else _other_locations(evidence, ruling)),
         # the second is the only one that GitHub compares
         partialFingerprints={"hf-contrastive/v1": fingerprint, "primaryLocationLineHash": f"{fingerprint[:16]}:1"},
@@ -128,7 +129,3 @@ def _fingerprint(ruling: Ruling, seen: dict[str, int]) -> str:
     key = digest_of([ruling.code, *what])
     seen[key] = seen.get(key, 0) + 1
     return (key if seen[key] == 1 else digest_of([key, seen[key]])).removeprefix("sha256:")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from audits.personal.secrets import SECRETS
-from model_cards.typesetting import LOCAL_PATH, TOKEN, one_line, plural
+from model_cards.typesetting import LOCAL_PATH, TOKEN, cut, one_line, plural
 from model_cards.validation.front_matter import Metadata
 from model_cards.validation.problems import CardProblem, found, shown
 from model_cards.validation.text import Body, Section
 
+_LONGEST = 80
 _BLANK = re.compile(r"\[(?:optional\s+)?more information needed\]|\{\{[^{}]*\}\}|\{%[^{}%]*%\}", re.IGNORECASE)
 _BLANK_LINE = re.compile(
     r"[\s\W]*(?:more information needed|to\s?do|tbd|tba|fixme|coming soon|to be (?:added|completed|written)|"
@@ -86,7 +87,7 @@ def leak_problems(text: str) -> Iterator[CardProblem]:
         yield found(
             "CARD071",
             paths[0][0],
-            f"The card shows the local path {_cut(listed)}{_more(paths)}",
+            f"The card shows the local path {cut(listed, _LONGEST)}{_more(paths)}",
             then="Name a Hub id, or leave it out.",
         )
     # over the whole text: a private key has many lines
@@ -146,7 +147,7 @@ def _blanks(body: Body) -> Iterator[CardProblem]:
         yield found(
             "CARD060",
             numbers[0],
-            f"The template's blank {_cut(blank)} is not filled in{many}",
+            f"The template's blank {cut(blank, _LONGEST)} is not filled in{many}",
             then="Answer it, or say that it is unanswered.",
         )
 
@@ -181,7 +182,7 @@ def _empty(sections: tuple[Section, ...]) -> Iterator[CardProblem]:
             yield found(
                 "CARD062",
                 section.number,
-                f"The section “{_cut(section.title)}” is empty",
+                f"The section “{cut(section.title, _LONGEST)}” is empty",
                 then="Fill it in, or leave it out.",
             )
 
@@ -216,7 +217,7 @@ def _samples(sections: tuple[Section, ...]) -> Iterator[CardProblem]:
                     "CARD070",
                     number,
                     "A table quotes rows of the data",
-                    observed=_cut(one_line(text)),
+                    observed=cut(one_line(text), _LONGEST),
                     then="Leave the rows out, unless their license and their people allow it.",
                 )
                 break
@@ -242,10 +243,6 @@ def _widget_rows(metadata: Metadata) -> Iterator[CardProblem]:
 
 def _quotes(example: Any) -> bool:
     return isinstance(example, dict) and any(key in example for key in ("source_sentence", "sentences", "text"))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _more(found_ones: Iterable[Any]) -> str:

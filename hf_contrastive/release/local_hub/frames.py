@@ -43,7 +43,7 @@ def framed(repository: Repository, commit: Commit, current: str, body: Markup) -
 
 def readme(hub: HubState, request: Request, repository: Repository, commit: Commit, revision: str) -> Markup:
     """Return the card at a revision, or why it is not shown."""
-    if repository.gated and not hub.role(request):
+    if not hub.may_read(request, repository):
         return Markup('<p class="soft">The card and the files need a token: {}.</p>').format(link("/login", "sign in"))
     text = readme_of(repository, commit)
     if not text:

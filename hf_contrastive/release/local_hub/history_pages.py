@@ -32,7 +32,7 @@ def versions(hub: HubState, request: Request, **at: str) -> Response:
     revision, first = started(request)
     head = repository.commit_at(revision or at["rev"])
     # what stands in files is not told to who may not read them
-    shut = bool(repository.gated) and not hub.role(request)
+    shut = not hub.may_read(request, repository)
     body = Markup("<h2>Versions</h2>") + (
         names_table(repository) if shut else versions_table(repository, every=request.query.get("versions") == ["all"])
     )
@@ -123,7 +123,7 @@ def _changes(
         (path, what, size_words((new if path in new else old)[path].size)) for path, what in changed_paths(old, new)
     ]
     body = table(("File", "What", "Size|num"), rows, none="No file differs.")
-    if rows and not (repository.gated and not hub.role(request)):
+    if rows and hub.may_read(request, repository):
         body += colored(difference(old, new, repository.objects))
     return body
 

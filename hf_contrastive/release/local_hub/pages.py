@@ -91,7 +91,7 @@ def card(hub: HubState, request: Request, **at: str) -> Response:
     tags = [name for name, head in repository.refs("tag").items() if head == commit.id]
     version = Markup("{}, {}").format(commit_link(repository, commit), date_words(commit.created_at))
     pairs: list[tuple[str, str | Markup]] = [("Version", joined([f"{', '.join(tags)}: " if tags else "", version]))]
-    if not repository.gated or hub.role(request):
+    if hub.may_read(request, repository):
         pairs += summary(repository, commit)
     pairs += [(name, _words(found.get(key))) for key, name in _SHOWN.items()]
     size = size_words(sum(entry.size for entry in commit.files.values()))

@@ -58,7 +58,7 @@ def versions_table(repository: Repository, *, every: bool) -> Markup:
 
     Args:
         repository: of which.
-        every: else the latest ten alone, since reading an evidence for the first time takes half a second a megabyte.
+        every: else the latest ten alone, since an evidence is read and digested in full when it is first shown.
     """
     known = versions(repository)
     shown = known if every else known[-_AT_ONCE:]

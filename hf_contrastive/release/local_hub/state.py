@@ -95,9 +95,13 @@ class HubState:
             raise RepoNotFoundError(msg)
         return repository
 
+    def may_read(self, request: Request, repository: Repository) -> bool:
+        """Whether the request may read the files of a repository that it may see."""
+        return not repository.gated or self.role(request) is not None
+
     def require_access(self, request: Request, repository: Repository) -> None:
         """Raise :class:`GatedRepoError` where the files need a token and the request carries none."""
-        if repository.gated and not self.role(request):
+        if not self.may_read(request, repository):
             msg = (
                 f"Access to {repository.type} {repository.id!r} is restricted: its files need the local Hub's token. "
                 "Set HF_TOKEN or pass token=."
