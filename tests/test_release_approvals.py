@@ -18,12 +18,13 @@ from audits.policy import Approval, Policy, Rule, judge, load_policy
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import (
     ApprovalError,
+    approve,
     approve_evidence,
     binding_problem,
     read_approval,
     subject_digest,
 )
-from hf_contrastive.release.gate import approve, awaits_review, check
+from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.plan import contents
 from hf_contrastive.release.preparing import prepare
 from model_cards.approvals import days_of, problem_on_its_day

@@ -19,7 +19,9 @@ from audits.licenses.lineage import Start, WalkedLineage, walk
 from audits.licenses.repo_folders import FolderHub
 from audits.policy import Outcome, Policy, Rule, Verdict, Waiver, judge, load_policy
 from hf_contrastive.errors import PushBlocked
-from hf_contrastive.release.gate import approve, awaits_review, check, decide
+from hf_contrastive.release.approvals import approve
+from hf_contrastive.release.decision import decide
+from hf_contrastive.release.gate import awaits_review, check
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import PlannedFile, PushPlan, contents, payload_digest, planned
 from hf_contrastive.release.preparing import prepare

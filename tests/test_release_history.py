@@ -20,7 +20,8 @@ from audits.licenses.repo_folders import FolderHub
 from audits.policy import load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, PushBlocked, evaluate
 from hf_contrastive.errors import ConfigurationError, DataFormatError
-from hf_contrastive.release.gate import check, decide
+from hf_contrastive.release.decision import decide
+from hf_contrastive.release.gate import check
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.plan import contents
 from hf_contrastive.release.preparing import prepare

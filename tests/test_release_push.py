@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -27,7 +28,9 @@ from audits.policy import Approval, Policy, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError, ContrastiveError, HubError, PushBlocked
-from hf_contrastive.release import faults
+from hf_contrastive.release import faults, rendering
+from hf_contrastive.release import publish as publishing
+from hf_contrastive.release.approvals import approve_evidence
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub, serve
@@ -391,6 +394,29 @@ def test_a_file_that_changes_behind_the_gate_is_not_sent(foreign: Path, permissi
     assert state(api) == {"repositories": []}
 
 
+class Counted:
+    """A stream that notes when it was read to its end."""
+
+    def __init__(self, stream: Any, events: list[str]) -> None:
+        self.stream, self.events, self.read_so_far = stream, events, 0
+
+    def __enter__(self) -> Counted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def read(self, *told: Any) -> Any:
+        raw = self.stream.read(*told)
+        self.read_so_far += len(raw)
+        if raw and self.read_so_far == os.fstat(self.stream.fileno()).st_size:
+            self.events.append("read to its end")
+        return raw
+
+
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -666,6 +692,58 @@ def test_rows_are_quoted_on_this_machine_alone(
         assert [(row.split, row.row, row.score) for row in before.evidence] == [
             (row.split, row.row, row.score) for row in after.evidence
         ]
+
+
+def test_the_report_with_excerpts_judges_no_yes_and_says_where_it_stands(
+    foreign: Path, remedied: tuple[Evidence, tuple[str, ...]], api: HfApi, tmp_path: Path
+):
+    evidence, _ = remedied
+    report = tmp_path / "report"
+    options: dict[str, Any] = {"report_dir": report, "api": api}
+    with pytest.raises(PushBlocked):
+        publish(foreign, evidence, PERMISSIVE, **options)
+    yes = approve_evidence(read_evidence(report / "evidence.json"), by="Ada", role="owner", reason="seen")
+    publish(foreign, evidence, PERMISSIVE, approval=yes, **options)
+    assert read_evidence(report / "evidence.json").approvals == (yes,)
+    assert read_evidence(report / "with_excerpts" / "evidence.json").approvals == ()
+    for name in ("report.html", "report.md"):
+        published, quoting = ((report / place / name).read_text("utf-8") for place in ("", "with_excerpts"))
+        told = "an approval is bound to the report as it is published, and stands there"
+        assert (told in published, told in quoting) == (False, True)
+        assert "given for another verdict" not in quoting
+
+
+def test_nothing_before_the_gate_reads_weights_or_writes_documents_again(
+    foreign: Path, permissive_report: AuditReport, api: HfApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    events: list[str] = []
+    plain_open, plain_check, plain_render = Path.open, publishing.check, rendering.render
+
+    def opened(path: Path, mode: str = "r", *told: Any, **more: Any) -> Any:
+        # the gate looks at its beginning; what reads all of it goes by blocks
+        stream = plain_open(path, mode, *told, **more)
+        return Counted(stream, events) if path.name == "model.safetensors" else stream
+
+    def checked(*told: Any, **more: Any) -> None:
+        events.append("gate")
+        plain_check(*told, **more)
+
+    def rendered(evidence: Evidence, name: str) -> str:
+        events.append(name)
+        return plain_render(evidence, name)
+
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(publishing, "check", checked)
+    monkeypatch.setattr(rendering, "render", rendered)
+    # then there is something to compare with, and an evidence beside it that is held against the files
+    for reads in (1, 2):
+        events.clear()
+        push(foreign, REPO, data=permissive_report, reviewed_by="Ada", api=api)
+        before = events[: events.index("gate")]
+        assert before.count("read to its end") == reads
+        # as it is published, and with excerpts
+        assert before.count("card") == before.count("report_html") == 2
+        assert before.count("report_md") == 2
 
 
 def test_what_is_no_file_of_a_model_is_told(

@@ -12,6 +12,7 @@ from audits.licenses.analysis import LicenseAnalysis
 from audits.licenses.inputs import LicensedInput
 from audits.licenses.overlays import Overlay
 from audits.records import Record
+from audits.verdicts import SEVERITY
 from hf_contrastive.history.entries import HistoryEntry
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _Kept = TypeVar("_Kept", bound=Record)
 
 _TEXTS = ("license_file", "gating_text")
 _RESULT_RANK = {"pass": 0, "obligation": 1, "undetermined": 2, "conflict": 3}
-_DECISION_RANK = {"pass": 0, "review": 1, "block": 2}
+_DECISION_RANK: dict[str, int] = {str(decision): rank for decision, rank in SEVERITY.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from audits.findings import DatasetRef
 from audits.policy import Policy
 from hf_contrastive.errors import EvaluationError, HubError, ModelError
 from hf_contrastive.release.compare_data import HELD_OUT, SEED, NotComparedError, Pairs
-from hf_contrastive.release.plan import PushPlan, payload, payload_digest
+from hf_contrastive.release.plan import PushPlan
 from hf_contrastive.release.published import NotPublishedError, PublishedVersion
 from model_cards.evidence import Evidence, VersionComparison
 from model_cards.typesetting import one_line, redact
@@ -48,6 +48,7 @@ def beside_published(
     *,
     prepare: Callable[[Evidence], Prepared],
     api: Any,
+    payload: str,
 ) -> tuple[Evidence, Prepared]:
     """Add the comparison with the published version, where there is one, and prepare the push.
 
@@ -62,6 +63,7 @@ def beside_published(
         comparing: on what; None compares nothing.
         prepare: judges, renders and plans.
         api: an HfApi.
+        payload: digest of the new model's files.
 
     Returns:
         The evidence with the comparison, and what was prepared from it.
@@ -72,12 +74,12 @@ def beside_published(
     if published is None:
         return evidence, prepare(evidence)
     before = published.evidence
-    if before is not None and before.payload_digest == payload_digest(payload(folder)[0]):
+    if before is not None and before.payload_digest == payload:
         again = replace(evidence, comparison=before.comparison)
         prepared = prepare(again)
         if prepared[0].content_digest == before.content_digest:
             return again, prepared
-    comparison = compare_with_published(folder, evidence, policy, published, comparing, api=api)
+    comparison = compare_with_published(folder, evidence, policy, published, comparing, api=api, payload=payload)
     evidence = replace(evidence, comparison=comparison)
     return evidence, prepare(evidence)
 
@@ -90,6 +92,7 @@ def compare_with_published(
     comparing: Comparing | None,
     *,
     api: Any,
+    payload: str,
 ) -> VersionComparison:
     """Measure the new model beside the published one; where that can not be done, say why.
 
@@ -100,6 +103,7 @@ def compare_with_published(
         published: the version that is there.
         comparing: on what; None compares nothing.
         api: an HfApi, which brings the published files.
+        payload: digest of the new model's files.
 
     Raises:
         EvaluationError: data that was named for the comparison can not be used.
@@ -115,9 +119,8 @@ def compare_with_published(
         margin=policy.versions.margin,
         seed=SEED,
     )
-    files = payload_digest(payload(folder)[0])
-    if published.evidence is not None and published.evidence.payload_digest == files:
-        same = trained or base.published_weights_sha256 or files
+    if published.evidence is not None and published.evidence.payload_digest == payload:
+        same = trained or base.published_weights_sha256 or payload
         return replace(
             base,
             published_weights_sha256=same,

@@ -7,18 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from hf_contrastive.release.pickles import is_old_pickle
-from hf_contrastive.release.safetensors_files import safetensors_problems, safetensors_texts
-
-__all__ = [
-    "MAX_BYTES",
-    "Kind",
-    "head_of",
-    "kind_of",
-    "known_as",
-    "safetensors_problems",
-    "safetensors_texts",
-    "size_of",
-]
 
 Kind = Literal["text", "safetensors", "pickle", "archive", "image", "sentencepiece", "too large", "unknown"]
 

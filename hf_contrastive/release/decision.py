@@ -10,11 +10,10 @@ from audits.dates import utc_today
 from audits.findings import AuditReport
 from audits.licenses.analysis import LicenseAnalysis
 from audits.policy import VERSION_CODE, Decision, Outcome, Policy, Verdict, judge, license_outcomes
+from audits.verdicts import worst
 from audits.waivers import waive
 from model_cards.evidence import TrainingRecord, VersionComparison
 from model_cards.version_comparison import difference_words, no_worse, not_compared, regressed, version_name
-
-RANK: dict[str, int] = {"pass": 0, "review": 1, "block": 2}
 
 
 def decide(
@@ -50,7 +49,7 @@ def decide(
         added.extend(license_outcomes(licenses, policy, day))
     if comparison is not None:
         added.append(version_outcome(comparison, policy, day))
-    decision = max((verdict.decision, *(item.decision for item in added)), key=RANK.__getitem__)
+    decision = worst((verdict.decision, *(item.decision for item in added)))
     return replace(verdict, decision=decision, outcomes=(*verdict.outcomes, *added))
 
 

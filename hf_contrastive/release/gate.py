@@ -12,10 +12,10 @@ from audits.dates import utc_today
 from audits.licenses.analysis import Obligation
 from audits.licenses.obligations import unmet
 from audits.policy import Verdict
+from audits.verdicts import SEVERITY
 from hf_contrastive.errors import PushBlocked
-from hf_contrastive.release.approvals import approve, binding_problem, subject_digest
+from hf_contrastive.release.approvals import binding_problem
 from hf_contrastive.release.chain import broken_links
-from hf_contrastive.release.decision import RANK, decide
 from hf_contrastive.release.files import folder_problems, problems
 from hf_contrastive.release.plan import SIGNATURE, PushPlan
 from hf_contrastive.release.planned_files import (
@@ -28,8 +28,6 @@ from hf_contrastive.release.planned_files import (
 )
 from hf_contrastive.release.signatures import signature_problems
 from model_cards.evidence import Evidence
-
-__all__ = ["approve", "awaits_review", "check", "decide", "subject_digest"]
 
 _MOST_TEXT = 2**20
 _NEEDS_YES = "A verdict of review needs a person's recorded yes"
@@ -170,5 +168,5 @@ def _against(verdict: Verdict) -> list[str]:
     outcomes = [item for item in verdict.outcomes if item.decision != "pass"]
     return [
         f"{item.code} ({item.decision}): {item.rule}; observed {item.observed}, allowed {item.allowed}."
-        for item in sorted(outcomes, key=lambda item: -RANK[item.decision])
+        for item in sorted(outcomes, key=lambda item: -SEVERITY[item.decision])
     ]

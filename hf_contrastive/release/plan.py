@@ -148,12 +148,30 @@ def is_document(path: str) -> bool:
     return path in DOCUMENTS or f"{path}/".startswith(LICENSE_COPIES)
 
 
-def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str], ...]]:
+Payload = tuple[tuple[PlannedFile, ...], tuple[tuple[str, str], ...]]
+"""What a folder would publish, documents left out, and what is kept out with the reason."""
+
+
+def payload(folder: Path) -> Payload:
     """List what ``folder`` would publish, documents left out, and what is kept out with the reason.
 
     Raises:
         EmptyFolderError: the folder is missing or holds nothing to publish.
     """
+    names, kept = _some_listed(folder)
+    return tuple(planned(name, folder / name) for name in names), tuple(kept)
+
+
+def require_files(folder: Path) -> None:
+    """Check that there is something to publish, without reading all of the weights.
+
+    Raises:
+        EmptyFolderError: the folder is missing or holds nothing to publish.
+    """
+    _some_listed(folder)
+
+
+def _some_listed(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     names, kept = _listed(folder)
     if not names:
         left_out = "; ".join(f"{name} ({reason})" for name, reason in kept[:5])
@@ -163,7 +181,7 @@ def payload(folder: Path) -> tuple[tuple[PlannedFile, ...], tuple[tuple[str, str
             "`model.save_pretrained()` is needed (config.json, *.safetensors, tokenizer files)."
         )
         raise EmptyFolderError(msg)
-    return tuple(planned(name, folder / name) for name in names), tuple(kept)
+    return names, kept
 
 
 def payload_names(folder: Path) -> tuple[str, ...]:

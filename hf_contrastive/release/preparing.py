@@ -12,7 +12,7 @@ from audits.policy import Approval, Policy
 from hf_contrastive.release.approvals import approve, subject_digest
 from hf_contrastive.release.decision import decide
 from hf_contrastive.release.licensing import license_analysis, own_copies, texts_at_hand
-from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE, PushPlan, payload, payload_digest, planned
+from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE, Payload, PushPlan, payload, payload_digest, planned
 from hf_contrastive.release.redaction import without_excerpts
 from hf_contrastive.release.rendering import render_all
 from hf_contrastive.release.signing import Signer
@@ -39,6 +39,7 @@ def prepare(
     reason: str = "",
     publish_excerpts: bool = False,
     signer: Signer | None = None,
+    held: Payload | None = None,
 ) -> tuple[PushPlan, Evidence, dict[str, bytes]]:
     """Apply the license rules, judge, record the approval, render the documents and list what would be published.
 
@@ -53,11 +54,12 @@ def prepare(
         reason: why.
         publish_excerpts: see :func:`publish`.
         signer: signs all of it; the documents name its key.
+        held: what the folder holds, where it was read already.
 
     Returns:
         The plan, the completed evidence, and the documents and the signature by file name.
     """
-    files, kept_out = payload(folder)
+    files, kept_out = held if held is not None else payload(folder)
     if not publish_excerpts:
         # before the verdict, which names the digest of the report that it is about
         evidence = without_excerpts(evidence)

@@ -19,7 +19,7 @@ from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.against_published import Comparing
 from hf_contrastive.release.compare_data import Pairs, pairs_named, pairs_of_data
 from hf_contrastive.release.hub import PushReceipt
-from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest
+from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest, require_files
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview as rehearse
 from hf_contrastive.release.publish import publish
@@ -150,7 +150,7 @@ def _asked(
         raise EmptyFolderError(msg)
     known = _evidence_beside(folder)
     _check_license(license)
-    payload(folder)  # an empty folder and a misspelt policy show before the audit
+    require_files(folder)  # an empty folder and a misspelt policy show before the audit
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     training = known.training if known is not None else None
     report = data if isinstance(data, AuditReport) else audit(data, **audit_options(folder))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from audits.verdicts import SEVERITY
 from hf_contrastive.errors import ModelError, missing
-from hf_contrastive.release.decision import RANK
 from hf_contrastive.release.licensing import license_analysis
 from hf_contrastive.release.verification.items import VerificationReport
 from model_cards.evidence import Evidence
@@ -47,7 +47,7 @@ def license_warnings(evidence: Evidence, to: str) -> list[str]:
     if evidence.licenses is None or evidence.policy is None:
         return []
     today = license_analysis(evidence, evidence.policy)
-    if RANK[today.decision] <= RANK[evidence.licenses.decision]:
+    if SEVERITY[today.decision] <= SEVERITY[evidence.licenses.decision]:
         return []
     codes = ", ".join(item.code for item in today.results if item.decision == today.decision)
     return [

@@ -19,7 +19,15 @@ from hf_contrastive.release.changelog import write_changes
 from hf_contrastive.release.hub import full_repo_id
 from hf_contrastive.release.licensing import trace
 from hf_contrastive.release.looking import Looked, look_at_published
-from hf_contrastive.release.plan import NO_MODEL_FILE, WRITTEN_ANEW, PushPlan, contents, in_memory
+from hf_contrastive.release.plan import (
+    NO_MODEL_FILE,
+    WRITTEN_ANEW,
+    PushPlan,
+    contents,
+    in_memory,
+    payload,
+    payload_digest,
+)
 from hf_contrastive.release.preparing import Yes, judged, prepare
 from hf_contrastive.release.published import PublishedEvidence
 from hf_contrastive.release.report_folder import write_publication
@@ -36,7 +44,6 @@ class Staged:
     plan: PushPlan
     evidence: Evidence
     sources: Mapping[str, Path | bytes]
-    folder: Path
     walked: WalkedLineage
     looked: Looked
     api: Any
@@ -82,6 +89,8 @@ def stage(
             "approval with `hf-contrastive approve`, and push with `--approval FILE`."
         )
         raise ApprovalError(msg)
+    # the weights are read once here, and once more by the gate
+    held = payload(folder)
     given = replace(evidence, repo_id=full_repo_id(api, evidence.repo_id or ""))
     walked = trace(given, hub or OnlineHub(endpoint=api.endpoint, token=api.token), folder=folder)
     prepared = partial(
@@ -92,18 +101,20 @@ def stage(
         license_texts=license_texts,
         publish_excerpts=publish_excerpts,
         signer=signer,
+        held=held,
         **yes._asdict(),
     )
     looked = look_at_published(given.repo_id or "", api=api, revision=revision)
     given, (plan, evidence, rendered) = beside_published(
-        folder, given, policy, looked.seen, comparing, prepare=prepared, api=api
+        folder, given, policy, looked.seen, comparing, prepare=prepared, api=api, payload=payload_digest(held[0])
     )
     _tell_kept_out(plan, folder)
     if report_dir is not None:
         traced = replace(
             given, lineage=evidence.lineage, licenses=evidence.licenses, license_texts=evidence.license_texts
         )
-        full = judged(traced, policy, evidence.payload_digest, yes)
+        # a yes is bound to what is published, and stands there
+        full = evidence if publish_excerpts else judged(traced, policy, evidence.payload_digest, Yes())
         write_publication(report_dir, evidence, full, walked, rendered)
         write_changes(report_dir, looked.seen if isinstance(looked.seen, PublishedEvidence) else None, evidence)
     sources = in_memory(plan, contents(folder, rendered, plan))
@@ -111,7 +122,6 @@ def stage(
         plan=plan,
         evidence=evidence,
         sources=sources,
-        folder=folder,
         walked=walked,
         looked=looked,
         api=api,
