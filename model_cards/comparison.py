@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from audits.findings import Measurement
 from model_cards.evidence import EvaluationReport, MetricComparison
 from model_cards.typesetting import measured
 
+_DIFFERENCE = "Difference [95 % interval]"
+
 
 class ComparisonRow(NamedTuple):
-    """One metric as a table row; ``shown`` is True, False or None (not comparable)."""
+    """One metric as a table row; ``shown`` is True, False or None (not comparable).
+
+    ``measurements`` and ``numbers``, the same in words, are in the order of :func:`comparison_columns`.
+    """
 
     name: str
     before: str
@@ -18,22 +24,38 @@ class ComparisonRow(NamedTuple):
     words: str
     shown: bool | None
     primary: bool
+    measurements: tuple[Measurement | None, ...]
+    numbers: tuple[str, ...]
 
 
 def comparison_rows(evaluation: EvaluationReport) -> tuple[ComparisonRow, ...]:
     """Return the rows of the before-and-after table in the given order."""
-    return tuple(
-        ComparisonRow(
-            item.after.name,
-            measured(item.before),
-            measured(item.after),
-            measured(item.difference, signed=True),
-            _study_words(item) if evaluation.is_study else _words(item)[0],
-            _words(item)[1],
-            item.after.name == evaluation.primary_metric,
-        )
-        for item in evaluation.metrics
+    return tuple(_row(evaluation, item) for item in evaluation.metrics)
+
+
+def _row(evaluation: EvaluationReport, item: MetricComparison) -> ComparisonRow:
+    before, after, difference = measured(item.before), measured(item.after), measured(item.difference, signed=True)
+    words, shown = _words(item)
+    if evaluation.is_study:
+        words = _study_words(item)
+    elif evaluation.is_cost:
+        words, shown = _kept_words(item), None
+    return ComparisonRow(
+        item.after.name,
+        before,
+        after,
+        difference,
+        words,
+        shown,
+        item.after.name == evaluation.primary_metric,
+        (item.after,) if evaluation.is_cost else (item.before, item.after, item.difference),
+        (after,) if evaluation.is_cost else (before, after, difference),
     )
+
+
+def comparison_columns(evaluation: EvaluationReport) -> tuple[str, ...]:
+    """Return the columns of numbers: what each form kept, or the two sides and their difference."""
+    return ("Kept [95 % interval]",) if evaluation.is_cost else (*comparison_sides(evaluation), _DIFFERENCE)
 
 
 def comparison_sides(evaluation: EvaluationReport) -> tuple[str, str]:
@@ -44,12 +66,14 @@ def comparison_sides(evaluation: EvaluationReport) -> tuple[str, str]:
 
 
 def evaluation_words(evaluation: EvaluationReport) -> str:
-    """Return one plain sentence on the primary metric: whether training helped; of a study, what it found.
+    """Return one plain sentence on the primary metric: whether training helped; of a study or a cost, what it found.
 
     Higher is better for every metric that is compared here.
     """
-    if evaluation.is_study:
+    if not evaluation.measures_quality:
         found = evaluation.note.partition(". ")[0].rstrip(".") or "Its conclusion is not recorded"
+        if evaluation.is_cost:
+            return f"{found}. Costs are of one machine, and what is kept is beside this model's own quality."
         return f"{found}. The study compares ways of training from one checkpoint, not this model with its base."
     name = evaluation.primary_metric
     item = next((item for item in evaluation.metrics if item.after.name == name), None)
@@ -71,12 +95,25 @@ def evaluation_words(evaluation: EvaluationReport) -> str:
     return f"Training did not help: {told}, and its interval does not lie above zero."
 
 
+def further_note(evaluation: EvaluationReport) -> str:
+    """Return the note without the sentence that :func:`evaluation_words` took from it."""
+    return evaluation.note if evaluation.measures_quality else evaluation.note.partition(". ")[2]
+
+
 def _study_words(item: MetricComparison) -> str:
     """Return where the interval lies: what is shown depends on all that a study compares, and stands in its tables."""
     if item.difference is None or item.difference.interval is None:
         return _words(item)[0]
     low, high = item.difference.interval
     return "interval above zero" if low > 0 else "interval below zero" if high < 0 else "zero within the interval"
+
+
+def _kept_words(item: MetricComparison) -> str:
+    """Return whether the interval of a share that is kept reaches all of it."""
+    if item.after.interval is None:
+        return "no interval measured"
+    low, high = item.after.interval
+    return "a loss is shown" if high < 1 else "a gain is shown" if low > 1 else "no loss shown"
 
 
 def _words(item: MetricComparison) -> tuple[str, bool | None]:

@@ -146,6 +146,9 @@ class EvaluationSection(Record):
 STUDY = "efficiency study"
 """The task of an evaluation that compares ways of training from one checkpoint."""
 
+INFERENCE_COST = "inference cost"
+"""The task of an evaluation of what each form of one model costs, and which share of its quality it keeps."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
@@ -156,6 +159,9 @@ class EvaluationReport(Record):
 
     An efficiency study measures no published model: its metrics compare two ways of training, ``weights_sha256`` is
     over the checkpoint that they start from, and ``note`` begins with what follows from it.
+
+    An inference cost measures this model in other forms: its metrics are shares of the quality that each keeps, have no
+    "before", and say nothing on how good the model is; ``note`` begins with what follows from it.
     """
 
     task: str
@@ -176,6 +182,21 @@ class EvaluationReport(Record):
     def is_study(self) -> bool:
         """Whether ways of training are compared, and not this model with its base."""
         return self.task == STUDY
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether forms of this model are compared with each other, by what they cost and keep."""
+        return self.task == INFERENCE_COST
+
+    @property
+    def measures_quality(self) -> bool:
+        """Whether the metrics say how good this model is; those of a study or of a cost do not."""
+        return not (self.is_study or self.is_cost)
+
+    @property
+    def primary(self) -> MetricComparison | None:
+        """The metric that decides, None where it was not measured."""
+        return next((item for item in self.metrics if item.after.name == self.primary_metric), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from audits.findings import AuditReport
+from model_cards.approvals import none_recorded
 from model_cards.charts import audit_charts, comparison_chart, loss_chart, section_charts
-from model_cards.comparison import comparison_rows, comparison_sides, evaluation_words
+from model_cards.comparison import (
+    comparison_columns,
+    comparison_rows,
+    comparison_sides,
+    evaluation_words,
+    further_note,
+)
 from model_cards.evidence import Evidence
 from model_cards.facts import (
     affected_rows,
@@ -86,6 +93,7 @@ def _first_page(evidence: Evidence) -> dict[str, Any]:
         "gaps": gaps(evidence),
         "excused": lambda waiver: excused_words(evidence, waiver),
         "approvals": approval_rows(evidence),
+        "no_approval": none_recorded(evidence),
         "digests": digest_rows(evidence),
         "signature_words": signature_words(evidence),
     }
@@ -128,9 +136,11 @@ def _model(evidence: Evidence) -> dict[str, Any]:
         "loss_chart": loss_chart(training.losses) if training is not None else None,
         "comparison_chart": comparison_chart,
         "section_charts": section_charts,
+        "comparison_columns": comparison_columns,
         "comparison_rows": comparison_rows,
         "comparison_sides": comparison_sides,
         "evaluation_words": evaluation_words,
+        "further_note": further_note,
         "version_name": version_name(comparison) if comparison is not None else "",
         "version_rows": version_rows(comparison) if comparison is not None else (),
         # answers to the questions of frameworks stand beside those

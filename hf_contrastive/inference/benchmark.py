@@ -135,6 +135,8 @@ def benchmark_inference(
         queries=len(task.queries) if task is not None else 0,
         documents=len(task.documents) if task is not None else 0,
         baseline=scored.baseline,
+        max_length=encoder.spec.max_length,
+        seed=seed,
         length=length,
         threads=threads,
         rounds=rounds,

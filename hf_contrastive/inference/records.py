@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from audits.findings import DatasetRef, Measurement
 from audits.records import Record, volatile
+
+if TYPE_CHECKING:
+    from model_cards.evidence import EvaluationReport
 
 SCHEMA_VERSION = 1
 MODEL_FILE, INT8_FILE, TOKENIZER_FILE, RECORD_FILE = "model.onnx", "model_int8.onnx", "tokenizer.json", "export.json"
@@ -181,7 +185,9 @@ class InferenceReport(Record):
     """What each variant of one model costs on one machine, and what it keeps.
 
     ``length`` is the length, in tokens, that costs and recommendations are at. ``load`` is the load average of the
-    machine when it began, None where it is not told. ``data`` is what quality was measured on.
+    machine when it began, None where it is not told. ``data`` is what quality was measured on, with texts of at most
+    ``max_length`` tokens and draws by ``seed``. ``weights_sha256`` is over the weights as they were given: those of an
+    adapter beside its base are other tensors than those of the merged model.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -192,6 +198,8 @@ class InferenceReport(Record):
     queries: int = 0
     documents: int = 0
     baseline: Measurement | None = None
+    max_length: int = 0
+    seed: int = 0
     length: int
     threads: int
     rounds: int
@@ -211,3 +219,13 @@ class InferenceReport(Record):
     def measured(self) -> tuple[VariantReport, ...]:
         """The variants that were measured, the reference first."""
         return tuple(item for item in self.variants if not item.not_measured)
+
+    def as_evaluation(self) -> EvaluationReport:
+        """Return this as part of a model's evidence, for ``trainer.add_evidence`` and ``push``.
+
+        Raises:
+            EvaluationError: it was measured without data.
+        """
+        from hf_contrastive.inference.evaluation import as_evaluation
+
+        return as_evaluation(self)

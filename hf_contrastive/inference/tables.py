@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hf_contrastive.inference.recommendation import milliseconds, percent
 from hf_contrastive.inference.records import InferenceReport, LatencyCell, StorageReport, VariantReport
-from model_cards.typesetting import escape_markdown
+from model_cards.typesetting import escape_markdown, plural
 
 _NONE = "–"
 
@@ -117,7 +117,8 @@ def circumstances(report: InferenceReport) -> str:
         found = f", nDCG@10 of the reference {report.baseline.value:.4f}" if report.baseline is not None else ""
         data = f"{name}, {report.queries:,} queries and {report.documents:,} documents{found}"
     versions = ", ".join(f"{name} {value}" for name, value in report.versions.items())
-    return f"{report.machine}; {report.threads} threads a process, {report.rounds} rounds in turns; {data}; {versions}."
+    turns = f"{plural(report.threads, 'thread')} a process, {plural(report.rounds, 'round')} in turns"
+    return f"{report.machine}; {turns}; {data}; {versions}."
 
 
 def kept_words(item: VariantReport | StorageReport) -> str:

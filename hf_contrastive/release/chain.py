@@ -141,8 +141,8 @@ def _foreign_claims(evidence: Evidence, report: AuditReport) -> list[str]:
     """Refuse evaluations of other weights, and remedies or an earlier audit that do not lead to this data."""
     trained = evidence.training.weights_sha256 if evidence.training is not None else ""
     found = [
-        f"The evaluation on {item.dataset.split} was measured on other weights than those published. Evaluate "
-        "`trainer.encoder` after the last training."
+        f"The {item.task if item.is_cost else 'evaluation'} on {item.dataset.split} was measured on other weights than "
+        f"those published. {'Benchmark' if item.is_cost else 'Evaluate'} `trainer.encoder` after the last training."
         for item in evidence.evaluations
         if trained and not item.is_study and item.weights_sha256 != trained
     ]

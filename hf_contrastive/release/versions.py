@@ -180,8 +180,8 @@ def _statements(evidence: Evidence, lines: list[str], *, signed: bool) -> dict[s
 def _metric(evidence: Evidence) -> tuple[Measurement | None, str]:
     """Return the primary metric of the first evaluation, else that of the comparison, and what it was measured on."""
     for item in evidence.evaluations:
-        if item.is_study:
-            continue  # it measures other models than this one
+        if not item.measures_quality:
+            continue
         found = next((one.after for one in item.metrics if one.after.name == item.primary_metric), None)
         if found is not None:
             return found, f"{item.dataset.split} {item.dataset.fingerprint}"

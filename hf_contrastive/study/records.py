@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from audits.findings import DatasetRef, Measurement
 from audits.records import Record, volatile
-from model_cards.evidence import BaseModel, Environment
+from model_cards.evidence import BaseModel, Environment, EvaluationReport
 
 SCHEMA_VERSION = 1
 
@@ -287,6 +287,12 @@ class StudyReport(Record):
     def point(self, arm: str, budget: int | None) -> CurvePoint | None:
         """Return the point of an arm with a budget, None where it was not run."""
         return next((item for item in self.curves if (item.arm, item.budget) == (arm, budget)), None)
+
+    def as_evaluation(self) -> EvaluationReport:
+        """Return this as part of a model's evidence, for ``trainer.add_evidence`` and ``push``."""
+        from hf_contrastive.study.evaluation import as_evaluation
+
+        return as_evaluation(self)
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -19,7 +19,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from audits.findings import DatasetRef
 from audits.waivers import used_waivers
 from model_cards.approvals import NOT_PROVEN
-from model_cards.comparison import comparison_rows, comparison_sides, evaluation_words
+from model_cards.comparison import comparison_columns, comparison_rows, evaluation_words, further_note
 from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
     affected_rows,
@@ -136,8 +136,9 @@ def render(evidence: Evidence) -> str:
             affected=affected_rows,
             name_of=name_of,
             comparison_rows=comparison_rows,
-            comparison_sides=comparison_sides,
+            comparison_columns=comparison_columns,
             evaluation_words=evaluation_words,
+            further_note=further_note,
             comparison=evidence.comparison,
             version_name=version_name(evidence.comparison) if evidence.comparison is not None else "",
             version_words=version_words,
@@ -180,8 +181,7 @@ def metadata(evidence: Evidence) -> dict[str, Any]:
         place = answer(evidence, "compute_region")
         if place.answered:
             extra["co2_eq_emissions"]["geographical_location"] = _clean(place.statement.text)
-    # a study measures other models than this one
-    own = [evaluation for evaluation in evidence.evaluations if not evaluation.is_study]
+    own = [evaluation for evaluation in evidence.evaluations if evaluation.measures_quality]
     results = [item for evaluation in own for item in _results(evaluation)]
     datasets = sorted({ref.repo_id for ref in _training_data(evidence) if ref.repo_id and is_hub_id(ref.repo_id)})
     data = ModelCardData(

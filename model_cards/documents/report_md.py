@@ -16,8 +16,8 @@ from typing import NamedTuple
 from audits.formats import markdown
 from audits.formats.markdown import MOST_BYTES
 from audits.waivers import used_waivers
-from model_cards.approvals import NOT_PROVEN
-from model_cards.comparison import comparison_rows, comparison_sides, evaluation_words
+from model_cards.approvals import NOT_PROVEN, none_recorded
+from model_cards.comparison import comparison_columns, comparison_rows, evaluation_words
 from model_cards.errors import DocumentError, EvidenceError
 from model_cards.evidence import EvaluationReport, Evidence
 from model_cards.facts import (
@@ -25,6 +25,7 @@ from model_cards.facts import (
     check_rows,
     excused_words,
     headline,
+    is_judged,
     name_of,
     open_outcomes,
     rows_of,
@@ -32,7 +33,7 @@ from model_cards.facts import (
 from model_cards.licensing import input_rows, license_sentence, obligation_words, rule_rows
 from model_cards.questions import answers, describes_model
 from model_cards.signoff import gaps
-from model_cards.typesetting import code_markdown, escape_markdown, plural
+from model_cards.typesetting import code_markdown, cut, escape_markdown, plural
 
 name = "report_md"
 filename = "report.md"
@@ -57,7 +58,7 @@ class Section(NamedTuple):
 
 def applies(evidence: Evidence) -> bool:
     """Whether there is a model to report on, or an audit that was judged."""
-    return describes_model(evidence) or (evidence.audit is not None and evidence.verdict is not None)
+    return describes_model(evidence) or is_judged(evidence)
 
 
 def render(evidence: Evidence) -> str:
@@ -163,7 +164,7 @@ def _excuses(evidence: Evidence) -> Iterator[Section]:
         )
         for approval, bound in zip_longest(evidence.approvals, links)
     )
-    yield Section("Approvals", NOT_PROVEN if approvals else "None is recorded.", rows=approvals)
+    yield Section("Approvals", NOT_PROVEN if approvals else none_recorded(evidence), rows=approvals)
 
 
 def _licenses(evidence: Evidence) -> Iterator[Section]:
@@ -186,9 +187,9 @@ def _licenses(evidence: Evidence) -> Iterator[Section]:
 
 def _evaluations(evidence: Evidence) -> Iterator[Section]:
     for evaluation in evidence.evaluations:
-        head = ("Metric", *comparison_sides(evaluation), "Difference [95 % interval]", "Reading")
+        head = ("Metric", *comparison_columns(evaluation), "Reading")
         rows = tuple(
-            (f"{row.name}{' (primary)' if row.primary else ''}", row.before, row.after, row.difference, row.words)
+            (f"{row.name}{' (primary)' if row.primary else ''}", *row.numbers, row.words)
             for row in comparison_rows(evaluation)
         )
         counted = (
@@ -198,21 +199,21 @@ def _evaluations(evidence: Evidence) -> Iterator[Section]:
         words = f"{evaluation_words(evaluation)} Measured on {where}."
         yield Section(f"Evaluation: {evaluation.task}", words, head, rows)
         yield from _beside(evaluation)
-    if not evidence.evaluations:
+    if not any(item.measures_quality for item in evidence.evaluations):
         yield Section("Evaluation", "Not evaluated: no quality was measured.")
 
 
 def _beside(evaluation: EvaluationReport) -> Iterator[Section]:
     """Yield what was measured beside the task, and why something was not."""
     rows = tuple(
-        (section.name, row.name, row.before, row.after, row.difference)
+        (section.name, row.name, *row.numbers)
         for section in evaluation.sections
         for row in comparison_rows(replace(evaluation, metrics=section.metrics))
     )
     unmeasured = (section for section in evaluation.sections if section.not_computed)
     missing = [f"{section.name} was not computed: {section.not_computed}" for section in unmeasured]
     if rows or missing:
-        head = ("Section", "Metric", "Before", "After", "Difference [95 % interval]")
+        head = ("Section", "Metric", *comparison_columns(replace(evaluation, metrics=())))
         yield Section(f"Beside the task: {evaluation.task}", "; ".join(missing), head, rows)
 
 
@@ -259,8 +260,4 @@ def _cell(text: str, longest: int = _LONGEST_CELL) -> str:
     """Return text without markup of its own; a digest stands as code, so that nothing breaks it."""
     if text.startswith("sha256:") and " " not in text:
         return code_markdown(text)
-    return _MENTION.sub("@\u2060", escape_markdown(_cut(text, longest)))
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return _MENTION.sub("@\u2060", escape_markdown(cut(text, longest)))

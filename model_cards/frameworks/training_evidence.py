@@ -212,8 +212,7 @@ def _primary(item: EvaluationReport) -> MetricComparison | None:
 
 def _evaluated(evidence: Evidence, told: Callable[[EvaluationReport], str]) -> Found:
     """Return whether ``told`` has something to say on every evaluation, all of them of the weights described."""
-    # a study measures other models than this one
-    evaluations = [item for item in evidence.evaluations if not item.is_study]
+    evaluations = [item for item in evidence.evaluations if item.measures_quality]
     if not evaluations:
         return found("no", "Nothing was evaluated.")
     trained = evidence.training.weights_sha256 if evidence.training is not None else ""

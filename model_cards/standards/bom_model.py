@@ -95,8 +95,8 @@ def _approach(data_format: str) -> str | None:
 
 def _metrics(evidence: Evidence) -> Iterator[dict[str, Any]]:
     for evaluation in evidence.evaluations:
-        if evaluation.is_study:
-            continue  # it measures other models than this one
+        if not evaluation.measures_quality:
+            continue
         where = _slice(evaluation.dataset)
         yield from _compared(evaluation.metrics, where, "base model")
         for section in evaluation.sections:

@@ -166,7 +166,7 @@ def _stated(path: Path, size: int) -> Stated:
         f"{item.after.name} {measured(item.after)} on {evaluation.dataset.split}"
         for evaluation in evidence.evaluations
         for item in evaluation.metrics
-        if item.after.name == evaluation.primary_metric and not evaluation.is_study
+        if item.after.name == evaluation.primary_metric and evaluation.measures_quality
     )
     license_ = evidence.license or "not named"
     return Stated(headline(evidence), decided(evidence), quality, license_, evidence.digest, evidence.signing_key)
