@@ -56,6 +56,14 @@ def command(
             "default: the test split of DATA, else its validation split."
         ),
     ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What was measured of it later: inference.json, study.json, what `evaluate --json` printed, or the "
+            "evidence.json of `evaluate --out`; repeatable.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be published and what the gate says; send nothing.")
     ] = False,
@@ -93,6 +101,7 @@ def command(
             "license": license_id,
             "sign_key": sign_key,
             "compare_data": compare_data,
+            "evaluations": evaluation or (),
         }
         if dry_run:
             found = preview(folder, repo, private=private, **options)

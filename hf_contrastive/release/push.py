@@ -18,7 +18,9 @@ from hf_contrastive.auditing import audit
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.release.against_published import Comparing
 from hf_contrastive.release.compare_data import Pairs, pairs_named, pairs_of_data
+from hf_contrastive.release.evaluation_files import Evaluation, evaluations_of
 from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.measured_weights import named_as_trained, refuse_foreign
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest, require_files
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview as rehearse
@@ -27,7 +29,7 @@ from hf_contrastive.release.signing import Signer, load_signer
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.answers import with_answers
 from model_cards.documents.evidence_json import read_evidence
-from model_cards.evidence import Evidence, Statement
+from model_cards.evidence import EvaluationReport, Evidence, Statement
 from model_cards.validate import hub_values
 
 
@@ -42,6 +44,7 @@ def push(
     answers: Sequence[Statement] = (),
     report_dir: str | Path | None = None,
     compare_data: Any = None,
+    evaluations: Sequence[Evaluation] = (),
     **options: Any,
 ) -> PushReceipt:
     """Audit ``data``, write the documents, and publish ``folder`` if the gate lets it through.
@@ -64,6 +67,9 @@ def push(
             (they are not published); default: ``report`` beside ``folder``.
         compare_data: pairs on which it is compared with the version that is published, where one is: a Dataset, Hub id
             or path; default: the test split of ``data``, else its validation split.
+        evaluations: that were made later than the training: what ``evaluate``, ``benchmark_inference`` or
+            ``run_study`` returned, or the path of a file that they left. They stand beside those of the training, and
+            have to be of these weights; a study, of the checkpoint that the training began with.
         **options: of :func:`hf_contrastive.release.publish.publish` (``reason``, ``approval``, ``hub``,
             ``license_texts``, ``commit_message``, ``token``, ``endpoint``, ``private``, ``revision``,
             ``publish_excerpts``, ``sign_key``, ``history``, ``api``).
@@ -73,7 +79,8 @@ def push(
         ConfigurationError: ``license`` names none, or ``repo_id`` is none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
-        EvaluationError: ``compare_data`` has no pairs, or too few.
+        EvaluationError: ``compare_data`` has no pairs, or too few; or one of ``evaluations`` is none, or of another
+            model than this one, whose training nobody saw.
         PushBlocked: the gate is closed; nothing was published.
         HubError: the Hub refused or could not be reached.
     """
@@ -86,6 +93,7 @@ def push(
         answers=answers,
         report_dir=report_dir,
         compare_data=compare_data,
+        evaluations=evaluations,
         reviewed_by=reviewed_by,
         **options,
     )
@@ -109,6 +117,7 @@ def preview(folder: str | Path, repo_id: str, *, data: Any, **options: Any) -> P
         ConfigurationError: ``license`` names none, or ``repo_id`` is none.
         ApprovalError: the policy takes no name alone as a yes, and ``reviewed_by`` gives no more.
         SigningKeyError: the key can not be used.
+        EvaluationError: see :func:`push`.
     """
     asked = _asked(folder, repo_id, data=data, **options)
     return rehearse(asked.folder, asked.evidence, asked.policy, **asked.options)
@@ -137,6 +146,7 @@ def _asked(
     answers: Sequence[Statement] = (),
     report_dir: str | Path | None = None,
     compare_data: Any = None,
+    evaluations: Sequence[Evaluation] = (),
     sign_key: Signer | str | Path | None = None,
     **options: Any,
 ) -> _Asked:
@@ -153,6 +163,7 @@ def _asked(
     require_files(folder)  # an empty folder and a misspelt policy show before the audit
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     training = known.training if known is not None else None
+    evaluated = _evaluations(evaluations, folder, known)
     report = data if isinstance(data, AuditReport) else audit(data, **audit_options(folder))
     statements = known.statements if known is not None else ()
     if license:
@@ -164,7 +175,7 @@ def _asked(
         license=license or (known.license if known is not None else None),
         save_format="adapter" if (folder / "adapter_config.json").is_file() else "merged",
         training=training,
-        evaluations=known.evaluations if known is not None else (),
+        evaluations=evaluated,
         audit=report,
         remedies=known.remedies if known is not None else (),
         earlier_audit=known.earlier_audit if known is not None else None,
@@ -175,6 +186,23 @@ def _asked(
     folder_of_reports = Path(report_dir) if report_dir is not None else folder.parent / "report"
     own = {"report_dir": folder_of_reports, "comparing": _comparing(named, data, report), "sign_key": signer}
     return _Asked(folder, with_answers(given, answers), policy, {**options, **own})
+
+
+def _evaluations(
+    given: Sequence[Evaluation] | Evaluation, folder: Path, known: Evidence | None
+) -> tuple[EvaluationReport, ...]:
+    """Return the evaluations that are known of the files in ``folder``, and then those that were given."""
+    training = known.training if known is not None else None
+    found = list(known.evaluations) if known is not None else []
+    for one in given if isinstance(given, list | tuple) else (given,):
+        where = str(one) if isinstance(one, str | Path) else "that was given"
+        for item in evaluations_of(one):
+            if training is None:
+                refuse_foreign(item, folder, where)
+            found.append(item)
+    # the same file named twice, or again after it was published, is one evaluation
+    named = named_as_trained(found, folder, training)
+    return tuple({item.content_digest: item for item in named}.values())
 
 
 def _check_repo_id(repo_id: str) -> None:

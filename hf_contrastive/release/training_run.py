@@ -14,6 +14,7 @@ from hf_contrastive.auditing import audit, references
 from hf_contrastive.release.against_published import Comparing
 from hf_contrastive.release.compare_data import NotComparedError, Pairs, pairs_named, task_of
 from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.measured_weights import named_as_trained
 from hf_contrastive.release.plan import payload, payload_digest
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview, publish
@@ -160,6 +161,8 @@ def _saved(trainer: ContrastiveTrainer, policy: Policy | str | None) -> tuple[Pa
     evidence = collect_evidence(trainer, repo_id=repo_id)
     folder = trainer.output_folder / "model"
     trainer.write_model(folder)
+    evaluations = named_as_trained(evidence.evaluations, folder, evidence.training)
+    evidence = replace(evidence, evaluations=evaluations)
     return folder, evidence, policy, trainer.output_folder / "report"
 
 

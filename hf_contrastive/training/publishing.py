@@ -16,8 +16,10 @@ from model_cards.evidence import EvaluationReport, Statement
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
+    from hf_contrastive.inference.records import InferenceReport
     from hf_contrastive.release.hub import PushReceipt
     from hf_contrastive.release.previews import Preview
+    from hf_contrastive.study.records import StudyReport
     from hf_contrastive.trainer import ContrastiveTrainer
 
 logger = logging.getLogger(__name__)
@@ -34,9 +36,22 @@ class PublishingTrainer(EvaluatingTrainer):
     evidence_items: list[AuditReport | RemedyRecord | EvaluationReport | Statement]
     push_receipt: PushReceipt | None
 
-    def add_evidence(self, *items: AuditReport | RemedyRecord | EvaluationReport | Statement) -> None:
-        """Keep reports, remedies, evaluations and statements for the documents of a push."""
-        self.evidence_items.extend(items)
+    def add_evidence(
+        self, *items: AuditReport | RemedyRecord | EvaluationReport | InferenceReport | StudyReport | Statement
+    ) -> None:
+        """Keep reports, remedies, evaluations and statements for the documents of a push.
+
+        What ``benchmark_inference`` and ``run_study`` return is kept as an evaluation.
+
+        Raises:
+            EvaluationError: an InferenceReport that was measured without data.
+        """
+        from hf_contrastive.inference.records import InferenceReport
+        from hf_contrastive.study.records import StudyReport
+
+        self.evidence_items.extend(
+            [item.as_evaluation() if isinstance(item, InferenceReport | StudyReport) else item for item in items]
+        )
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """Note the repository's name; it is made by the push, behind the gate."""
