@@ -15,15 +15,15 @@ from model_cards.evidence import Evidence
 NOT_PROVEN = "Each stands in the name of a person; who gave it is not proven."
 
 
-def none_recorded(evidence: Evidence) -> str:
-    """Return that no approval is recorded, and where there may be one: one is bound to the report as it is published.
+def none_recorded(evidence: Evidence, none: str = "None") -> str:
+    """Return that ``none`` is recorded, and where there may be one: it is bound to the report as it is published.
 
     Beside that report lies one that quotes rows; its digest is another, so that no approval can be bound to both.
     """
     verdict = evidence.verdict
     if verdict is None or verdict.decision != "review" or evidence.repo_id is None or not _quotes_rows(evidence):
-        return "None is recorded."
-    return "None is recorded here: an approval is bound to the report as it is published, and stands there."
+        return f"{none} is recorded."
+    return f"{none} is recorded here: an approval is bound to the report as it is published, and stands there."
 
 
 def _quotes_rows(evidence: Evidence) -> bool:

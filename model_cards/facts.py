@@ -8,7 +8,7 @@ from audits.findings import AuditReport, CheckResult, DatasetRef, Finding, Table
 from audits.policy import VERSION_CODE, Decision, Outcome
 from audits.verdicts import SEVERITY, worst
 from audits.waivers import Waiver, misplaced, used_waivers
-from model_cards.approvals import problem_on_its_day
+from model_cards.approvals import none_recorded, problem_on_its_day
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence, TrainingRecord
 from model_cards.licensing import is_license_rule
@@ -127,7 +127,8 @@ def _approval_words(evidence: Evidence) -> str:
     problems = [problem_on_its_day(item, evidence) for item in evidence.approvals]
     names = [item.by for item, problem in zip(evidence.approvals, problems, strict=True) if problem is None]
     failing = len(problems) - len(names)
-    told = f"An approval in the name of {', '.join(names)} is recorded." if names else "No approval is recorded."
+    told = f"An approval in the name of {', '.join(names)} is recorded."
+    told = told if names else none_recorded(evidence, "No approval")
     if failing:
         told += f" {plural(failing, 'recorded approval does', 'recorded approvals do')} not hold."
     return told

@@ -710,6 +710,7 @@ def test_the_report_with_excerpts_judges_no_yes_and_says_where_it_stands(
         published, quoting = ((report / place / name).read_text("utf-8") for place in ("", "with_excerpts"))
         told = "an approval is bound to the report as it is published, and stands there"
         assert (told in published, told in quoting) == (False, True)
+        assert "No approval is recorded." not in quoting
         assert "given for another verdict" not in quoting
 
 
