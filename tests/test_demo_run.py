@@ -5,7 +5,9 @@ import json
 import pytest
 
 from audits.policy import load_policy
-from hf_contrastive.demo.run import BASE_ID, demo_policy, run_demo
+from hf_contrastive.demo.publishing import demo_policy
+from hf_contrastive.demo.run import run_demo
+from hf_contrastive.demo.training import BASE_ID
 
 
 def test_the_demo_policy_differs_from_the_standard_one_in_truncation_alone():

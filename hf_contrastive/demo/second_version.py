@@ -39,13 +39,13 @@ class SecondVersion:
 
     def told(self) -> dict[str, Any]:
         """Return it for ``--json``."""
-        main = next(item for item in self.comparison.metrics if item.after.name == self.comparison.primary_metric)
+        main = self.comparison.primary
         return {
             "tag": self.receipt.tag,
             "regression": self.comparison.regression,
-            "before": main.before.value if main.before is not None else None,
-            "after": main.after.value,
-            "difference": main.difference.to_dict() if main.difference is not None else None,
+            "before": main.before.value if main is not None and main.before is not None else None,
+            "after": main.after.value if main is not None else None,
+            "difference": main.difference.to_dict() if main is not None and main.difference is not None else None,
             "rolled_back_to": self.rolled_back.to,
             "rolled_back_as": self.rolled_back.tag,
             "same_files": self.same_files,
