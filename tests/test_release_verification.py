@@ -44,6 +44,7 @@ from model_cards.evidence import Evidence, Statement
 from model_cards.render import render
 from tests.fault_proxy import FAULTS, Fault, FaultProxy
 
+pytestmark = pytest.mark.usefixtures("rendered_once")
 SLOW = pytest.mark.slow
 FILES = (
     "1_Pooling/config.json",
@@ -102,15 +103,16 @@ def cache_of_the_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 @pytest.fixture(scope="module")
 def made(
     trained_folder: Callable[[Path], Path],
-    permissive_file: Path,
+    permissive_report: audits.AuditReport,
     tiny_bert: Path,
     tmp_path_factory: pytest.TempPathFactory,
     cache_of_the_hub: Path,
+    rendered_once: None,
 ) -> Iterator[dict[str, Published]]:
     """The same model, published signed and unsigned."""
     place = tmp_path_factory.mktemp("published")
     key = write_keys(place)
-    audit = audits.audit(str(permissive_file))
+    audit = permissive_report
     found = {}
     with serve(place / "hub") as hub:
         hub.seed("base-owner/tiny", tiny_bert)
@@ -123,22 +125,6 @@ def made(
             folder = Path(shutil.copytree(cached, place / kind / "published"))
             found[kind] = Published(folder, place / kind / "report", key, receipt, hub)
         yield found
-
-
-@pytest.fixture(autouse=True, scope="module")
-def rendered_once() -> Iterator[None]:
-    """Documents of one evidence are rendered once: the same text each time, which other tests assert."""
-    known: dict[tuple[str, str], str] = {}
-
-    def remembered(evidence: Evidence, name: str) -> str:
-        key = (evidence.digest, name)
-        if key not in known:
-            known[key] = render(evidence, name)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document_module, "render", remembered)
-        yield
 
 
 @pytest.fixture
@@ -906,15 +892,17 @@ def test_nothing_without_a_verdict_was_ever_let_through(
 
 
 def test_a_recorded_yes_is_not_called_proven(
-    made: dict[str, Published], trained_folder: Callable[[Path], Path], permissive_file: Path, tmp_path: Path
+    made: dict[str, Published],
+    trained_folder: Callable[[Path], Path],
+    permissive_report: audits.AuditReport,
+    tmp_path: Path,
 ):
     hub = made["unsigned"].hub
     model = trained_folder(tmp_path / "reviewed" / "model")
     # how it was trained is not known then, which a person has to look at
     (model / "evidence.json").unlink()
     options: dict[str, Any] = {"endpoint": hub.endpoint, "token": hub.token, "history": tmp_path / "history.jsonl"}
-    data = audits.audit(str(permissive_file))
-    push(model, "local/reviewed", data=data, reviewed_by="Ada", reason="seen", **options)
+    push(model, "local/reviewed", data=permissive_report, reviewed_by="Ada", reason="seen", **options)
     item = verify(tmp_path / "reviewed" / "report").item("evidence.approvals")
     assert item.status == "holds"
     assert "a yes to this verdict on these files is recorded in the name of Ada" in item.words
