@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from hf_contrastive.inference.benchmark import benchmark_inference
     from hf_contrastive.inference.export import export_onnx
     from hf_contrastive.inference.records import InferenceReport
-    from hf_contrastive.release.guard import guard
-    from hf_contrastive.release.hub import PushReceipt
+    from hf_contrastive.release.guarding.guard import guard
     from hf_contrastive.release.previews import Preview
     from hf_contrastive.release.push import preview, push
-    from hf_contrastive.release.rollback import RollbackReceipt, rollback
+    from hf_contrastive.release.sending.hub import PushReceipt
     from hf_contrastive.release.verification import VerificationReport, verify
-    from hf_contrastive.release.versions import VersionList, versions
+    from hf_contrastive.release.versioning.rollback import RollbackReceipt, rollback
+    from hf_contrastive.release.versioning.versions import VersionList, versions
     from hf_contrastive.study.records import StudyReport
     from hf_contrastive.study.run import run_study
     from hf_contrastive.study.settings import StudySettings
@@ -69,9 +69,9 @@ _ADDRESSES = {
     "Policy": "audits.policy",
     "Preview": "hf_contrastive.release.previews",
     "PushBlocked": "hf_contrastive.errors",
-    "PushReceipt": "hf_contrastive.release.hub",
+    "PushReceipt": "hf_contrastive.release.sending.hub",
     "RemedyRecord": "audits.findings",
-    "RollbackReceipt": "hf_contrastive.release.rollback",
+    "RollbackReceipt": "hf_contrastive.release.versioning.rollback",
     "RowEvidence": "audits.findings",
     "Rule": "audits.policy",
     "Statement": "model_cards.evidence",
@@ -82,14 +82,14 @@ _ADDRESSES = {
     "Verdict": "audits.policy",
     "VerificationReport": "hf_contrastive.release.verification",
     "VersionComparison": "model_cards.evidence",
-    "VersionList": "hf_contrastive.release.versions",
+    "VersionList": "hf_contrastive.release.versioning.versions",
     "Waiver": "audits.policy",
     "audit": "hf_contrastive.auditing",
     "benchmark_inference": "hf_contrastive.inference.benchmark",
     "compare": "hf_contrastive.evaluation.comparison",
     "evaluate": "hf_contrastive.evaluation.report",
     "export_onnx": "hf_contrastive.inference.export",
-    "guard": "hf_contrastive.release.guard",
+    "guard": "hf_contrastive.release.guarding.guard",
     "judge": "audits.policy",
     "load_policy": "audits.policy",
     "mine_hard_negatives": "hf_contrastive.training.mining",
@@ -99,10 +99,10 @@ _ADDRESSES = {
     "remove_leakage": "audits.remedies",
     "remove_licenses": "audits.remedies",
     "remove_listed": "audits.remedies",
-    "rollback": "hf_contrastive.release.rollback",
+    "rollback": "hf_contrastive.release.versioning.rollback",
     "run_study": "hf_contrastive.study.run",
     "verify": "hf_contrastive.release.verification",
-    "versions": "hf_contrastive.release.versions",
+    "versions": "hf_contrastive.release.versioning.versions",
 }
 _NEED_TORCH = (
     "hf_contrastive.config",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_contrastive.errors import ModelError
-from hf_contrastive.release.names import NAMED_REPO
+from hf_contrastive.release.contents.names import NAMED_REPO
 
 if TYPE_CHECKING:
     from hf_contrastive.encoder import TextEncoder
@@ -85,12 +85,12 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
     """
     from huggingface_hub.errors import RevisionNotFoundError
 
-    from hf_contrastive.release.faults import FAULTS, asked
-    from hf_contrastive.release.hub import hub_api
     from hf_contrastive.release.plan import OLD_WEIGHTS
-    from hf_contrastive.release.published import explained
-    from hf_contrastive.release.revisions import version_at, versions_in
-    from hf_contrastive.release.target import Target
+    from hf_contrastive.release.sending.faults import FAULTS, asked
+    from hf_contrastive.release.sending.hub import hub_api
+    from hf_contrastive.release.sending.target import Target
+    from hf_contrastive.release.versioning.published import explained
+    from hf_contrastive.release.versioning.revisions import version_at, versions_in
 
     api = api or hub_api()
     target = Target(api=api, repo_id=repo_id, revision=revision)

@@ -20,7 +20,7 @@ from audits.policy import Policy, Rule, judge
 from hf_contrastive.history import Head, HistoryEntry, HistoryError, append, read, verify
 from hf_contrastive.history import recheck as recheck_module
 from hf_contrastive.history.recording import record_audit, record_push
-from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.sending.hub import PushReceipt
 from model_cards.evidence import Evidence
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, constants
 
-from hf_contrastive.release import hub as release_hub
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
+from hf_contrastive.release.sending import hub as release_hub
+from hf_contrastive.release.sending.hub import PushReceipt
 
 Cli = Callable[..., tuple[int, str, str]]
 REPO = "local/model"

@@ -16,8 +16,8 @@ from hf_contrastive import ContrastiveConfig
 from hf_contrastive.cli.train import TrainArguments, _parse
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release import hub as release_hub
 from hf_contrastive.release.local_hub import serve
+from hf_contrastive.release.sending import hub as release_hub
 from model_cards.documents.evidence_json import read_evidence
 
 Cli = Callable[..., tuple[int, str, str]]

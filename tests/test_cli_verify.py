@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from huggingface_hub import HfApi, constants
 
-from hf_contrastive.release import hub as release_hub
 from hf_contrastive.release.local_hub import LocalHub, serve
+from hf_contrastive.release.sending import hub as release_hub
 from hf_contrastive.release.verification import VerificationReport, verifying
 from model_cards.documents import evidence_json
 from model_cards.documents.evidence_json import read_evidence

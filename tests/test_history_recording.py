@@ -40,7 +40,7 @@ from hf_contrastive.history.recording import (
     record_recheck,
 )
 from hf_contrastive.history.releases import affected, wanted
-from hf_contrastive.release.hub import PushReceipt
+from hf_contrastive.release.sending.hub import PushReceipt
 from model_cards.evidence import BaseModel, EvaluationReport, Evidence, MetricComparison, TrainingRecord
 
 SECRET_ROW = "the row that nobody may read"

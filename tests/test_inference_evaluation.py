@@ -21,7 +21,7 @@ from hf_contrastive.inference.records import (
     VariantReport,
 )
 from hf_contrastive.release.chain import _foreign_claims
-from hf_contrastive.release.versions import _metric
+from hf_contrastive.release.versioning.versions import _metric
 from model_cards.comparison import evaluation_words
 from model_cards.documents.report_html import validate
 from model_cards.evidence import INFERENCE_COST, STUDY, EvaluationReport

@@ -17,8 +17,8 @@ from markdown_it import MarkdownIt
 from audits.errors import SchemaError
 from audits.findings import CheckResult, DatasetRef, Measurement
 from audits.policy import Approval, Outcome, Rule, Waiver
-from hf_contrastive.release.changelog import changes_since
-from hf_contrastive.release.published import PublishedEvidence
+from hf_contrastive.release.versioning.changelog import changes_since
+from hf_contrastive.release.versioning.published import PublishedEvidence
 from model_cards.changes import AREAS, Change, ChangeReport, changes, compare, junit, sarif
 from model_cards.changes.pairing import content
 from model_cards.changes.quality import NOT_THE_SAME_DATA

@@ -16,7 +16,7 @@ from audits.formats import markdown
 from audits.licenses.inputs import LicensedInput, LicenseStatement
 from audits.policy import Approval, Outcome, Policy, Rule, Waiver, judge
 from audits.verdicts import worst
-from hf_contrastive.release.files import problems
+from hf_contrastive.release.contents.files import problems
 from model_cards.documents import cyclonedx, junit, sarif
 from model_cards.errors import DocumentError
 from model_cards.evidence import EvaluationSection, Evidence, SigningKey, Statement, VersionComparison

@@ -14,7 +14,7 @@ from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import HubError, ModelError
 from hf_contrastive.model_references import find_model
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.published import NotPublishedError
+from hf_contrastive.release.versioning.published import NotPublishedError
 
 REPO = "local/model"
 

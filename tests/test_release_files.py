@@ -21,8 +21,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from hf_contrastive.release.binaries import MAX_BYTES, kind_of
-from hf_contrastive.release.files import folder_problems, problems
+from hf_contrastive.release.contents.binaries import MAX_BYTES, kind_of
+from hf_contrastive.release.contents.files import folder_problems, problems
 
 TENSORS = save({"w": np.ones((2, 3), dtype=np.float32)}, metadata={"format": "pt"})
 CARD = "---\nlicense: mit\n---\n# Model\n\nA model.\n"

@@ -20,7 +20,7 @@ from huggingface_hub.utils import _http
 
 from hf_contrastive import PushBlocked, guard, push
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release.guard import allow
+from hf_contrastive.release.guarding.guard import allow
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import PushPlan, planned
 
@@ -323,7 +323,7 @@ def test_one_client_that_is_handed_out_again_has_one_hook(put_back: None, api: H
             _http._GLOBAL_CLIENT = None
         assert len(made.event_hooks["request"]) == 2
     upload_hooks = made.event_hooks["request"]
-    assert upload_hooks[-1].__module__ == "hf_contrastive.release.guard_clients"
+    assert upload_hooks[-1].__module__ == "hf_contrastive.release.guarding.clients"
     huggingface_hub.set_client_factory(_http.default_client_factory)
 
 

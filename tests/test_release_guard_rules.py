@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_contrastive.release.guard_plans import OpenPlan, OpenPlans
-from hf_contrastive.release.guard_requests import HubRequest, UnreadableRequestError, operations
-from hf_contrastive.release.guard_rules import refusals
+from hf_contrastive.release.guarding.plans import OpenPlan, OpenPlans
+from hf_contrastive.release.guarding.requests import HubRequest, UnreadableRequestError, operations
+from hf_contrastive.release.guarding.rules import refusals
 from hf_contrastive.release.plan import PlannedFile
 
 HOST = "huggingface.co"

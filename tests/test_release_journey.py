@@ -15,8 +15,8 @@ from hf_contrastive import push
 from hf_contrastive.errors import ConfigurationError, PushBlocked
 from hf_contrastive.history import Head, read, verify
 from hf_contrastive.release.approvals import read_approval
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
+from hf_contrastive.release.sending.hub import PushReceipt
 
 pytestmark = pytest.mark.usefixtures("rendered_once")
 
@@ -148,7 +148,7 @@ def test_a_path_in_a_column_of_licenses_is_not_published(
 def test_a_refusal_is_one_document_too(
     hub: LocalHub, trained: Path, permissive_file: Path, history: Path, tmp_path: Path, run_cli: Cli, monkeypatch: Any
 ):
-    from hf_contrastive.release import hub as release_hub
+    from hf_contrastive.release.sending import hub as release_hub
 
     monkeypatch.setattr(release_hub, "HfApi", lambda **told: HfApi(**{**told, "endpoint": hub.endpoint}))
     monkeypatch.setenv("HF_TOKEN", hub.token)

@@ -14,14 +14,14 @@ import audits
 from hf_contrastive import push
 from hf_contrastive.errors import ContrastiveError, HubError
 from hf_contrastive.model_references import download_model
-from hf_contrastive.release import faults
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.looking import look_at_published
-from hf_contrastive.release.published import NotPublishedError, read_published
 from hf_contrastive.release.push import preview
-from hf_contrastive.release.rollback import preview_rollback
+from hf_contrastive.release.sending import faults
 from hf_contrastive.release.verification.repository import fetch
-from hf_contrastive.release.versions import versions
+from hf_contrastive.release.versioning.looking import look_at_published
+from hf_contrastive.release.versioning.published import NotPublishedError, read_published
+from hf_contrastive.release.versioning.rollback import preview_rollback
+from hf_contrastive.release.versioning.versions import versions
 from tests.benchmarks.faults.cells import prepared, push_prepared
 from tests.fault_proxy import FAULTS, Asked, Fault, FaultProxy
 

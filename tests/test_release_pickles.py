@@ -27,12 +27,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from hf_contrastive.release import pickles, unpacking
-from hf_contrastive.release.binaries import kind_of
-from hf_contrastive.release.files import problems
-from hf_contrastive.release.pickles import MOST_OPCODES, embedded_pickle, is_old_pickle, pickle_words, read_pickle
-from hf_contrastive.release.sentencepiece_files import sentencepiece_problem
-from hf_contrastive.release.unpacking import MOST_BYTES, MOST_MEMBERS, inside, zip_begins
+from hf_contrastive.release.contents import pickles, unpacking
+from hf_contrastive.release.contents.binaries import kind_of
+from hf_contrastive.release.contents.files import problems
+from hf_contrastive.release.contents.pickles import (
+    MOST_OPCODES,
+    embedded_pickle,
+    is_old_pickle,
+    pickle_words,
+    read_pickle,
+)
+from hf_contrastive.release.contents.sentencepiece_files import sentencepiece_problem
+from hf_contrastive.release.contents.unpacking import MOST_BYTES, MOST_MEMBERS, inside, zip_begins
 
 
 class Call:

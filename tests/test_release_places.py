@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_contrastive.release.places import local_path
+from hf_contrastive.release.contents.places import local_path
 from model_cards.typesetting import code_markdown, escape_markdown, paragraphs_markdown, redact
 
 PLACES = [

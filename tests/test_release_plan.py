@@ -198,7 +198,7 @@ def test_what_the_gate_must_refuse_is_not_left_behind_in_silence(tmp_path: Path,
 
 @pytest.mark.parametrize(("content", "refused"), [("ä".encode() * 8, False), (b"\xff\x00" * 8, True)])
 def test_training_rows_too_large_to_search_stay_too(tmp_path: Path, monkeypatch, content: bytes, refused: bool):
-    monkeypatch.setattr("hf_contrastive.release.binaries.MAX_BYTES", 8)
+    monkeypatch.setattr("hf_contrastive.release.contents.binaries.MAX_BYTES", 8)
     files, kept = payload(write(tmp_path, {"config.json": b"{}", "train.jsonl": content}))
     assert ("train.jsonl" in {item.path for item in files}) == refused == (not kept)
 

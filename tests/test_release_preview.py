@@ -19,12 +19,12 @@ from audits.policy import load_policy
 from hf_contrastive import push
 from hf_contrastive.cli.plan_tables import size_words
 from hf_contrastive.release import publish as publishing
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import PushPlan, is_document
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import publish
 from hf_contrastive.release.push import preview
+from hf_contrastive.release.sending.hub import PushReceipt
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence
 

@@ -28,17 +28,18 @@ from audits.policy import Approval, Policy, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import ConfigurationError, ContrastiveError, HubError, PushBlocked
-from hf_contrastive.release import faults, rendering
 from hf_contrastive.release import publish as publishing
+from hf_contrastive.release import rendering
 from hf_contrastive.release.approvals import approve_evidence
 from hf_contrastive.release.gate import awaits_review
-from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import EmptyFolderError, contents
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.publish import publish
 from hf_contrastive.release.push import preview
 from hf_contrastive.release.redaction import without_excerpts
+from hf_contrastive.release.sending import faults
+from hf_contrastive.release.sending.hub import PushReceipt, push_plan
 from hf_contrastive.release.token_counts import audit_options
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.errors import EvidenceError

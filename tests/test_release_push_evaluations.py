@@ -19,10 +19,10 @@ from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, push
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import EvaluationError, PushBlocked
 from hf_contrastive.inference.records import InferenceReport
-from hf_contrastive.release import hub as release_hub
 from hf_contrastive.release.evaluation_files import evaluations_of, read_evaluations
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.push import preview
+from hf_contrastive.release.sending import hub as release_hub
 from hf_contrastive.study.statistics import analyse
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import STUDY, EvaluationReport, Evidence

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hf_contrastive.release import faults, traffic
+from hf_contrastive.release.sending import faults, traffic
 from tests.benchmarks.faults.__main__ import mark
 from tests.benchmarks.faults.places import SITUATIONS
 from tests.benchmarks.faults.runs import TRANSFERS, run

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from hf_contrastive.history.chain import torn_path
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.local_hub.storage import Storage
 from hf_contrastive.release.plan import PushPlan
 from hf_contrastive.release.report_folder import RECEIPT
+from hf_contrastive.release.sending.hub import PushReceipt
 from tests.benchmarks.faults.cells import old_version
 from tests.benchmarks.faults.places import SITUATIONS, Place
 from tests.benchmarks.faults.pusher import BIG, ROOT, Pusher

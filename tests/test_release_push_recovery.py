@@ -11,11 +11,11 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_contrastive.errors import HubError
-from hf_contrastive.release import faults, traffic
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.local_hub.trees import Add, Commit
-from hf_contrastive.release.published import read_published
+from hf_contrastive.release.sending import faults, traffic
+from hf_contrastive.release.sending.hub import PushReceipt
+from hf_contrastive.release.versioning.published import read_published
 from tests.benchmarks.faults.cells import Prepared, prepared, push_prepared
 from tests.fault_proxy import FAULTS, Asked, Fault, FaultProxy
 
@@ -137,7 +137,7 @@ def test_the_very_same_files_make_no_commit_even_when_the_message_is_too_far_bel
     hub: LocalHub, push: Push, monkeypatch: pytest.MonkeyPatch
 ):
     first = push()
-    monkeypatch.setattr("hf_contrastive.release.target.LOOK_BACK", 2)
+    monkeypatch.setattr("hf_contrastive.release.sending.target.LOOK_BACK", 2)
     theirs = [commit(hub, f"{number}.txt", b"theirs") for number in range(3)]
     # nothing differs, so that huggingface_hub sends no commit and names the head
     again = push()

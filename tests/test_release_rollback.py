@@ -18,11 +18,11 @@ from hf_contrastive import guard, push
 from hf_contrastive.errors import ConfigurationError, HubError, ModelError, PushBlocked
 from hf_contrastive.history.chain import history_path, read
 from hf_contrastive.history.releases import affected, wanted
-from hf_contrastive.release import rollback as module
-from hf_contrastive.release import rollback_checks
 from hf_contrastive.release.local_hub import LocalHub, serve
-from hf_contrastive.release.published import NotPublishedError
-from hf_contrastive.release.rollback import RollbackReceipt, preview_rollback, rollback
+from hf_contrastive.release.versioning import rollback as module
+from hf_contrastive.release.versioning import rollback_checks
+from hf_contrastive.release.versioning.published import NotPublishedError
+from hf_contrastive.release.versioning.rollback import RollbackReceipt, preview_rollback, rollback
 from model_cards.documents import evidence_json
 
 pytestmark = pytest.mark.usefixtures("rendered_once")
@@ -58,7 +58,7 @@ def kept(
 @pytest.fixture
 def hub(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("hf_contrastive.release.faults.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("hf_contrastive.release.sending.faults.FIRST_WAIT_SECONDS", 0.0)
     shutil.copy(kept / "history.jsonl", tmp_path / "history.jsonl")
     monkeypatch.setenv("HF_CONTRASTIVE_HISTORY", str(tmp_path / "history.jsonl"))
     shutil.copytree(kept / "hub", tmp_path / "hub")

@@ -25,11 +25,11 @@ from audits.policy import load_policy
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import subject_digest
 from hf_contrastive.release.gate import check
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import SIGNATURE, PlannedFile, PushPlan, contents, planned
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.push import push
+from hf_contrastive.release.sending.hub import PushReceipt
 from hf_contrastive.release.signatures import SignatureError, key_of, read_signature, signature_problems
 from hf_contrastive.release.signing import PASSPHRASE, Signer, SigningKeyError, load_public_key, load_signer
 from model_cards.documents.evidence_json import read_evidence

@@ -24,20 +24,21 @@ from hypothesis import strategies as st
 
 import audits
 from hf_contrastive.errors import HubError
-from hf_contrastive.release import signatures, traffic
+from hf_contrastive.release import signatures
 from hf_contrastive.release.approvals import approve, subject_digest
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.plan import SIGNATURE, is_model_file, planned
-from hf_contrastive.release.published import NotPublishedError
 from hf_contrastive.release.push import push
 from hf_contrastive.release.rendering import render_all
+from hf_contrastive.release.sending import traffic
+from hf_contrastive.release.sending.hub import PushReceipt
 from hf_contrastive.release.signing import Signer, SigningKeyError, load_signer
 from hf_contrastive.release.verification import VerificationError, VerificationReport, verify
 from hf_contrastive.release.verification import documents as document_module
 from hf_contrastive.release.verification import observed as observed_module
 from hf_contrastive.release.verification import statements as statement_module
 from hf_contrastive.release.verification import verifying as verifying_module
+from hf_contrastive.release.versioning.published import NotPublishedError
 from model_cards.documents import evidence_json
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, Statement

@@ -14,11 +14,11 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 import audits
 from hf_contrastive import push
 from hf_contrastive.errors import HubError
-from hf_contrastive.release import versions as module
 from hf_contrastive.release.local_hub import serve
-from hf_contrastive.release.published import NotPublishedError
-from hf_contrastive.release.rollback import rollback
-from hf_contrastive.release.versions import VersionList, versions
+from hf_contrastive.release.versioning import versions as module
+from hf_contrastive.release.versioning.published import NotPublishedError
+from hf_contrastive.release.versioning.rollback import rollback
+from hf_contrastive.release.versioning.versions import VersionList, versions
 from model_cards.documents.evidence_json import read_evidence
 
 pytestmark = pytest.mark.usefixtures("rendered_once")

@@ -17,15 +17,15 @@ from audits.findings import AuditReport
 from audits.policy import VERSION_CODE, Outcome, Policy, Waiver, load_policy
 from hf_contrastive import ContrastiveConfig, ContrastiveTrainer, guard, push
 from hf_contrastive.errors import EvaluationError, HubError, PushBlocked
-from hf_contrastive.release import against_published as module
-from hf_contrastive.release import looking
 from hf_contrastive.release.approvals import approve_evidence
 from hf_contrastive.release.chain import foreign_comparison
-from hf_contrastive.release.compare_data import NotComparedError, task_of
 from hf_contrastive.release.decision import version_outcome
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.training_run import audit_training_data
+from hf_contrastive.release.versioning import against_published as module
+from hf_contrastive.release.versioning import looking
+from hf_contrastive.release.versioning.compare_data import NotComparedError, task_of
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import Evidence, VersionComparison
 from model_cards.facts import decision_words
@@ -256,7 +256,7 @@ def test_a_fault_while_looking_is_waited_for_or_told(
     release: Callable[..., Any], api: HfApi, monkeypatch: pytest.MonkeyPatch, times: int
 ):
     release("first")
-    monkeypatch.setattr("hf_contrastive.release.faults.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("hf_contrastive.release.sending.faults.FIRST_WAIT_SECONDS", 0.0)
     plain, left = HfApi.list_repo_refs, [times]
 
     def refs(*told: Any, **more: Any) -> Any:

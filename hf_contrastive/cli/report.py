@@ -12,7 +12,7 @@ from rich.markup import escape
 from hf_contrastive.console import print_json, say
 
 if TYPE_CHECKING:
-    from hf_contrastive.release.published import PublishedEvidence
+    from hf_contrastive.release.versioning.published import PublishedEvidence
     from model_cards.changes import ChangeReport
 
 
@@ -68,7 +68,7 @@ def command(
     The evidence's digests are recomputed first. Nothing is judged anew: the exit code is 0 whatever was decided.
     """
     from hf_contrastive.errors import ConfigurationError
-    from hf_contrastive.release.published import read_named
+    from hf_contrastive.release.versioning.published import read_named
 
     if as_json and form not in (None, Form.JSON):
         msg = f"`--json` and `--format {form}` ask for two forms; leave one out."
@@ -93,7 +93,7 @@ def command(
 def _earlier(since: str, release: PublishedEvidence) -> PublishedEvidence:
     """Read what to compare with: a tag stands for that version of the same repository."""
     from hf_contrastive.errors import ConfigurationError
-    from hf_contrastive.release.published import read_named, read_published
+    from hf_contrastive.release.versioning.published import read_named, read_published
 
     if Path(since).expanduser().exists() or "/" in since or "@" in since:
         return read_named(since)
@@ -111,7 +111,7 @@ def _changes(
     before: PublishedEvidence, release: PublishedEvidence, form: Form | None, *, everything: bool
 ) -> dict[str, str]:
     """Return the changes in one form or, for a folder, in all, by file name."""
-    from hf_contrastive.release.changelog import changes_since
+    from hf_contrastive.release.versioning.changelog import changes_since
     from model_cards.changes.rendering import filename_of, forms_of, render_changes
 
     report = changes_since(before, release.evidence, release.name, commit=release.commit, tag=release.tag)

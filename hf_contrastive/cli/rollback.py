@@ -13,7 +13,7 @@ from hf_contrastive.cli.exit_codes import BLOCK, ERRORED, PASS
 from hf_contrastive.console import print_json, say
 
 if TYPE_CHECKING:
-    from hf_contrastive.release.rollback import RollbackPlan
+    from hf_contrastive.release.versioning.rollback import RollbackPlan
 
 _SHOWN = 20
 
@@ -42,7 +42,7 @@ def command(
     back (exit code 1). Files that nobody pushed with hf-contrastive stay.
     """
     from hf_contrastive.errors import ConfigurationError
-    from hf_contrastive.release.rollback import preview_rollback, rollback
+    from hf_contrastive.release.versioning.rollback import preview_rollback, rollback
 
     if dry_run:
         plan = preview_rollback(repo, to, revision=revision, load=load)

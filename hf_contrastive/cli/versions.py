@@ -11,7 +11,7 @@ from rich.markup import escape
 from hf_contrastive.console import console, print_json, progress, say
 
 if TYPE_CHECKING:
-    from hf_contrastive.release.versions import Version
+    from hf_contrastive.release.versioning.versions import Version
 
 _COLUMNS = ("version", "date", "decision", "metric", "license", "base", "evidence", "signed by")
 _WHOLE = ("version", "date")
@@ -25,7 +25,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list on stdout.")] = False,
 ) -> None:
     """List every version with its decision, metric, license and evidence, and which one is current."""
-    from hf_contrastive.release.versions import versions
+    from hf_contrastive.release.versioning.versions import versions
 
     with progress("Versions") as update:
         found = versions(repo, revision=revision, on_progress=update)

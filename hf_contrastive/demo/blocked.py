@@ -14,8 +14,8 @@ from audits.policy import load_policy
 from audits.report_files import FINDINGS
 from hf_contrastive.console import say, show_table
 from hf_contrastive.errors import ContrastiveError, PushBlocked
-from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.push import push
+from hf_contrastive.release.sending.hub import hub_api
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.facts import removed_ranges
 from model_cards.licensing import rule_rows

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from hf_contrastive.console import progress, say, show_table
-from hf_contrastive.release.hub import PushReceipt, hub_api
+from hf_contrastive.release.sending.hub import PushReceipt, hub_api
 from hf_contrastive.release.verification import VerificationReport, verify
 
 PRIVATE_KEY, PUBLIC_KEY = "signing_key.pem", "signing_key.pub.pem"

@@ -16,8 +16,8 @@ from hf_contrastive.demo.load_back import compare_with_hub
 from hf_contrastive.demo.proof import check_publication, make_keys
 from hf_contrastive.demo.second_version import SecondVersion, publish_a_worse_version
 from hf_contrastive.demo.training import BASE_ID, BATCH, SEED, make_trainer, show_steps, training_tools
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub import LocalHub
+from hf_contrastive.release.sending.hub import PushReceipt
 from model_cards.evidence import EvaluationReport
 
 WORSE_STEPS = 4

@@ -12,9 +12,9 @@ from rich.markup import escape
 from hf_contrastive.console import progress, say, show_table
 from hf_contrastive.errors import ContrastiveError, PushBlocked
 from hf_contrastive.release.gate import awaits_review
-from hf_contrastive.release.hub import PushReceipt, hub_api
-from hf_contrastive.release.rollback import RollbackReceipt, rollback
-from hf_contrastive.release.versions import versions
+from hf_contrastive.release.sending.hub import PushReceipt, hub_api
+from hf_contrastive.release.versioning.rollback import RollbackReceipt, rollback
+from hf_contrastive.release.versioning.versions import versions
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import VersionComparison
 

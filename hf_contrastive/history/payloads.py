@@ -14,7 +14,7 @@ from audits.policy import Approval, Policy, Verdict, used_waivers
 from model_cards.evidence import Evidence
 
 if TYPE_CHECKING:
-    from hf_contrastive.release.rollback import RollbackReceipt
+    from hf_contrastive.release.versioning.rollback import RollbackReceipt
 
 LOCAL = "(local path)"
 SECRET = "(token)"

@@ -28,8 +28,8 @@ from model_cards.evidence import Evidence
 
 if TYPE_CHECKING:
     from hf_contrastive.history.recheck import Recheck
-    from hf_contrastive.release.hub import PushReceipt
-    from hf_contrastive.release.rollback import RollbackReceipt
+    from hf_contrastive.release.sending.hub import PushReceipt
+    from hf_contrastive.release.versioning.rollback import RollbackReceipt
 
 _logger = logging.getLogger(__name__)
 _Arguments = ParamSpec("_Arguments")

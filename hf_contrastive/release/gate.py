@@ -16,7 +16,7 @@ from audits.verdicts import SEVERITY
 from hf_contrastive.errors import PushBlocked
 from hf_contrastive.release.approvals import binding_problem
 from hf_contrastive.release.chain import broken_links
-from hf_contrastive.release.files import folder_problems, problems
+from hf_contrastive.release.contents.files import folder_problems, problems
 from hf_contrastive.release.plan import SIGNATURE, PushPlan
 from hf_contrastive.release.planned_files import (
     changed_files,

@@ -23,9 +23,9 @@ from pathlib import Path
 from audits.policy import Verdict
 from audits.records import Record, digest_of
 from hf_contrastive.errors import ContrastiveError
-from hf_contrastive.release.binaries import MAX_BYTES, head_of
-from hf_contrastive.release.files import must_be_refused
-from hf_contrastive.release.names import shown_name
+from hf_contrastive.release.contents.binaries import MAX_BYTES, head_of
+from hf_contrastive.release.contents.files import must_be_refused
+from hf_contrastive.release.contents.names import shown_name
 from model_cards.render import documents
 
 SIGNATURE = "model.sig"

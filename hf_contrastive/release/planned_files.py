@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hf_contrastive.release.names import shown_name
+from hf_contrastive.release.contents.names import shown_name
 from hf_contrastive.release.plan import SIGNATURE, PushPlan, is_document, link_in, payload_names, planned
 from hf_contrastive.release.rendering import render_all
 from model_cards.errors import ModelCardError

@@ -13,13 +13,13 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError, PushBlocked
-from hf_contrastive.release.committing import held_by, replaced_files
-from hf_contrastive.release.faults import FAULTS, status
 from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal
-from hf_contrastive.release.revisions import next_tag, version_at, versions_in
+from hf_contrastive.release.sending.committing import held_by, replaced_files
+from hf_contrastive.release.sending.faults import FAULTS, status
+from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.standing import staying_files
-from hf_contrastive.release.target import Target
+from hf_contrastive.release.versioning.revisions import next_tag, version_at, versions_in
 
 FileKind = Literal["model", "legal", "document", "license copy"]
 

@@ -16,20 +16,20 @@ from audits.policy import Approval, Policy
 from hf_contrastive.errors import HubError, PushBlocked
 from hf_contrastive.history import HistoryEntry
 from hf_contrastive.history.recording import is_recorded, or_warn, record_approval, record_audit, record_push
-from hf_contrastive.release.against_published import Comparing
-from hf_contrastive.release.faults import is_login_refused
 from hf_contrastive.release.gate import awaits_review, check
-from hf_contrastive.release.guard_plans import allow
-from hf_contrastive.release.hub import PushReceipt, hub_api, push_plan, require_hub
-from hf_contrastive.release.looking import Looked, require_seen
+from hf_contrastive.release.guarding.plans import allow
 from hf_contrastive.release.plan import PushPlan
 from hf_contrastive.release.preparing import Yes
 from hf_contrastive.release.previews import Preview, RepositoryState, preview_of, repository_state
 from hf_contrastive.release.report_folder import keep_receipt
+from hf_contrastive.release.sending.faults import is_login_refused
+from hf_contrastive.release.sending.hub import PushReceipt, hub_api, push_plan, require_hub
 from hf_contrastive.release.signatures import unsigned_files
 from hf_contrastive.release.signing import Signer, load_signer
 from hf_contrastive.release.staging import Staged, stage
 from hf_contrastive.release.standing import is_private, staying_files, staying_problems, visibility_problems
+from hf_contrastive.release.versioning.against_published import Comparing
+from hf_contrastive.release.versioning.looking import Looked, require_seen
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)

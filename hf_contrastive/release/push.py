@@ -16,17 +16,17 @@ from audits.licenses import resolve
 from audits.policy import Policy, load_policy
 from hf_contrastive.auditing import audit
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release.against_published import Comparing
-from hf_contrastive.release.compare_data import Pairs, pairs_named, pairs_of_data
 from hf_contrastive.release.evaluation_files import Evaluation, evaluations_of
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.measured_weights import named_as_trained, refuse_foreign
 from hf_contrastive.release.plan import EmptyFolderError, is_legal, payload, payload_digest, require_files
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview as rehearse
 from hf_contrastive.release.publish import publish
+from hf_contrastive.release.sending.hub import PushReceipt
 from hf_contrastive.release.signing import Signer, load_signer
 from hf_contrastive.release.token_counts import audit_options
+from hf_contrastive.release.versioning.against_published import Comparing
+from hf_contrastive.release.versioning.compare_data import Pairs, pairs_named, pairs_of_data
 from model_cards.answers import with_answers
 from model_cards.documents.evidence_json import read_evidence
 from model_cards.evidence import EvaluationReport, Evidence, Statement

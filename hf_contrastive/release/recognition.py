@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import ModelInfo
 from huggingface_hub.errors import EntryNotFoundError
 
-from hf_contrastive.release.arrival import is_listed_as
 from hf_contrastive.release.plan import SIGNATURE, PlannedFile, PushPlan, is_document, planned
 from hf_contrastive.release.rendering import render_all
+from hf_contrastive.release.sending.arrival import is_listed_as
 from hf_contrastive.release.signatures import signature_problems
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError, ModelCardError
 from model_cards.evidence import Evidence
 
 if TYPE_CHECKING:
-    from hf_contrastive.release.target import Target
+    from hf_contrastive.release.sending.target import Target
 
 
 def documents_of_push(target: Target, info: ModelInfo, plan: PushPlan, *, told: str) -> tuple[PlannedFile, ...] | None:

@@ -13,9 +13,9 @@ from audits.licenses.lineage import WalkedLineage, write_license_files
 from audits.policy import Policy, Verdict
 from audits.report_files import FINDINGS, write_findings, write_report
 from hf_contrastive.errors import ConfigurationError
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import LICENSE_COPIES, SIGNATURE
 from hf_contrastive.release.rendering import render_all
+from hf_contrastive.release.sending.hub import PushReceipt
 from hf_contrastive.writing import all_or_none
 from model_cards.evidence import Evidence
 from model_cards.render import documents

@@ -13,12 +13,8 @@ from audits.licenses.hub_clients import OnlineHub
 from audits.licenses.lineage import WalkedLineage
 from audits.licenses.snapshots import HubClient
 from audits.policy import Policy
-from hf_contrastive.release.against_published import Comparing, beside_published
 from hf_contrastive.release.approvals import ApprovalError
-from hf_contrastive.release.changelog import write_changes
-from hf_contrastive.release.hub import full_repo_id
 from hf_contrastive.release.licensing import trace
-from hf_contrastive.release.looking import Looked, look_at_published
 from hf_contrastive.release.plan import (
     NO_MODEL_FILE,
     WRITTEN_ANEW,
@@ -29,9 +25,13 @@ from hf_contrastive.release.plan import (
     payload_digest,
 )
 from hf_contrastive.release.preparing import Yes, judged, prepare
-from hf_contrastive.release.published import PublishedEvidence
 from hf_contrastive.release.report_folder import write_publication
+from hf_contrastive.release.sending.hub import full_repo_id
 from hf_contrastive.release.signing import Signer
+from hf_contrastive.release.versioning.against_published import Comparing, beside_published
+from hf_contrastive.release.versioning.changelog import write_changes
+from hf_contrastive.release.versioning.looking import Looked, look_at_published
+from hf_contrastive.release.versioning.published import PublishedEvidence
 from model_cards.evidence import Evidence
 
 _logger = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from audits.policy import Policy
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.committing import replaced_files
-from hf_contrastive.release.faults import FAULTS, status
-from hf_contrastive.release.names import shown_name
+from hf_contrastive.release.contents.names import shown_name
+from hf_contrastive.release.contents.suffixes import ARCHIVES, CODE, OTHER_WEIGHTS, PICKLES
 from hf_contrastive.release.plan import KEPT_OUT, PushPlan
-from hf_contrastive.release.suffixes import ARCHIVES, CODE, OTHER_WEIGHTS, PICKLES
-from hf_contrastive.release.target import Target
+from hf_contrastive.release.sending.committing import replaced_files
+from hf_contrastive.release.sending.faults import FAULTS, status
+from hf_contrastive.release.sending.target import Target
 
 _SHOWN = 5
 

@@ -11,14 +11,14 @@ from audits.findings import AuditReport, Columns, RemedyRecord
 from audits.policy import Policy, load_policy
 from audits.source import join_sources, open_source
 from hf_contrastive.auditing import audit, references
-from hf_contrastive.release.against_published import Comparing
-from hf_contrastive.release.compare_data import NotComparedError, Pairs, pairs_named, task_of
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.measured_weights import named_as_trained
 from hf_contrastive.release.plan import payload, payload_digest
 from hf_contrastive.release.previews import Preview
 from hf_contrastive.release.publish import preview, publish
 from hf_contrastive.release.report_folder import write_files
+from hf_contrastive.release.sending.hub import PushReceipt
+from hf_contrastive.release.versioning.against_published import Comparing
+from hf_contrastive.release.versioning.compare_data import NotComparedError, Pairs, pairs_named, task_of
 from hf_contrastive.training.plans import named_splits
 from hf_contrastive.training.record import versions
 from model_cards.evidence import EvaluationReport, Evidence, Statement

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
     from hf_contrastive.inference.records import InferenceReport
-    from hf_contrastive.release.hub import PushReceipt
     from hf_contrastive.release.previews import Preview
+    from hf_contrastive.release.sending.hub import PushReceipt
     from hf_contrastive.study.records import StudyReport
     from hf_contrastive.trainer import ContrastiveTrainer
 

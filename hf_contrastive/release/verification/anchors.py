@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from audits.errors import SchemaError
 from hf_contrastive.errors import ContrastiveError
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.plan import SIGNATURE, is_document, is_model_file
+from hf_contrastive.release.sending.hub import PushReceipt
 from hf_contrastive.release.signing import load_public_key
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed

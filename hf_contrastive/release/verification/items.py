@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from audits.records import Record, volatile
-from hf_contrastive.release.names import visible
+from hf_contrastive.release.contents.names import visible
 from model_cards.evidence import SigningKey
 
 Status = Literal["holds", "broken", "not checked"]

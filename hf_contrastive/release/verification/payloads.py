@@ -10,8 +10,7 @@ from audits.licenses.license_files import FOLDER as RETRIEVED
 from audits.licenses.license_files import INDEX
 from audits.report_files import FINDINGS
 from hf_contrastive.release.approvals import APPROVAL_FILE
-from hf_contrastive.release.changelog import CHANGES
-from hf_contrastive.release.files import must_be_refused
+from hf_contrastive.release.contents.files import must_be_refused
 from hf_contrastive.release.plan import (
     LICENSE_COPIES,
     is_document,
@@ -23,6 +22,7 @@ from hf_contrastive.release.report_folder import RECEIPT, WITH_EXCERPTS
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, ObservedFile
 from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
+from hf_contrastive.release.versioning.changelog import CHANGES
 from model_cards.evidence import Evidence
 from model_cards.questions import describes_model
 from model_cards.render import documents

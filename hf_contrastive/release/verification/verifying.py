@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hf_contrastive.release.hub import PushReceipt, hub_api
-from hf_contrastive.release.names import NAMED_REPO, visible
-from hf_contrastive.release.traffic import bounded_silence
+from hf_contrastive.release.contents.names import NAMED_REPO, visible
+from hf_contrastive.release.sending.hub import PushReceipt, hub_api
+from hf_contrastive.release.sending.traffic import bounded_silence
 from hf_contrastive.release.verification.anchors import (
     Given,
     VerificationError,

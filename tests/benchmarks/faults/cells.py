@@ -17,12 +17,12 @@ import audits
 from audits.policy import load_policy
 from hf_contrastive.errors import HubError
 from hf_contrastive.history.recording import or_warn, record_audit, record_push
-from hf_contrastive.release import faults, traffic
-from hf_contrastive.release.hub import PushReceipt, push_plan
 from hf_contrastive.release.local_hub import LocalHub
 from hf_contrastive.release.plan import PushPlan, contents
 from hf_contrastive.release.preparing import prepare
 from hf_contrastive.release.report_folder import RECEIPT, keep_receipt
+from hf_contrastive.release.sending import faults, traffic
+from hf_contrastive.release.sending.hub import PushReceipt, push_plan
 from model_cards.evidence import Evidence
 from tests.benchmarks.faults.places import Place
 from tests.fault_proxy import Fault, FaultProxy

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from hf_contrastive.history.chain import read
 from hf_contrastive.history.verification import verify
-from hf_contrastive.release.hub import PushReceipt
 from hf_contrastive.release.local_hub.errors import RepoNotFoundError
 from hf_contrastive.release.local_hub.repositories import Repository
 from hf_contrastive.release.local_hub.storage import Storage
 from hf_contrastive.release.local_hub.trees import Add, Commit
 from hf_contrastive.release.plan import PushPlan, is_replaced
 from hf_contrastive.release.report_folder import RECEIPT
+from hf_contrastive.release.sending.hub import PushReceipt
 
 SITUATIONS = ("first version", "next version")
 

@@ -91,7 +91,7 @@ def main() -> None:
 def _push(told: dict[str, Any], folder: Path, pushes: Sequence[Any]) -> NoReturn:
     from huggingface_hub import HfApi
 
-    from hf_contrastive.release import traffic
+    from hf_contrastive.release.sending import traffic
     from tests.benchmarks.faults.cells import push_prepared, short_waits
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from hf_contrastive.release.guard_plans import OpenPlan, OpenPlans
-from hf_contrastive.release.guard_requests import HubRequest, UnreadableRequestError, operations
+from hf_contrastive.release.guarding.plans import OpenPlan, OpenPlans
+from hf_contrastive.release.guarding.requests import HubRequest, UnreadableRequestError, operations
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WRITE_TOKEN = "xet-write-token"

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import Literal
 
-from hf_contrastive.release.pickles import is_old_pickle
+from hf_contrastive.release.contents.pickles import is_old_pickle
 
 Kind = Literal["text", "safetensors", "pickle", "archive", "image", "sentencepiece", "too large", "unknown"]
 

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from hf_contrastive.release.guard_clients import CLIENTS
-from hf_contrastive.release.guard_plans import allow
+from hf_contrastive.release.guarding.clients import CLIENTS
+from hf_contrastive.release.guarding.plans import allow
 
 __all__ = ["Guard", "allow", "guard"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from audits.personal import SECRETS
-from hf_contrastive.release.labelled_secrets import labelled_secrets
-from hf_contrastive.release.places import local_path
-from hf_contrastive.release.settings import VOCABULARIES, items_of, settings_problems, template_problems
+from hf_contrastive.release.contents.labelled_secrets import labelled_secrets
+from hf_contrastive.release.contents.places import local_path
+from hf_contrastive.release.contents.settings import VOCABULARIES, items_of, settings_problems, template_problems
 from model_cards.typesetting import TOKEN, one_line
 from model_cards.validate import validate_card
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hf_contrastive.release.unpacking import zip_begins
+from hf_contrastive.release.contents.unpacking import zip_begins
 
 MAX_HEADER = 100_000_000
 _BITS = {

@@ -23,8 +23,8 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
 )
 
-from hf_contrastive.release.actions import PUSH, Action, Outcome, sentence
-from hf_contrastive.release.traffic import Traffic, bounded_silence
+from hf_contrastive.release.sending.actions import PUSH, Action, Outcome, sentence
+from hf_contrastive.release.sending.traffic import Traffic, bounded_silence
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from audits.findings import DatasetRef
 from audits.policy import Policy
 from hf_contrastive.errors import EvaluationError, HubError, ModelError
-from hf_contrastive.release.compare_data import HELD_OUT, SEED, NotComparedError, Pairs
 from hf_contrastive.release.plan import PushPlan
-from hf_contrastive.release.published import NotPublishedError, PublishedVersion
+from hf_contrastive.release.versioning.compare_data import HELD_OUT, SEED, NotComparedError, Pairs
+from hf_contrastive.release.versioning.published import NotPublishedError, PublishedVersion
 from model_cards.evidence import Evidence, VersionComparison
 from model_cards.typesetting import one_line, redact
 

@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub.hf_api import GitRefs
 
 from audits.records import near_names
-from hf_contrastive.release.faults import FAULTS
-from hf_contrastive.release.traffic import bounded_silence
+from hf_contrastive.release.sending.faults import FAULTS
+from hf_contrastive.release.sending.traffic import bounded_silence
 
 VERSION_TAG = re.compile(r"v(\d+)")
 _SHOWN = 12

@@ -15,9 +15,9 @@ import huggingface_hub
 from huggingface_hub import constants
 
 from hf_contrastive.errors import ConfigurationError, PushBlocked
-from hf_contrastive.release.guard_plans import PLANS
-from hf_contrastive.release.guard_requests import HubRequest, UnreadableRequestError, parsed_object
-from hf_contrastive.release.guard_rules import refusals
+from hf_contrastive.release.guarding.plans import PLANS
+from hf_contrastive.release.guarding.requests import HubRequest, UnreadableRequestError, parsed_object
+from hf_contrastive.release.guarding.rules import refusals
 
 _logger = logging.getLogger(__name__)
 _SHOWN = 5

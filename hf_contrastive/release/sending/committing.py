@@ -13,13 +13,20 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, ModelInfo
 
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.actions import Outcome, sentence
-from hf_contrastive.release.arrival import same_files
-from hf_contrastive.release.faults import FAULTS, Patience, UnreadableAnswerError, is_refused, may_be_commit, unread
 from hf_contrastive.release.plan import PlannedFile, PushPlan, is_replaced
 from hf_contrastive.release.recognition import documents_of_push
-from hf_contrastive.release.target import COMMIT_ID, Target
-from hf_contrastive.release.traffic import Traffic, bounded_silence
+from hf_contrastive.release.sending.actions import Outcome, sentence
+from hf_contrastive.release.sending.arrival import same_files
+from hf_contrastive.release.sending.faults import (
+    FAULTS,
+    Patience,
+    UnreadableAnswerError,
+    is_refused,
+    may_be_commit,
+    unread,
+)
+from hf_contrastive.release.sending.target import COMMIT_ID, Target
+from hf_contrastive.release.sending.traffic import Traffic, bounded_silence
 
 
 class CommitError(HubError):

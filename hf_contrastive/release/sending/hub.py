@@ -14,11 +14,11 @@ from huggingface_hub.utils._validators import validate_repo_id
 from audits.policy import Decision
 from audits.records import Record
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.committing import CommitError, Published, commit_plan, held_by
-from hf_contrastive.release.faults import FAULTS, asked, explain, is_unreachable, passes, status
 from hf_contrastive.release.plan import PlannedFile, PushPlan, is_document
-from hf_contrastive.release.tagging import tag
-from hf_contrastive.release.target import Target
+from hf_contrastive.release.sending.committing import CommitError, Published, commit_plan, held_by
+from hf_contrastive.release.sending.faults import FAULTS, asked, explain, is_unreachable, passes, status
+from hf_contrastive.release.sending.tagging import tag
+from hf_contrastive.release.sending.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

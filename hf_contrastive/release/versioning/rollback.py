@@ -19,24 +19,24 @@ from audits.policy import Decision
 from audits.records import Record, near_names
 from hf_contrastive.errors import ConfigurationError, PushBlocked
 from hf_contrastive.history.recording import or_warn, record_rollback
-from hf_contrastive.release.actions import ROLLBACK
-from hf_contrastive.release.committing import Published, commit_plan, replaced_files
-from hf_contrastive.release.faults import FAULTS, asked
-from hf_contrastive.release.guard_plans import allow
-from hf_contrastive.release.hub import hub_api
+from hf_contrastive.release.guarding.plans import allow
 from hf_contrastive.release.plan import PushPlan, planned
-from hf_contrastive.release.published import explained
-from hf_contrastive.release.revisions import version_at, versions_in
-from hf_contrastive.release.rollback_checks import (
+from hf_contrastive.release.sending.actions import ROLLBACK
+from hf_contrastive.release.sending.committing import Published, commit_plan, replaced_files
+from hf_contrastive.release.sending.faults import FAULTS, asked
+from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.tagging import tag as tag_version
+from hf_contrastive.release.sending.target import Target
+from hf_contrastive.release.verification.verifying import verify
+from hf_contrastive.release.versioning.published import explained
+from hf_contrastive.release.versioning.revisions import version_at, versions_in
+from hf_contrastive.release.versioning.rollback_checks import (
     MOST_NAMES,
     decision_problems,
     license_warnings,
     load_version,
     unread_warnings,
 )
-from hf_contrastive.release.tagging import tag as tag_version
-from hf_contrastive.release.target import Target
-from hf_contrastive.release.verification.verifying import verify
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 from model_cards.typesetting import one_line, redact

@@ -15,11 +15,11 @@ from huggingface_hub.hf_api import GitRefs
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import hf_raise_for_status
 
-from hf_contrastive.release.actions import PUSH, Action, Outcome
-from hf_contrastive.release.arrival import is_listed_as
-from hf_contrastive.release.faults import UnreadableAnswerError, asked, explain, root_of
 from hf_contrastive.release.plan import planned
-from hf_contrastive.release.revisions import missing_branch
+from hf_contrastive.release.sending.actions import PUSH, Action, Outcome
+from hf_contrastive.release.sending.arrival import is_listed_as
+from hf_contrastive.release.sending.faults import UnreadableAnswerError, asked, explain, root_of
+from hf_contrastive.release.versioning.revisions import missing_branch
 
 LOOK_BACK = 50
 """How many commits below the head are searched for one of the same content."""

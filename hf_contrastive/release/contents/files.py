@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hf_contrastive.release.binaries import MAX_BYTES, head_of, kind_of, known_as
-from hf_contrastive.release.names import collisions, name_problems, shown_name
-from hf_contrastive.release.safetensors_files import safetensors_problems, safetensors_texts
-from hf_contrastive.release.sentencepiece_files import sentencepiece_problem, sentencepiece_texts
-from hf_contrastive.release.suffixes import CODE, PICKLES
-from hf_contrastive.release.texts import own_path_problems, secret_problems, text_problems
-from hf_contrastive.release.unpacking import inside, zip_begins
+from hf_contrastive.release.contents.binaries import MAX_BYTES, head_of, kind_of, known_as
+from hf_contrastive.release.contents.names import collisions, name_problems, shown_name
+from hf_contrastive.release.contents.safetensors_files import safetensors_problems, safetensors_texts
+from hf_contrastive.release.contents.sentencepiece_files import sentencepiece_problem, sentencepiece_texts
+from hf_contrastive.release.contents.suffixes import CODE, PICKLES
+from hf_contrastive.release.contents.texts import own_path_problems, secret_problems, text_problems
+from hf_contrastive.release.contents.unpacking import inside, zip_begins
 
 _SENTENCEPIECE_NAMES = (".model", ".spm")
 _LEGAL_NAMES = ("license", "notice", "use_policy", "use_restrictions")

@@ -12,13 +12,13 @@ from huggingface_hub.errors import EntryNotFoundError
 from audits.findings import Measurement
 from audits.policy import Decision
 from audits.records import Record
-from hf_contrastive.release.faults import FAULTS, asked
-from hf_contrastive.release.hub import hub_api
 from hf_contrastive.release.plan import SIGNATURE
-from hf_contrastive.release.published import explained
-from hf_contrastive.release.revisions import versions_in
-from hf_contrastive.release.rollback import MARK
-from hf_contrastive.release.target import Target
+from hf_contrastive.release.sending.faults import FAULTS, asked
+from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.target import Target
+from hf_contrastive.release.versioning.published import explained
+from hf_contrastive.release.versioning.revisions import versions_in
+from hf_contrastive.release.versioning.rollback import MARK
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 from model_cards.evidence import Evidence

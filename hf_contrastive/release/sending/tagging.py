@@ -9,15 +9,15 @@ from pathlib import Path
 from huggingface_hub.hf_api import GitRefs
 
 from hf_contrastive.errors import HubError
-from hf_contrastive.release.actions import sentence
-from hf_contrastive.release.arrival import differences
-from hf_contrastive.release.committing import Published
-from hf_contrastive.release.faults import FAULTS, Patience, UnreadableAnswerError, first_line, status
 from hf_contrastive.release.plan import PushPlan
 from hf_contrastive.release.recognition import documents_of_push
-from hf_contrastive.release.revisions import next_tag, version_at, versions_in
-from hf_contrastive.release.target import Target
-from hf_contrastive.release.traffic import bounded_silence
+from hf_contrastive.release.sending.actions import sentence
+from hf_contrastive.release.sending.arrival import differences
+from hf_contrastive.release.sending.committing import Published
+from hf_contrastive.release.sending.faults import FAULTS, Patience, UnreadableAnswerError, first_line, status
+from hf_contrastive.release.sending.target import Target
+from hf_contrastive.release.sending.traffic import bounded_silence
+from hf_contrastive.release.versioning.revisions import next_tag, version_at, versions_in
 
 _TAKEN_TRIES = 5
 _SHOWN = 5

@@ -16,11 +16,19 @@ from huggingface_hub.errors import (
 
 from audits.records import Record
 from hf_contrastive.errors import ContrastiveError, HubError
-from hf_contrastive.release.faults import FAULTS, first_line, is_login_refused, is_lost, is_unreadable, root_of, status
-from hf_contrastive.release.hub import hub_api
-from hf_contrastive.release.names import NAMED_REPO
-from hf_contrastive.release.revisions import missing_branch, missing_revision, version_at, versions_in
-from hf_contrastive.release.target import Target
+from hf_contrastive.release.contents.names import NAMED_REPO
+from hf_contrastive.release.sending.faults import (
+    FAULTS,
+    first_line,
+    is_login_refused,
+    is_lost,
+    is_unreadable,
+    root_of,
+    status,
+)
+from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.target import Target
+from hf_contrastive.release.versioning.revisions import missing_branch, missing_revision, version_at, versions_in
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 

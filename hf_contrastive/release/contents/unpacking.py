@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from hf_contrastive.release.pickles import MOST_OPCODES, Steps, embedded_pickle, pickle_words, read_pickle
-from hf_contrastive.release.suffixes import CODE
+from hf_contrastive.release.contents.pickles import MOST_OPCODES, Steps, embedded_pickle, pickle_words, read_pickle
+from hf_contrastive.release.contents.suffixes import CODE
 from model_cards.typesetting import one_line
 
 MOST_BYTES, MOST_MEMBERS, DEEPEST = 64_000_000, 1_000, 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_contrastive.release.published import PublishedEvidence
+from hf_contrastive.release.versioning.published import PublishedEvidence
 from hf_contrastive.writing import all_or_none
 from model_cards.changes import ChangeReport, compare, side_of
 from model_cards.changes.rendering import render_changes
@@ -49,7 +49,7 @@ def write_changes(folder: Path, published: PublishedEvidence | None, evidence: E
 
     Args:
         folder: made if missing; other files in it stay.
-        published: of :func:`hf_contrastive.release.published.last_published`, read before the push.
+        published: of :func:`hf_contrastive.release.versioning.published.last_published`, read before the push.
         evidence: what is pushed, as it is published.
 
     Raises:

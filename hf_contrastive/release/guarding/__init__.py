@@ -1,0 +1,1 @@
+"""A whole process held to the gate."""

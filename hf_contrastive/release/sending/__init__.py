@@ -1,0 +1,1 @@
+"""One commit to a Hub, whatever happens on the way."""

@@ -1,0 +1,1 @@
+"""Versions of a published model: listed, compared, brought back."""
