@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 
-import audits
+from audits.findings import AuditReport
 from hf_contrastive import push
 from hf_contrastive.errors import ContrastiveError, HubError
 from hf_contrastive.model_references import download_model
@@ -111,7 +111,12 @@ def test_one_odd_answer_is_asked_again(hub: LocalHub, read: str):
 
 
 @pytest.mark.parametrize("name", ["503", "502 with a page", "429", "reset before it is read"])
-def test_a_file_that_the_hub_does_not_give_now_is_not_taken_for_missing(hub: LocalHub, name: str):
+def test_a_file_that_the_hub_does_not_give_now_is_not_taken_for_missing(
+    hub: LocalHub, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    # as long as it asks for would be half a minute
+    monkeypatch.setattr(faults.time, "sleep", lambda seconds: None)
+
     def act(asked: Asked) -> None:
         if "/resolve/" in asked.path:
             FAULTS[name].act(asked)
@@ -125,21 +130,21 @@ def test_a_file_that_the_hub_does_not_give_now_is_not_taken_for_missing(hub: Loc
         assert look_at_published(REPO, api=api).seen is None
 
 
+@pytest.mark.usefixtures("pushed_at_midnight")
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_push_ends_in_one_paragraph(
-    hub: LocalHub, trained_folder: Callable[[Path], Path], permissive_file: Path, tmp_path: Path, name: str
+    hub: LocalHub, trained_folder: Callable[[Path], Path], permissive_report: AuditReport, tmp_path: Path, name: str
 ):
     folder = trained_folder(tmp_path / "trained" / "model")
     with FaultProxy(hub.endpoint, fault=answers("/api/", name)) as proxy:
         api = HfApi(endpoint=proxy.address, token=hub.token)
         for repo in ("local/new", "new"):
-            data = audits.audit(str(permissive_file))
             with pytest.raises(HubError) as caught:
-                push(folder, repo, data=data, api=api)
+                push(folder, repo, data=permissive_report, api=api)
             assert "\n" not in str(caught.value)
             assert "is no Hub, or something between" in str(caught.value)
             shutil.rmtree(tmp_path / "trained" / "report")
-        assert "is no Hub" in preview(folder, "local/new", data=data, api=api).repository.unknown
+        assert "is no Hub" in preview(folder, "local/new", data=permissive_report, api=api).repository.unknown
 
 
 @pytest.mark.parametrize(
