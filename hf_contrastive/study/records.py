@@ -21,8 +21,8 @@ class Cost(Record):
     """What a computation took.
 
     ``tokens`` were computed by the encoder, padding included; ``flops`` is an estimate, None where nothing was
-    computed by a network; ``energy_kwh`` is None where it was not measured; ``peak_memory_gb`` is the largest resident
-    memory of the process meanwhile, in 10^9 bytes.
+    computed by a network; ``energy_kwh`` is None where it was not measured; ``peak_memory_gb`` is the most that the
+    process's resident memory rose over its start, in 10^9 bytes.
     """
 
     seconds: float
@@ -56,7 +56,10 @@ class ArmRecord(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainingRecord(Record):
-    """One pretraining without labels, shared by the arms that start from it, with its own cost."""
+    """One pretraining without labels, shared by the arms that start from it, with its own cost.
+
+    ``first_loss`` and ``last_loss`` are the first and the last that were logged, each a mean over a few steps.
+    """
 
     name: str
     seed: int
@@ -64,6 +67,8 @@ class PretrainingRecord(Record):
     texts: int
     steps: int
     cost: Cost
+    first_loss: float | None = None
+    last_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,8 @@ class Cell(Record):
     """One arm with one budget and one seed.
 
     ``budget`` is labelled rows a class, None for all of them; ``labels`` counts every labelled row that was used, those
-    to choose by included. ``cost`` is of adapting, pretraining left out. ``setting`` says what was chosen and how.
+    to choose by included. ``cost`` is of adapting, pretraining left out. ``setting`` says what was chosen and how,
+    ``trials`` among how many settings, ``machine`` on what and with what it was run.
     """
 
     arm: str
@@ -84,6 +90,7 @@ class Cell(Record):
     cost: Cost
     setting: str = ""
     trials: int = 1
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +206,8 @@ class CurvePoint(Record):
 class PairedDifference(Record):
     """Accuracy of ``arm`` minus that of ``other`` with the same labels, seeds and test rows.
 
-    ``p_value`` is two-sided, ``adjusted`` by Holm over all differences from the same ``other``.
+    ``p_value`` is two-sided, ``adjusted`` by Holm over all differences from the same ``other``; with one seed it is 1,
+    since a draw of rows does not tell what another seed would do.
     """
 
     arm: str
@@ -234,11 +242,13 @@ class LabelSaving(Record):
     low: float | None
     high: float | None
     claimed: bool = False
-    """Whether the lower end exceeds 1, so that a saving may be claimed."""
+    """Whether the lower end exceeds 1 with two seeds or more, so that a saving may be claimed."""
     words: str = ""
     at_most: bool = False
     """Whether ``labels`` are the fewest that were tried, so that even fewer may do."""
     reference_at_most: bool = False
+    seeds: int = 0
+    """Seeds that both arms have with all of their budgets, and that alone are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +256,9 @@ class BreakEven(Record):
     """After how many tasks a pretraining has paid its cost against ``other``, which has none.
 
     ``tasks`` = pretraining / (cost of adapting ``other`` - cost of adapting ``arm``), each at the smallest budget that
-    reaches the target; None where it never does, or where one of them does not reach the target. ``unit`` is seconds,
-    FLOPs or kWh.
+    reaches the target; None where it is not shown to pay, never does, or where one of them does not reach the target.
+    ``unit`` is seconds, FLOPs or kWh. ``saved_low`` and ``saved_high`` are the ends of the 95 % interval of the cost
+    saved a task, by Student's t over ``seeds`` that both have; None with fewer than two.
     """
 
     arm: str
@@ -258,6 +269,9 @@ class BreakEven(Record):
     other_adapting: float | None
     tasks: float | None
     words: str = ""
+    saved_low: float | None = None
+    saved_high: float | None = None
+    seeds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
