@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_contrastive.errors import ConfigurationError, EvaluationError, ModelError
-from hf_contrastive.study.arms import ARMS, Arm, Fitted, Task
+from hf_contrastive.study.arms import ARMS, Arm, Fitted, Task, chosen_arms
 from hf_contrastive.study.cells import CellStore
 from hf_contrastive.study.records import Cell, Cost, StudyReport
 from hf_contrastive.study.run import Progress, run_study
@@ -199,6 +199,15 @@ def test_a_model_that_can_not_be_read_and_unknown_names_are_clear_errors(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("arms", "told"),
+    [((Counted("x/y"),), "letters, digits and _"), ((Counted("X1"), Counted("x1")), "twice"), ((), "no code")],
+)
+def test_codes_of_arms_that_name_no_file_of_their_own_are_refused(arms: tuple[Arm, ...], told: str):
+    with pytest.raises(ConfigurationError, match=told):
+        chosen_arms(arms)
+
+
 def test_a_cell_of_another_shape_is_none(tmp_path: Path):
     store = CellStore(tmp_path)
     (tmp_path / "cells").mkdir()
@@ -236,6 +245,10 @@ def test_the_command_runs_a_study_and_prints_one_document(run_cli: Cli, tiny_ber
         ("--seeds", "x", "a number of seeds"),
         ("--time-limit", "soon", "an example is 15m"),
         ("--arms", "A99", "known are A0"),
+        ("--arms", ",", "`arms` holds no code"),
+        ("--budgets", ",", "at least one, got nothing"),
+        ("--seeds", "-1,", "at least 0, got -1"),
+        ("--max-length", "0", "`max_length` must be a whole number, at least 1"),
         ("--budgets", "1", "at least 2"),
         ("--target-share", "2", "at most 1"),
         ("--text-column", "words", "no column 'words'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from hf_contrastive.errors import ConfigurationError
 
 FULL = "full"
+ARM_CODE = re.compile("[A-Za-z0-9_]+")
+"""Codes of arms are parts of file names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,39 +78,43 @@ class StudySettings:
             if not found or len(set(found)) < len(found):
                 msg = f"`{name}` must be {allowed}, each once and at least one, got {_words(found)}."
                 raise ConfigurationError(msg)
-        numbers = [item for item in self.budgets if item is not None]
-        if any(item < 2 for item in numbers):  # one row a class is no pair to contrast
-            msg = f"`budgets` are labelled rows a class, at least 2, got {_words(self.budgets)}; usual are 2 to 64."
+        wrong = [code for code in self.arms if not (isinstance(code, str) and ARM_CODE.fullmatch(code))]
+        if wrong:
+            msg = f"`arms` are codes of letters, digits and _, such as A2, got {wrong[0]!r:.40}."
+            raise ConfigurationError(msg)
+        if not all(item is None or _whole(item, 2) for item in self.budgets):  # one row a class is no pair to contrast
+            msg = (
+                f"`budgets` are labelled rows a class, whole numbers of at least 2 or None for all, got "
+                f"{_words(self.budgets)}; usual are 2 to 64."
+            )
+            raise ConfigurationError(msg)
+        if not all(_whole(item, 0) for item in self.seeds):
+            msg = f"`seeds` must be whole numbers of at least 0, got {_words(self.seeds)}; usual are 0 to 4."
             raise ConfigurationError(msg)
         if not 0 < self.target_share <= 1:
             msg = f"`target_share` must be above 0 and at most 1, got {self.target_share}; usual is 0.95."
             raise ConfigurationError(msg)
-        bounds: Mapping[str, float] = {"test_rows": 2, "pretraining_texts": 2, "pretraining_batch": 2, "trials": 1}
-        for name, least in {**bounds, "batch": 2}.items():
-            if getattr(self, name) < least:
-                msg = f"`{name}` must be at least {least:g}, got {getattr(self, name)}."
+        for name, least in _WHOLE.items():
+            found = getattr(self, name)
+            if not (_whole(found, least) or (found is None and name in _MAY_BE_NONE)):
+                without = ", or None" if name in _MAY_BE_NONE else ""
+                msg = f"`{name}` must be a whole number, at least {least}{without}, got {found!r:.40}."
                 raise ConfigurationError(msg)
-        if self.max_classes is not None and self.max_classes < 2:
-            msg = f"`max_classes` must be at least 2, got {self.max_classes}."
+        steps = tuple(self.steps)
+        if len(steps) != 2 or not (_whole(steps[0], 1) and _whole(steps[1], steps[0])):
+            msg = (
+                f"`steps` are the fewest and the most of adapting, two whole numbers of at least 1, the smaller one "
+                f"first, got {_words(steps)}; usual are 40 and 2000."
+            )
             raise ConfigurationError(msg)
-        positive = (
-            "pretraining_epochs",
-            "pretraining_rate",
-            "temperature",
-            "label_temperature",
-            "epochs",
-            "rate",
-            "lora_rate",
-            "head_rate",
-        )
-        for name in positive:
-            if not getattr(self, name) > 0:
-                msg = f"`{name}` must be above 0, got {getattr(self, name)}."
+        for name in _POSITIVE:
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                msg = f"`{name}` must be above 0 and finite, got {getattr(self, name)}."
                 raise ConfigurationError(msg)
         if self.trials > len(RATE_FACTORS):
             msg = f"`trials` must be at most {len(RATE_FACTORS)}, got {self.trials}."
             raise ConfigurationError(msg)
-        if self.time_limit is not None and self.time_limit <= 0:
+        if self.time_limit is not None and not self.time_limit > 0:
             msg = f"`time_limit` must be above 0 seconds, got {self.time_limit}."
             raise ConfigurationError(msg)
 
@@ -124,6 +132,33 @@ class StudySettings:
         fewest, most = self.steps
         return int(min(max(self.epochs * rows / min(self.batch, rows), fewest), most))
 
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+_WHOLE: Mapping[str, int] = {
+    "max_classes": 2,
+    "test_rows": 2,
+    "train_rows": 1,
+    "pretraining_texts": 2,
+    "pretraining_batch": 2,
+    "batch": 2,
+    "trials": 1,
+    "max_length": 1,
+}
+"""Settings that count something, and their smallest value."""
+_MAY_BE_NONE = ("max_classes", "train_rows", "max_length")
+_POSITIVE = (
+    "pretraining_epochs",
+    "pretraining_rate",
+    "temperature",
+    "label_temperature",
+    "epochs",
+    "rate",
+    "lora_rate",
+    "head_rate",
+)
 
 RATE_FACTORS = (1.0, 0.3, 3.0)
 """Learning rates that are tried, as factors, in this order."""

@@ -12,6 +12,7 @@ from hf_contrastive.study.arms.fine_tuning import FineTuning
 from hf_contrastive.study.arms.lexical import TfIdf
 from hf_contrastive.study.arms.probes import Probe
 from hf_contrastive.study.pretraining import CONTRAST, DENOISED, MASKED
+from hf_contrastive.study.settings import ARM_CODE
 
 _CROSS_ENTROPY = "cross_entropy"
 
@@ -65,7 +66,7 @@ def chosen_arms(codes: Iterable[str | Arm]) -> tuple[Arm, ...]:
         codes: of arms, or arms of one's own.
 
     Raises:
-        ConfigurationError: a code is unknown, or stands twice.
+        ConfigurationError: a code is unknown, can not be part of a file's name, or stands twice; or there is none.
     """
     found: dict[str, Arm] = {}
     for item in codes:
@@ -75,10 +76,17 @@ def chosen_arms(codes: Iterable[str | Arm]) -> tuple[Arm, ...]:
             hint = f" Did you mean {near[0]}?" if near else ""
             msg = f"`arms` holds {str(item)!r:.40}; known are {', '.join(ARMS)}.{hint}"
             raise ConfigurationError(msg)
-        if arm.code in found:
+        if not ARM_CODE.fullmatch(arm.code):
+            msg = f"The code of an arm is letters, digits and _, such as X1, got {arm.code!r:.40}. Rename that arm."
+            raise ConfigurationError(msg)
+        # cells are files, whose names may not differ by case alone
+        if arm.code.upper() in map(str.upper, found):
             msg = f"`arms` holds {arm.code} twice; each code stands for one arm."
             raise ConfigurationError(msg)
         found[arm.code] = arm
+    if not found:
+        msg = f"`arms` holds no code, and a study needs one at least; known are {', '.join(ARMS)}."
+        raise ConfigurationError(msg)
     order = list(ARMS)
     return tuple(sorted(found.values(), key=lambda arm: order.index(arm.code) if arm.code in ARMS else len(order)))
 
