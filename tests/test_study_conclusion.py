@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hf_contrastive.study.conclusion import conclude, verdict
+from hf_contrastive.study.conclusion import conclude, headline, verdict
 from hf_contrastive.study.records import Cost, Skipped
 from hf_contrastive.study.statistics import analyse
 from tests.study_outcomes import outcome, typical
@@ -32,7 +32,8 @@ def test_saved_labels_with_contrast_as_the_cause():
     assert needed in report.conclusion[1]
     assert "(95 % of what A2 reaches with 64 rows a class)" in report.conclusion[1]
     assert "Without contrast: A5" in report.conclusion[1]
-    assert report.conclusion[2].startswith("Contrast is the cause where it is shown to beat A5")
+    assert report.conclusion[2].startswith("A4 is shown better than A5 at equal FLOPs with 4 and 16 rows a class")
+    assert "the cause of the gain where it is shown better than A2 too: A4 with 4 and 16" in report.conclusion[2]
     assert "with 64" not in report.conclusion[2]
 
 
@@ -71,12 +72,51 @@ def test_more_compute_is_not_called_contrast():
     assert "FLOPs of the pretraining of A4 or of A5 are not known" in text(told)
 
 
-def test_a_probe_has_a_control_of_its_own():
-    report = analysed({"A2": FINE_TUNED, "A3": AHEAD, "A5P": SLIGHTLY})
+def test_a_probe_has_controls_of_its_own():
+    report = analysed({"A1": FINE_TUNED, "A2": FINE_TUNED, "A3": AHEAD, "A5P": SLIGHTLY})
     assert report.conclusion[0].startswith("Yes, fewer labels; contrast is shown to be the cause with 4")
+    # masked words that harm are no proof of contrast: the checkpoint as it is does as well
+    harmed = analysed({"A1": AHEAD, "A2": FINE_TUNED, "A3": AHEAD, "A5P": [0.45, 0.6, 0.7]})
+    assert verdict(harmed) == "Fewer labels, yes, but contrast is not shown to be the cause"
+    assert "none of these budgets it is shown better than A1, the same without pretraining" in text(harmed)
+    unknown = analysed({"A2": FINE_TUNED, "A3": AHEAD, "A5P": SLIGHTLY})
+    assert unknown.conclusion[0] == "Fewer labels, yes, but contrast is not shown to be the cause."
+    assert "cause is not shown: A1, the same without pretraining, did not run" in text(unknown)
     # and that of fine-tuning says nothing about it
     other = analysed({"A2": FINE_TUNED, "A3": AHEAD, "A5": SLIGHTLY})
     assert other.conclusion[0] == "Fewer labels, yes, but contrast is not shown to be the cause."
+
+
+def test_a_control_that_saves_more_or_a_loss_to_it_is_no_cause():
+    dearer = analysed({"A2": FINE_TUNED, "A4": [0.72, 0.80, 0.88], "A5": [0.52, 0.87, 0.89]})
+    assert any(item.claimed for item in dearer.savings if item.arm == "A4")
+    assert any(item.shown and item.difference.value > 0 for item in dearer.differences if item.other == "A5")
+    assert dearer.conclusion[0] == "Fewer labels, yes, but contrast is not shown to be the cause."
+
+
+def test_better_than_the_control_without_a_gain_is_no_cause():
+    report = analysed({"A2": [0.6, 0.75, 0.85], "A4": [0.55, 0.7, 0.83], "A5": [0.45, 0.6, 0.8]})
+    assert "A4 is shown better than A5 at equal FLOPs with 4" in text(report)
+    assert "none of these budgets it is shown better than A2" in text(report)
+    assert "Contrast is the cause" not in text(report)
+
+
+def test_one_seed_answers_nothing():
+    report = analysed({"A0": [0.9, 0.9, 0.9], "A2": FINE_TUNED, "A4": AHEAD, "A5": SLIGHTLY}, seeds=(0,))
+    assert max(item.low or 0 for item in report.savings) > 1
+    assert report.conclusion[0] == "One seed: cannot be told."
+    assert headline(report) == verdict(report) == "One seed: cannot be told"
+    assert "with one seed, which shows nothing" in report.conclusion[1]
+    assert not any(" fewer;" in line or "better than A2 with" in line for line in report.conclusion)
+
+
+def test_a_near_miss_is_no_no():
+    curves = {"A2": FINE_TUNED, "A4": [0.55, 0.7, 0.8]}
+    report = analyse(outcome(curves, BUDGETS, rows=800, spread=0.02, seed=0))
+    (found,) = report.savings
+    assert found.labels is None
+    assert found.high > 1
+    assert report.conclusion[0] == "Not shown: A4 does not reach the target in the mean."
 
 
 def test_no_saving_shown():
@@ -111,7 +151,8 @@ def test_a_baseline_that_beats_everything_comes_first(code):
     assert report.conclusion[0].startswith(f"The cheapest wins: {code} (")
     assert "with 4, 16 and 64 rows a class, which is every budget" in report.conclusion[0]
     assert "the lead over A2 is shown with 4, 16 and 64 rows a class" in report.conclusion[0]
-    assert verdict(report) in report.conclusion[1]
+    assert headline(report) == f"The cheapest wins: {code}"
+    assert report.conclusion[1].startswith("Against A2 alone: not shown: no saving")
 
 
 def test_a_baseline_that_leads_at_times_is_told_where():

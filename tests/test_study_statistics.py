@@ -58,9 +58,10 @@ def test_a_planted_difference_is_shown_and_none_is_not(report):
 def test_each_family_is_of_one_other_arm_and_has_no_pair_twice(report):
     pairs = [(item.arm, item.other, item.budget) for item in report.differences]
     assert len(pairs) == len(set(pairs))
-    assert {item.other for item in report.differences} == {"A2", "A5"}
+    assert {item.other for item in report.differences} == {"A2", "A5", "A1"}
+    assert {item.arm for item in report.differences if item.other == "A1"} == {"A3"}
     assert not any({item.arm, item.other} == {"A2", "A5"} for item in report.differences if item.other == "A5")
-    for other in ("A2", "A5"):
+    for other in ("A2", "A5", "A1"):
         family = [item for item in report.differences if item.other == other]
         assert [item.adjusted for item in family] == holm([item.p_value for item in family])
 
@@ -170,6 +171,36 @@ def test_one_seed_says_so():
     half = (point.accuracy.interval[1] - point.accuracy.interval[0]) / 2
     assert half == pytest.approx(1.96 * np.sqrt(point.accuracy.value * (1 - point.accuracy.value) / 400), rel=0.1)
     assert any(sentence.startswith("One seed:") for sentence in report.conclusion)
+    assert {item.adjusted for item in report.differences} == {1}
+    assert min(item.p_value for item in report.differences) < 0.01
+    assert all("does not tell what another seed would do" in item.difference.method for item in report.differences)
+    assert not any(item.claimed for item in report.savings)
+
+
+def test_a_pair_of_one_seed_costs_the_others_no_correction():
+    report = analyse(typical(rows=400, missing=[("A4", 8, seed) for seed in (1, 2, 3, 4)]))
+    family = [item for item in report.differences if item.other == "A2"]
+    paired = [item for item in family if item.seeds > 1]
+    assert len(paired) == len(family) - 1
+    assert difference(report, "A4", 8).adjusted == 1
+    assert [item.adjusted for item in paired] == holm([item.p_value for item in paired])
+
+
+def test_savings_are_of_the_seeds_that_both_have_everywhere():
+    given = typical(rows=400)
+
+    def without(*keys):
+        return replace(
+            given, cells=tuple(cell for cell in given.cells if (cell.arm, cell.budget, cell.seed) not in keys)
+        )
+
+    report = analyse(without(("A4", 64, 0), ("A2", 2, 1)))
+    found = saving(report, "A4")
+    assert (found.seeds, saving(report, "A6").seeds) == (3, 4)
+    alone = saving(analyse(replace(given, cells=tuple(cell for cell in given.cells if cell.seed > 1))), "A4")
+    assert replace(alone, words="") == replace(found, words="")
+    none = [("A4", 64, seed) for seed in (0, 1)] + [("A2", 2, seed) for seed in (2, 3, 4)]
+    assert "A4" not in {item.arm for item in analyse(without(*none)).savings}
 
 
 # ---- labels to reach -----------------------------------------------------------------------------------
@@ -201,11 +232,11 @@ def test_open_ends_stay_open():
     assert (low, high) == (2.0, 3.0)
 
 
-def planted(curve, reference, target, labels=(8.0, 32.0, 128.0)):
+def planted(curve, reference, target, labels=(8.0, 32.0, 128.0), seeds=3):
     """The saving of two curves that are known for sure."""
     own, other = (Curve(np.array(labels), np.array(values), np.tile(values, (200, 1))) for values in (curve, reference))
     return label_saving(
-        "A4", own, reference_arm="A2", reference=other, target=target, targets=np.full(200, target)
+        "A4", own, reference_arm="A2", reference=other, target=target, targets=np.full(200, target), seeds=seeds
     )  # fmt: skip
 
 
@@ -215,6 +246,7 @@ def test_a_known_saving():
     assert (found.ratio, found.low, found.high) == (pytest.approx(4),) * 3
     assert found.claimed
     assert found.words == "4.0× [4.0, 4.0]"
+    assert not planted([0.5, 0.7, 0.8], [0.4, 0.5, 0.7], 0.7, seeds=1).claimed
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ Place = tuple[str, "int | None"]
 
 INTERVAL = (0.025, 0.975)
 
+FEWEST_SEEDS = 2
+"""With fewer, draws are of test rows alone: what another seed would do is in none of them, and nothing is shown."""
+
 
 class Draws:
     """A paired bootstrap of two levels: seeds, and within each draw test rows.

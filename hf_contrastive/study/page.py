@@ -9,7 +9,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from hf_contrastive.study.charts import cost_charts, curve_charts, reliability_charts, saving_chart
-from hf_contrastive.study.conclusion import FIRST, verdict
+from hf_contrastive.study.conclusion import FIRST, headline
 from hf_contrastive.study.records import Outcome, StudyReport
 from hf_contrastive.study.roles import COMPARED_WITH
 from hf_contrastive.study.tables import (
@@ -41,7 +41,7 @@ def render_page(report: StudyReport, outcome: Outcome) -> str:
     script = shared.joinpath("report.js").read_text(encoding="utf-8")
     template = html_environment().from_string(own.joinpath("study.html.j2").read_text(encoding="utf-8"))
     curves = curve_charts(report)
-    answer = verdict(report)
+    answer = headline(report)
     return template.render(
         report=report,
         question=question(report),

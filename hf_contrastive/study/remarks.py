@@ -13,8 +13,33 @@ from model_cards.typesetting import plural
 
 UNIT_NAMES = {"seconds": "time", "FLOPs": "compute", "kWh": "energy"}
 _MOST = 3
+_SHORT = 100
+"""Steps of pretraining below which it is told that there were few."""
 _ENOUGH = 5
 """Seeds; with fewer, Student's t leaves little that survives the correction."""
+
+
+def pretrained(told: Telling) -> Iterator[str]:
+    """Tell where a pretraining was short, and where its loss did not fall: what it shows is no matter of its kind."""
+    found = told.report.pretrainings
+    short = sorted({item.steps for item in found if item.steps < _SHORT})
+    if short:
+        steps = plural(short[0], "step") if len(short) == 1 else f"{short[0]} to {short[-1]} steps"
+        yield f"The pretraining is short ({steps}): what it shows speaks of it alone."
+    for name in dict.fromkeys(item.name for item in found):
+        losses = [
+            (item.first_loss, item.last_loss, item.seed)
+            for item in found
+            if item.name == name and item.first_loss is not None and item.last_loss is not None
+        ]
+        rose = [(first, last, seed) for first, last, seed in losses if not last < first]
+        if rose:
+            first, last, seed = rose[0]
+            where = f"with {len(rose)} of {plural(len(losses), 'seed')}" if len(losses) > 1 else f"with seed {seed}"
+            yield (
+                f"The loss of the pretraining {name} did not fall {where} (from {first:.3g} to {last:.3g}): it learned "
+                "little or nothing, so that nothing here speaks of its kind."
+            )
 
 
 def few_shot(told: Telling) -> Iterator[str]:

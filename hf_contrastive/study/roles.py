@@ -15,8 +15,17 @@ CONTROL, PROBED_CONTROL = "A5", "A5P"
 CONTROLS = {"A4": CONTROL, "A6": CONTROL, "A3": PROBED_CONTROL, "A6P": PROBED_CONTROL}
 """The control of each arm that differs from it by the objective of the pretraining alone."""
 
-COMPARED_WITH = ("A2", CONTROL, PROBED_CONTROL)
+UNTOUCHED = {"A4": FINE_TUNED, "A6": FINE_TUNED, "A3": PROBE, "A6P": PROBE}
+"""The same way to a classifier from the checkpoint as it is: without a gain over that, contrast has caused none."""
+
+COMPARED_WITH = (FINE_TUNED, CONTROL, PROBED_CONTROL, PROBE)
 """Arms that others are compared with, each with a family of differences."""
+
+FAMILIES = {PROBED_CONTROL: ("A3", "A6P"), PROBE: ("A3", "A6P", PROBED_CONTROL)}
+"""The only arms that are compared with a probe, since fewer comparisons need smaller corrections."""
+
+BY_PENALTY = (LEXICAL, PROBE, "A3", PROBED_CONTROL, "A6P")
+"""Arms that choose a penalty by cross-validation, and train no weights of the encoder."""
 
 CONTRASTIVE = ("A3", "A4", "A6", "A6P")
 """Contrastive pretraining, with denoising or without, then fine-tuning or a probe."""

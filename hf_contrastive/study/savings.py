@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hf_contrastive.study.draws import Draws, Place, Values, open_interval
+from hf_contrastive.study.draws import FEWEST_SEEDS, Draws, Place, Values, open_interval
 from hf_contrastive.study.records import CurvePoint, LabelSaving
 
 
@@ -29,14 +30,48 @@ class Curve(NamedTuple):
     drawn: Values
 
 
-def curve_of(draws: Draws, points: list[CurvePoint]) -> Curve:
-    """Return the curve through the points of one arm, from the fewest labels to the most."""
-    ordered = sorted(points, key=lambda point: point.labels)
-    places: list[Place] = [(point.arm, point.budget) for point in ordered]
+def label_savings(
+    draws: Draws, curves: Sequence[CurvePoint], *, target_at: Place, share: float
+) -> tuple[LabelSaving, ...]:
+    """Return the saving of each arm over the target's, by the seeds that both have with all of their budgets.
+
+    The target is recomputed from these seeds; an arm that shares none of them with the target's is left out.
+
+    Args:
+        draws: of all accuracies.
+        curves: points of all arms.
+        target_at: the arm and budget that the target is a share of.
+        share: of its accuracy.
+    """
+    return tuple(_label_savings(draws, curves, target_at, share))
+
+
+def _label_savings(draws: Draws, curves: Sequence[CurvePoint], target_at: Place, share: float) -> Iterator[LabelSaving]:
+    by_arm: dict[str, list[CurvePoint]] = {}
+    for point in sorted(curves, key=lambda point: point.labels):
+        by_arm.setdefault(point.arm, []).append(point)
+    reference = by_arm[target_at[0]]
+    for code in dict.fromkeys(point.arm for point in curves):
+        seeds = draws.seeds(*((point.arm, point.budget) for point in (*by_arm[code], *reference)))
+        if code != target_at[0] and seeds:
+            yield label_saving(
+                code,
+                curve_of(draws, by_arm[code], seeds),
+                reference_arm=target_at[0],
+                reference=curve_of(draws, reference, seeds),
+                target=share * draws.measured(target_at, seeds),
+                targets=share * draws.drawn(target_at, seeds),
+                seeds=len(seeds),
+            )
+
+
+def curve_of(draws: Draws, points: Sequence[CurvePoint], seeds: tuple[int, ...]) -> Curve:
+    """Return the curve of one arm with these seeds through its points, which go from the fewest labels to the most."""
+    places: list[Place] = [(point.arm, point.budget) for point in points]
     return Curve(
-        np.array([point.labels for point in ordered], dtype=np.float64),
-        np.array([point.accuracy.value for point in ordered], dtype=np.float64),
-        np.column_stack([draws.drawn(place, draws.seeds(place)) for place in places]),
+        np.array([point.labels for point in points], dtype=np.float64),
+        np.array([draws.measured(place, seeds) for place in places], dtype=np.float64),
+        np.column_stack([draws.drawn(place, seeds) for place in places]),
     )
 
 
@@ -66,7 +101,7 @@ def reach(accuracies: npt.ArrayLike, labels: npt.ArrayLike, targets: npt.ArrayLi
 
 
 def label_saving(
-    arm: str, curve: Curve, *, reference_arm: str, reference: Curve, target: float, targets: Values
+    arm: str, curve: Curve, *, reference_arm: str, reference: Curve, target: float, targets: Values, seeds: int
 ) -> LabelSaving:
     """Return how many times fewer labels an arm needs than the reference to reach the target.
 
@@ -80,6 +115,7 @@ def label_saving(
         reference: curve of the arm that is compared with.
         target: accuracy to be reached.
         targets: the same in each draw, ``[draws]``.
+        seeds: that the curves are the means of; with one nothing is claimed.
     """
     own, other = _point(curve, target), _point(reference, target)
     own_drawn = reach(curve.drawn, curve.labels, targets)
@@ -101,7 +137,8 @@ def label_saving(
         ratio=ratio,
         low=ends[0],
         high=ends[1],
-        claimed=ends[0] is not None and ends[0] > 1,
+        claimed=seeds >= FEWEST_SEEDS and ends[0] is not None and ends[0] > 1,
+        seeds=seeds,
         words=_words(arm, own, reference_arm, other, ratio, ends),
     )
 

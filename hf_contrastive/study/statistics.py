@@ -12,7 +12,7 @@ from audits.findings import Measurement
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.study.break_even import break_evens
 from hf_contrastive.study.conclusion import conclude
-from hf_contrastive.study.draws import Draws, Place, holm, interval, two_sided
+from hf_contrastive.study.draws import FEWEST_SEEDS, Draws, Place, holm, interval, two_sided
 from hf_contrastive.study.records import (
     Cell,
     Cost,
@@ -22,8 +22,8 @@ from hf_contrastive.study.records import (
     PairedDifference,
     StudyReport,
 )
-from hf_contrastive.study.roles import COMPARED_WITH, CONTROLS, FINE_TUNED, PROBED_CONTROL
-from hf_contrastive.study.savings import curve_of, label_saving
+from hf_contrastive.study.roles import COMPARED_WITH, FAMILIES, FINE_TUNED
+from hf_contrastive.study.savings import label_savings
 
 RESAMPLES = 2000
 _PER_COMPARISON = 200
@@ -35,7 +35,7 @@ def analyse(outcome: Outcome, *, resamples: int = RESAMPLES, seed: int = 0) -> S
 
     All intervals are 95 % percentile intervals of the draws of :class:`Draws`; each draw recomputes the target too.
     Only the seeds that both arms of a difference have are paired. p values are adjusted by Holm within each family:
-    all differences from the same arm.
+    all differences from the same arm that rest on two seeds or more; with fewer nothing is shown.
 
     Args:
         outcome: what was measured.
@@ -57,26 +57,8 @@ def analyse(outcome: Outcome, *, resamples: int = RESAMPLES, seed: int = 0) -> S
     target = None
     savings: tuple[LabelSaving, ...] = ()
     if target_at is not None:
-        share, seeds = outcome.setup.target_share, draws.seeds(target_at)
-        target = share * draws.measured(target_at, seeds)
-        targets = share * draws.drawn(target_at, seeds)
-        by_arm = {
-            arm.code: curve_of(draws, [point for point in curves if point.arm == arm.code])
-            for arm in outcome.arms
-            if any(point.arm == arm.code for point in curves)
-        }
-        savings = tuple(
-            label_saving(
-                code,
-                curve,
-                reference_arm=target_at[0],
-                reference=by_arm[target_at[0]],
-                target=target,
-                targets=targets,
-            )
-            for code, curve in by_arm.items()
-            if code != target_at[0]
-        )
+        target = outcome.setup.target_share * draws.measured(target_at, draws.seeds(target_at))
+        savings = label_savings(draws, curves, target_at=target_at, share=outcome.setup.target_share)
     report = StudyReport(
         setup=outcome.setup,
         arms=outcome.arms,
@@ -108,8 +90,8 @@ def _family(places: Sequence[Place], other: str) -> list[Place]:
     """Return what is compared with ``other``; how it does beside fine-tuning stands among the differences from that."""
     ran = set(places)
     left_out = {other, FINE_TUNED}
-    if other == PROBED_CONTROL:  # fewer comparisons need smaller corrections
-        left_out = {code for code, _ in places if CONTROLS.get(code) != other}
+    if other in FAMILIES:
+        left_out = {code for code, _ in places} - set(FAMILIES[other])
     return [place for place in places if place[0] not in left_out and (other, place[1]) in ran]
 
 
@@ -146,8 +128,10 @@ def _differences(draws: Draws, other: str, family: Iterable[Place]) -> Iterator[
         drawn = draws.drawn((arm, budget), seeds) - draws.drawn((other, budget), seeds)
         value = draws.measured((arm, budget), seeds) - draws.measured((other, budget), seeds)
         found.append((arm, budget, len(seeds), value, interval(drawn), two_sided(drawn)))
-    adjusted = holm([item[-1] for item in found])
-    for (arm, budget, seeds_paired, value, ends, p_value), corrected in zip(found, adjusted, strict=True):
+    # one seed can show nothing, and so costs the others no correction
+    adjusted = iter(holm([item[-1] for item in found if item[2] >= FEWEST_SEEDS]))
+    for arm, budget, seeds_paired, value, ends, p_value in found:
+        told = seeds_paired >= FEWEST_SEEDS
         yield PairedDifference(
             arm=arm,
             other=other,
@@ -159,10 +143,11 @@ def _differences(draws: Draws, other: str, family: Iterable[Place]) -> Iterator[
                 unit="fraction",
                 sample_size=draws.rows,
                 interval=ends,
-                method=f"{method_words(seeds_paired, draws.resamples)}, paired",
+                method=f"{method_words(seeds_paired, draws.resamples)}, paired"
+                + ("" if told else "; nothing is shown, since it does not tell what another seed would do"),
             ),
             p_value=p_value,
-            adjusted=corrected,
+            adjusted=next(adjusted) if told else 1.0,
         )
 
 

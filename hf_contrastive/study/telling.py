@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hf_contrastive.study.records import LabelSaving, PairedDifference, StudyReport
-from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROLS, FINE_TUNED
+from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROLS, FINE_TUNED, UNTOUCHED
 from hf_contrastive.study.wording import Budget, budget_words, budgets_words, points, reading
 
 _EQUAL_COMPUTE = 0.1
@@ -68,13 +68,29 @@ class Telling:
             return ""
         return f"The pretraining of {arm} took {own / other:.2g} times the FLOPs of that of {control}."
 
-    def by_arm(self, found: Sequence[PairedDifference], kind: str) -> str:
-        """Return "A4 with 2 and 4 rows a class (at most +3.1 […] points); A6 with …" of one reading."""
+    def caused(self, arm: str) -> list[Budget]:
+        """Return the budgets with which contrast is the cause of what an arm gains.
+
+        It is shown better both than its control at equal FLOPs and than the same without pretraining.
+        """
+        if self.uneven(arm):
+            return []
+        better = [
+            {item.budget for item in self.against(arm, other) if reading(item) == "better"}
+            for other in (CONTROLS[arm], UNTOUCHED[arm])
+        ]
+        return [budget for budget in self.budgets if all(budget in found for found in better)]
+
+    def by_arm(self, found: Sequence[PairedDifference], kind: str, verb: str = "") -> str:
+        """Return "A4 with 2 and 4 rows a class (at most +3.1 […] points); A6 with …" of one reading.
+
+        ``verb`` follows the first arm.
+        """
         parts = []
         for code in dict.fromkeys(item.arm for item in found):
             own = [item for item in found if item.arm == code and reading(item) == kind]
             if own:
-                parts.append(f"{self.name(code)} {_where(own)}")
+                parts.append(f"{self.name(code)} {'' if parts else verb}{_where(own)}")
         return "; ".join(parts)
 
     def readings(self, found: Sequence[PairedDifference]) -> str:
