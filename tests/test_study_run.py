@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 from hf_contrastive.errors import ConfigurationError, EvaluationError, ModelError
 from hf_contrastive.study.arms import ARMS, Arm, Fitted, Task, chosen_arms
 from hf_contrastive.study.cells import CellStore
-from hf_contrastive.study.records import Cell, Cost, StudyReport
+from hf_contrastive.study.records import Cell, Cost, StudyReport, StudySetup
 from hf_contrastive.study.run import Progress, run_study
 from tests.study_samples import SMALL, labelled_data, labelled_rows
 
@@ -125,6 +126,8 @@ def test_more_seeds_budgets_and_arms_add_to_what_is_there(study: Callable[..., S
         ({"settings": replace(SMALL, rate=1e-3)}, "settings was"),
         ({"data": labelled_data(train=44)}, "dataset was"),
         ({"pair_column": "partner"}, "pair_column was '' and is 'partner'"),
+        # chosen after results were seen, it could be what makes a claim
+        ({"settings": replace(SMALL, target_share=0.5)}, "target_share was 0.95 and is 0.5"),
     ],
 )
 def test_the_folder_of_another_study_is_refused_and_left_alone(
@@ -147,6 +150,100 @@ def test_a_folder_with_other_files_is_refused(study: Callable[..., StudyReport],
     (tmp_path / "out" / "setup.json").write_text("{")
     with pytest.raises(EvaluationError, match="can not be read as the setup of a study"):
         study("A0")
+    (tmp_path / "out" / "setup.json").write_text("[]")
+    with pytest.raises(EvaluationError, match="can not be read as the setup of a study"):
+        study("A0")
+
+
+def setup_of(folder: Path) -> StudySetup:
+    return StudySetup.from_dict(json.loads((folder / "setup.json").read_text(encoding="utf-8")))
+
+
+def test_what_is_added_after_results_were_seen_is_told_for_good(study: Callable[..., StudyReport], tmp_path: Path):
+    def notes(**changes: Any) -> list[str]:
+        report = study("A0", settings=replace(SMALL, **changes))
+        assert setup_of(tmp_path / "out").notes == report.setup.notes
+        return [note for note in report.setup.notes if "after results" in note or "left out of this report" in note]
+
+    seeds = "seeds 3, 4 were added after results were seen"
+    budgets = "budgets 3, all were added after results were seen"
+    assert notes(seeds=(0,), budgets=(2,)) == []
+    assert notes(seeds=(0, 3, 4), budgets=(2,)) == [seeds]
+    assert notes(seeds=(0, 3, 4), budgets=(2, 3, None)) == [seeds, budgets]
+    # what was run at first is not new when it comes back, and is not hidden in silence when it is dropped
+    left = "seed 0 was left out of this report, though run"
+    assert notes(seeds=(3, 4), budgets=(2, 3, None)) == [seeds, budgets, left]
+    assert notes(seeds=(0, 3, 4), budgets=(2, 3, None)) == [seeds, budgets]
+
+
+def test_what_is_added_before_there_are_results_is_no_news(study: Callable[..., StudyReport]):
+    with pytest.raises(KeyboardInterrupt):
+        study(Counted(stops_at=0))
+    report = study(Counted(), settings=replace(SMALL, seeds=(0, 1, 2)))
+    assert not [note for note in report.setup.notes if "after results" in note]
+
+
+def test_one_process_at_a_time_works_in_a_folder(study: Callable[..., StudyReport], tmp_path: Path):
+    class Nested(Counted):
+        def fit(self, task: Task) -> Fitted:
+            if not self.asked:
+                with pytest.raises(EvaluationError, match=r"Another process works in .*out\. Wait until"):
+                    study("A0")
+            assert task.folder.is_dir(), "what the first one needs is still there"
+            return super().fit(task)
+
+    nested = Nested()
+    assert len(study(nested).cells) == 4
+    # nobody has to remove a lock
+    assert len(study(nested, "A0").cells) == 8
+
+
+def test_what_a_killed_study_left_is_cleared_by_the_next_one(study: Callable[..., StudyReport], tmp_path: Path):
+    left: list[Path] = []
+
+    class Killed(Counted):
+        def fit(self, task: Task) -> Fitted:
+            # copies of what is there while cells and pretrainings are made
+            folder = task.folder.parent
+            shutil.copytree(task.folder, copy := task.folder.with_name(task.folder.name + "x"))
+            (copy / "weights").write_text("half")
+            (folder / "pretrained" / ".incomplete-1").mkdir(parents=True, exist_ok=True)
+            left.extend((copy, folder / "pretrained" / ".incomplete-1"))
+            for name in ("setup.tmp", "cells/X1-2-0.tmp"):
+                (folder / name).write_text("half")
+                left.append(folder / name)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(Killed())
+    assert len(left) == 4
+    assert all(path.exists() for path in left)
+    # a call that is refused clears nothing
+    with pytest.raises(EvaluationError, match="something else"):
+        study("A0", settings=replace(SMALL, rate=1e-3))
+    assert all(path.exists() for path in left)
+    study("A0")
+    assert not any(path.exists() for path in left)
+
+
+def test_a_study_killed_before_it_began_does_not_block_its_folder(study: Callable[..., StudyReport], tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.lock").touch()
+    (tmp_path / "out" / "setup.tmp").write_text("{")
+    assert study("A0").cells
+
+
+def test_a_file_system_without_locks_does_not_stop_a_study(
+    study: Callable[..., StudyReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def no_locks(path: Path, *, seconds: float) -> Any:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("hf_contrastive.study.cells.locked", no_locks)
+    study("A0")
+    (others := tmp_path / "out" / ".scratch-of-another").mkdir()
+    assert study("A0").cells
+    assert others.is_dir(), "it may be in use"
 
 
 def test_time_ends_between_seeds_and_what_was_not_run_is_told(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +18,20 @@ import numpy.typing as npt
 
 from audits.errors import SchemaError
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.history.locking import LockTimeoutError, lock_path, locked
 from hf_contrastive.study.records import Cell, CellKey, Predictions, StudySetup
 
 SETUP_FILE = "setup.json"
-_CELLS = "cells"
-_MAY_GROW = ("budgets", "seeds", "notes", "target_arm", "target_share")
+_CELLS, _LOCKED = "cells", "study"
+_MAY_GROW = ("budgets", "seeds", "notes")
 """What may differ when a study goes on: cells that are there stay true."""
+_LATER = "added after results were seen"
+"""Ends the notes that stay with a folder."""
+_LEFT_OVERS = ("*.tmp", f"{_CELLS}/*.tmp", ".scratch-*", "pretrained/.incomplete-*")
+"""What a study that was killed leaves behind; nobody else writes while the folder is held."""
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""Errors of file systems that have no locks, as some clusters' do."""
+_CELL = re.compile(r"[A-Za-z0-9_]+-(all|\d+)-(\d+)")
 
 
 class CellStore:
@@ -31,35 +44,110 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._cells = folder / _CELLS
+        self._alone = False
 
-    def begin(self, setup: StudySetup) -> None:
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder, which is made if missing.
+
+        Where the file system has no locks, nobody is kept out, and what a killed study left stays.
+
+        Raises:
+            EvaluationError: another process works in it, or it holds files and no study; it is not touched.
+        """
+        self._require_study()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder / _LOCKED, seconds=0))
+                self._alone = True
+            except LockTimeoutError as error:
+                msg = (
+                    f"Another process works in {self.folder}. Wait until it has ended: the same call then goes on from "
+                    "its cells; or name another folder with `out`."
+                )
+                raise EvaluationError(msg) from error
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+            try:
+                yield
+            finally:
+                self._alone = False
+
+    def begin(self, setup: StudySetup) -> StudySetup:
         """Keep what is fixed, or check that it is what the folder's cells were run with.
+
+        Returns:
+            The setup, with notes of what was added after the folder held cells: nobody can tell any more whether that
+            was decided before the results were seen.
 
         Raises:
             EvaluationError: the folder holds another study; it is not touched.
         """
+        self._require_study()
         path = self.folder / SETUP_FILE
-        own = _fixed(setup.to_dict())
         if path.is_file():
-            kept = _fixed(_read_json(path))
-            changed = sorted(name for name in own.keys() | kept.keys() if own.get(name) != kept.get(name))
+            kept = _read_json(path)
+            own, old = _fixed(setup.to_dict()), _fixed(kept)
+            changed = sorted(name for name in own.keys() | old.keys() if own.get(name) != old.get(name))
             if changed:
-                told = "; ".join(f"{name} was {kept.get(name)!r:.60} and is {own.get(name)!r:.60}" for name in changed)
+                told = "; ".join(f"{name} was {old.get(name)!r:.60} and is {own.get(name)!r:.60}" for name in changed)
                 msg = (
                     f"{self.folder} holds a study of something else: {told}. Name another folder with `out`, or remove "
                     "this one."
                 )
                 raise EvaluationError(msg)
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            setup = replace(setup, notes=(*setup.notes, *self._notes(setup, kept)))
+        if self._alone:
+            self._clear()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(path, json.dumps(setup.to_dict(), indent=2, ensure_ascii=False).encode() + b"\n")
+        self._cells.mkdir(exist_ok=True)
+        return setup
+
+    def _require_study(self) -> None:
+        if (self.folder / SETUP_FILE).is_file() or not self.folder.is_dir():
+            return
+        # a study that was killed before it began leaves no more than these
+        own = {lock_path(self.folder / _LOCKED).name, _staged(self.folder / SETUP_FILE).name}
+        if any(path.name not in own for path in self.folder.iterdir()):
             msg = f"{self.folder} holds files and no study. Name an empty or a new folder with `out`."
             raise EvaluationError(msg)
-        self._cells.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps(setup.to_dict(), indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _notes(self, setup: StudySetup, kept: Mapping[str, Any]) -> list[str]:
+        """Return what a reader must know of a study whose folder holds cells: earlier notes, then new ones."""
+        notes = [note for note in kept.get("notes", ()) if note.endswith(_LATER)]
+        found = [match for path in self._cells.glob("*.npz") if (match := _CELL.fullmatch(path.stem))]
+        if not found:
+            return notes
+        run: dict[str, set[int | None]] = {
+            "seed": {int(match[2]) for match in found},
+            "budget": {None if match[1] == "all" else int(match[1]) for match in found},
+        }
+        for name, wanted in (("seed", setup.seeds), ("budget", setup.budgets)):
+            known = run[name] | set(kept.get(f"{name}s", ()))
+            added = [item for item in wanted if item not in known]
+            if added:
+                notes.append(f"{_listed(name, added)} {_LATER}")
+        for name, wanted in (("seed", setup.seeds), ("budget", setup.budgets)):
+            gone = sorted(run[name] - set(wanted), key=lambda item: float("inf") if item is None else item)
+            if gone:
+                notes.append(f"{_listed(name, gone)} left out of this report, though run")
+        return notes
+
+    def _clear(self) -> None:
+        for pattern in _LEFT_OVERS:
+            for path in self.folder.glob(pattern):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def add(self, cell: Cell, probabilities: npt.NDArray[np.float64]) -> None:
         """Keep a cell with what it told about the test rows, ``[n, classes]``."""
         path = self._path((cell.arm, cell.budget, cell.seed))
-        staged = path.with_suffix(".tmp")
+        staged = _staged(path)
         with staged.open("wb") as file:
             np.savez(file, cell=np.array(json.dumps(cell.to_dict())), probabilities=probabilities.astype(np.float32))
         staged.replace(path)
@@ -94,14 +182,27 @@ def _fixed(setup: Mapping[str, Any]) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        if not isinstance(found, dict):
+            msg = "it is no object"
+            raise TypeError(msg)
+    except (TypeError, ValueError) as error:
         msg = f"{path} can not be read as the setup of a study: {error}. Name another folder with `out`."
         raise EvaluationError(msg) from error
     return found
 
 
+def _listed(name: str, items: Sequence[int | None]) -> str:
+    """Return ``seed 3 was`` or ``budgets 8, all were``."""
+    told = ", ".join("all" if item is None else str(item) for item in items)
+    return f"{name} {told} was" if len(items) == 1 else f"{name}s {told} were"
+
+
+def _staged(path: Path) -> Path:
+    return path.with_suffix(".tmp")
+
+
 def _write(path: Path, content: bytes) -> None:
-    staged = path.with_suffix(".tmp")
+    staged = _staged(path)
     staged.write_bytes(content)
     staged.replace(path)
 

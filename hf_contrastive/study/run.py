@@ -93,26 +93,27 @@ def run_study(
     store = CellStore(folder)
     budgets, beyond = _possible_budgets(read, settings, chosen)
     setup = _setup(read, loaded, settings, budgets, text_column, label_column, pair_column)
-    store.begin(setup)
-    running = _Run(
-        data=read,
-        settings=settings,
-        arms=chosen,
-        budgets=budgets,
-        store=store,
-        pretrainings=Pretrainings(loaded.encoder, read, settings, folder / _PRETRAINED),
-        on_progress=on_progress,
-    )
-    running.run()
-    outcome = running.outcome(setup, beyond, environment(loaded.encoder.model.device, "fp32"))
-    if not outcome.cells:
-        msg = "No cell was run within `time_limit`: nothing can be said. Give more time, or fewer arms and rows."
-        raise EvaluationError(msg)
-    report = replace(analyse(outcome), created_at=datetime.now(UTC).isoformat(timespec="seconds"))
-    write_report(report, outcome, folder)
-    if not outcome.skipped:
-        running.pretrainings.drop_weights()
-    return report
+    with store.held():
+        setup = store.begin(setup)
+        running = _Run(
+            data=read,
+            settings=settings,
+            arms=chosen,
+            budgets=budgets,
+            store=store,
+            pretrainings=Pretrainings(loaded.encoder, read, settings, folder / _PRETRAINED),
+            on_progress=on_progress,
+        )
+        running.run()
+        outcome = running.outcome(setup, beyond, environment(loaded.encoder.model.device, "fp32"))
+        if not outcome.cells:
+            msg = "No cell was run within `time_limit`: nothing can be said. Give more time, or fewer arms and rows."
+            raise EvaluationError(msg)
+        report = replace(analyse(outcome), created_at=datetime.now(UTC).isoformat(timespec="seconds"))
+        write_report(report, outcome, folder)
+        if not outcome.skipped:
+            running.pretrainings.drop_weights()
+        return report
 
 
 @dataclass(slots=True, kw_only=True)
