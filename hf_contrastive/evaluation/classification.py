@@ -75,8 +75,8 @@ def linear_probe(
         NotComputableError: all training rows have the same label.
     """
     one, two, codes, classes, wanted = _prepared(train, train_labels, test, test_labels)
-    strength, how = _chosen(one, codes, tuple(strengths), folds, seed)
-    probabilities = _regression(one, codes, strength).predict_proba(two).astype(np.float64)
+    strength, how = chosen_strength(one, codes, tuple(strengths), folds, seed)
+    probabilities = regression(one, codes, strength).predict_proba(two).astype(np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return Classified(
         classes=classes,
@@ -184,8 +184,18 @@ def _prepared(
     return one, two, codes, classes, class_codes(test_labels, classes)[0]
 
 
-def _chosen(units: Floats, codes: Codes, strengths: tuple[float, ...], folds: int, seed: int) -> tuple[float, str]:
-    """Return C, and in words how it was chosen."""
+def chosen_strength(
+    units: Floats, codes: Codes, strengths: tuple[float, ...] = STRENGTHS, folds: int = _FOLDS, seed: int = 0
+) -> tuple[float, str]:
+    """Return C, and in words how it was chosen; see :func:`linear_probe`.
+
+    Args:
+        units: unit vectors ``[rows, dim]``.
+        codes: of their classes, ``[rows]``.
+        strengths: values of C to choose from.
+        folds: of the cross-validation.
+        seed: of the folds.
+    """
     if not strengths or min(strengths) <= 0:
         msg = f"`strengths` must be numbers above 0, got {strengths}; usual are 0.1 to 1000."
         raise EvaluationError(msg)
@@ -203,7 +213,7 @@ def _chosen(units: Floats, codes: Codes, strengths: tuple[float, ...], folds: in
     for strength in sorted(strengths):
         loss = 0.0
         for place, (fitted, held_out) in enumerate(parts):
-            probes[place] = _regression(units[fitted], codes[fitted], strength, probes[place])
+            probes[place] = regression(units[fitted], codes[fitted], strength, probes[place])
             told = probes[place].predict_proba(units[held_out])[np.arange(len(held_out)), codes[held_out]]
             loss -= float(np.log(np.clip(told, np.finfo(np.float64).eps, None)).sum())
         if loss >= lowest:
@@ -213,8 +223,15 @@ def _chosen(units: Floats, codes: Codes, strengths: tuple[float, ...], folds: in
     return best, f"by {folds}-fold cross-validation within training rows, from {tried}"
 
 
-def _regression(units: Floats, codes: Codes, strength: float, nearby: Any = None) -> Any:
-    """Fit on one thread, so that their number changes nothing; ``nearby`` is a fit to start from."""
+def regression(units: Floats, codes: Codes, strength: float, nearby: Any = None) -> Any:
+    """Return a logistic regression, fitted on one thread so that their number changes nothing.
+
+    Args:
+        units: unit vectors ``[rows, dim]``.
+        codes: of their classes, ``[rows]``.
+        strength: C, the inverse strength of the penalty.
+        nearby: a fit to start from.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -10,11 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import torch
 
 from hf_contrastive.errors import require
 from hf_contrastive.study.records import Cost
 
-MEMORY_METHOD = "largest resident memory of the process, read every 20 ms"
+MEMORY_METHOD = (
+    "rise of the process's resident memory over its start, read every 20 ms; on a GPU, of what is allocated there"
+)
 ENERGY_METHOD = (
     "codecarbon, offline, of this process: read from the processor where it tells, else estimated from its power"
 )
@@ -60,13 +64,23 @@ def metered(*, energy: bool = False) -> Iterator[Metered]:
 
 @contextmanager
 def _watched_memory() -> Iterator[dict[str, float]]:
+    """Give how many bytes more than at its start are held at the most, once the block has ended."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        start = torch.cuda.memory_allocated()
+        found = {"bytes": 0.0}
+        yield found
+        found["bytes"] = float(torch.cuda.max_memory_allocated() - start)
+        return
     process = psutil.Process()
-    most = {"bytes": float(process.memory_info().rss)}
+    begun = process.memory_info().rss
+    most = {"bytes": 0.0}
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(_EVERY_SECONDS):
-            most["bytes"] = max(most["bytes"], float(process.memory_info().rss))
+            most["bytes"] = max(most["bytes"], float(process.memory_info().rss - begun))
 
     watcher = threading.Thread(target=watch, daemon=True, name="resident-memory")
     watcher.start()
@@ -75,7 +89,7 @@ def _watched_memory() -> Iterator[dict[str, float]]:
     finally:
         ended.set()
         watcher.join()
-        most["bytes"] = max(most["bytes"], float(process.memory_info().rss))
+        most["bytes"] = max(most["bytes"], float(process.memory_info().rss - begun))
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
+from audits.errors import SchemaError
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.study.data import StudyData
 from hf_contrastive.study.meter import metered
@@ -25,6 +27,8 @@ DENOISED = "contrastive + denoising"
 
 LOSSES: Mapping[str, str] = {CONTRAST: "infonce", MASKED: "masked_lm", DENOISED: "infonce + 0.1 * denoising"}
 """The loss of each pretraining by its name."""
+
+_STEPS_A_LOG = 5
 
 _WEIGHTS, _RECORD = "model.safetensors", "record.json"
 
@@ -54,22 +58,33 @@ class Pretrainings:
         if self._held is not None and self._held[0] == (name, seed):
             return self._held[1]
         place = self._place(name, seed)
-        if not self.is_done(name, seed):
-            self._pretrain(name, seed, place)
         model = copy.deepcopy(self._base.encoder.model)
-        load_model(model, place / _WEIGHTS)
+        if not self._loads(model, place):
+            self._pretrain(name, seed, place)
+            load_model(model, place / _WEIGHTS)
         encoder = TextEncoder(model, self._base.encoder.tokenizer, self._base.encoder.spec, name=name)
         self._held = (name, seed), Start(name, encoder)
         return self._held[1]
 
-    def is_done(self, name: str, seed: int) -> bool:
-        """Whether it has been run, or nothing has to be."""
-        return not name or (self._place(name, seed) / _WEIGHTS).is_file()
+    def _loads(self, model: Any, place: Path) -> bool:
+        """Load what was kept into ``model``; False where there is nothing, or it is torn."""
+        try:
+            if self._read(place) is None:
+                return False
+            load_model(model, place / _WEIGHTS)
+        except (OSError, SafetensorError, RuntimeError):
+            return False
+        return True
+
+    def _read(self, place: Path) -> PretrainingRecord | None:
+        try:
+            return PretrainingRecord.from_dict(json.loads((place / _RECORD).read_text(encoding="utf-8")))
+        except (OSError, ValueError, SchemaError):
+            return None
 
     def record(self, name: str, seed: int) -> PretrainingRecord | None:
         """Return what it took, None where it was not run."""
-        path = self._place(name, seed) / _RECORD
-        return PretrainingRecord.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+        return self._read(self._place(name, seed))
 
     def drop_weights(self) -> None:
         """Remove the weights, which take space, and keep what they took to make."""
@@ -92,6 +107,7 @@ class Pretrainings:
                 with metered(energy=self._settings.energy) as spent:
                     trainer.train()
                 made = trainer.cost()
+            losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
             record = PretrainingRecord(
                 name=name,
                 seed=seed,
@@ -99,8 +115,13 @@ class Pretrainings:
                 texts=len(self._data.unlabelled),
                 steps=int(trainer.state.global_step),
                 cost=spent.cost_with(made),
+                first_loss=losses[0] if losses else None,
+                last_loss=losses[-1] if losses else None,
             )
-            save_model(trainer.merged(), stage / _WEIGHTS)
+            try:
+                save_model(trainer.merged(), str(stage / _WEIGHTS))
+            except SafetensorError as error:  # e.g. a full disk
+                raise OSError(str(error)) from error
             (stage / _RECORD).write_text(json.dumps(record.to_dict()) + "\n", encoding="utf-8")
             # one whose weights were dropped
             shutil.rmtree(place, ignore_errors=True)
@@ -128,12 +149,14 @@ class Pretrainings:
             _dataset(self._data, paired=name != MASKED),
             loss=LOSSES[name],
             rate=settings.pretraining_rate,
-            head_rate=settings.pretraining_rate,
+            head_rate=settings.vocabulary_rate,
             batch=self._batch,
             seed=seed,
             folder=folder,
             lora=settings.pretraining_lora,
             temperature=settings.temperature,
+            logging_strategy="steps",
+            logging_steps=_STEPS_A_LOG,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 import time
@@ -27,8 +28,13 @@ from hf_contrastive.study.settings import PROFILES, StudySettings, budget_name
 from hf_contrastive.study.statistics import analyse
 from hf_contrastive.study.training import quiet
 from hf_contrastive.training.record import environment
+from model_cards.evidence import Environment
+from model_cards.typesetting import one_line
 
 _PRETRAINED, _SCRATCH = "pretrained", ".scratch-"
+_VERSION = "1"
+"""Of what a cell computes: another one is another study."""
+_SOFTWARE = ("torch", "transformers", "peft", "hf-contrastive")
 _NO_SETTINGS = frozenset({"arms", "budgets", "seeds", "target_share", "time_limit"})
 """Told elsewhere, or no matter of the cells."""
 
@@ -95,6 +101,7 @@ def run_study(
     setup = _setup(read, loaded, settings, budgets, text_column, label_column, pair_column)
     with store.held():
         setup = store.begin(setup)
+        machine = environment(loaded.encoder.model.device, "fp32")
         running = _Run(
             data=read,
             settings=settings,
@@ -103,15 +110,17 @@ def run_study(
             store=store,
             pretrainings=Pretrainings(loaded.encoder, read, settings, folder / _PRETRAINED),
             on_progress=on_progress,
+            machine=_machine_words(machine),
         )
         running.run()
-        outcome = running.outcome(setup, beyond, environment(loaded.encoder.model.device, "fp32"))
+        outcome = running.outcome(_with_machines(setup, running), beyond, machine)
         if not outcome.cells:
-            msg = "No cell was run within `time_limit`: nothing can be said. Give more time, or fewer arms and rows."
+            why = "; ".join(dict.fromkeys(item.reason for item in outcome.skipped))
+            msg = f"No cell was run, so that nothing can be said: {why}. Give more time, other arms or other data."
             raise EvaluationError(msg)
         report = replace(analyse(outcome), created_at=datetime.now(UTC).isoformat(timespec="seconds"))
         write_report(report, outcome, folder)
-        if not outcome.skipped:
+        if all(item in beyond for item in outcome.skipped):
             running.pretrainings.drop_weights()
         return report
 
@@ -128,6 +137,8 @@ class _Run:
     pretrainings: Pretrainings
     on_progress: Callable[[Progress], None] | None
     found: dict[CellKey, tuple[Cell, Predictions]] = field(default_factory=dict)
+    failed: dict[CellKey, str] = field(default_factory=dict)
+    machine: str = ""
     _spent: dict[tuple[str, int | None], list[float]] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -137,6 +148,7 @@ class _Run:
             kept = self.store.get(key, shape)
             if kept is not None:
                 self.found[key] = kept
+                self._spent.setdefault(key[:2], []).append(kept[0].cost.seconds)
         began = time.perf_counter()
         scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self.store.folder))
         try:
@@ -147,8 +159,14 @@ class _Run:
                     break
                 self._tell(key, len(keys), self._left(keys[place:]))
                 started = time.perf_counter()
-                self._cell(key, scratch)
-                self._spent.setdefault(key[:2], []).append(time.perf_counter() - started)
+                try:
+                    self._cell(key, scratch)
+                except OSError:
+                    raise
+                except Exception as error:  # noqa: BLE001  one arm that fails must not take the others with it
+                    self.failed[key] = _reason(error)
+                else:
+                    self._spent.setdefault(key[:2], []).append(time.perf_counter() - started)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -165,9 +183,15 @@ class _Run:
     def _keys(self) -> Iterator[CellKey]:
         for seed in self.settings.seeds:
             # arms of one pretraining follow each other, so that one pretrained model is loaded at a time
-            for arm in sorted(self.arms, key=lambda item: (item.pretraining, self.arms.index(item))):
+            for arm in sorted(self.arms, key=self._order):
                 for budget in self.budgets:
                     yield arm.code, budget, seed
+
+    def _order(self, arm: Arm) -> tuple[int, int]:
+        """Return the place of an arm: by its pretraining, the control next to contrast."""
+        names = ["", *LOSSES]
+        place = names.index(arm.pretraining) if arm.pretraining in names else len(names)
+        return place, self.arms.index(arm)
 
     def _cell(self, key: CellKey, scratch: Path) -> None:
         code, budget, seed = key
@@ -202,18 +226,20 @@ class _Run:
             cost=spent.cost_with(fitted.cost),
             setting=fitted.setting,
             trials=fitted.trials,
+            machine=self.machine,
         )
         self.store.add(cell, probabilities)
         self.found[key] = cell, Predictions(probabilities.astype(np.float32))
 
     def outcome(self, setup: StudySetup, beyond: tuple[Skipped, ...], machine: Any) -> Outcome:
-        missing: dict[tuple[str, int | None], list[int]] = {}
+        missing: dict[tuple[str, int | None, str], list[int]] = {}
         for code, budget, seed in self._keys():
             if (code, budget, seed) not in self.found:
-                missing.setdefault((code, budget), []).append(seed)
+                reason = self.failed.get((code, budget, seed), "the time limit was reached")
+                missing.setdefault((code, budget, reason), []).append(seed)
         skipped = tuple(
-            Skipped(arm=code, budget=budget, seeds=tuple(seeds), reason="the time limit was reached")
-            for (code, budget), seeds in missing.items()
+            Skipped(arm=code, budget=budget, seeds=tuple(seeds), reason=reason)
+            for (code, budget, reason), seeds in missing.items()
         )
         names = {arm.pretraining for arm in self.arms if arm.pretraining}
         made = (
@@ -286,15 +312,42 @@ class _Loaded:
 
 
 def _loaded(model: Any, settings: StudySettings, base_model_id: str | None = None) -> _Loaded:
+    from accelerate import PartialState
+
     from hf_contrastive.training.loading import load_model
 
-    found = load_model(model, base_model_id=base_model_id, is_trainable=False)
+    # a model of the caller's stays as it is
+    given = model if isinstance(model, str | Path) else copy.deepcopy(model)
+    found = load_model(given, base_model_id=base_model_id, is_trainable=False)
     plain = found.model.merge_and_unload() if hasattr(found.model, "merge_and_unload") else found.model
-    plain.requires_grad_(True)
-    spec = found.spec
+    # small steps would be rounded away in half precision; every arm runs on one device
+    plain = plain.float().to(PartialState().device).requires_grad_(True)
+    # a copy is read as it is: no prompt is put before some arms' texts and not before others'
+    plain.config._name_or_path = ""
+    spec = replace(found.spec, prompts={})
     if settings.max_length is not None:
         spec = replace(spec, max_length=min(spec.max_length, settings.max_length))
     return _Loaded(TextEncoder(plain, found.tokenizer, spec, name=found.base.model_id or ""), found.base)
+
+
+def _machine_words(told: Environment) -> str:
+    """Return on what and with what a cell was run."""
+    versions = ", ".join(f"{name} {told.versions[name]}" for name in _SOFTWARE if name in told.versions)
+    return f"{told.device}, {told.processor}, {told.cores} threads; {versions}"
+
+
+def _with_machines(setup: StudySetup, running: _Run) -> StudySetup:
+    """Return the setup with a note where cells were run on several machines or with several versions."""
+    found = sorted({cell.machine for cell, _ in running.found.values()})
+    if len(found) < 2:
+        return setup
+    note = f"cells were run on {len(found)} machines or versions, so that their seconds differ: {' | '.join(found)}"
+    return replace(setup, notes=(*setup.notes, note))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a cell could not be computed, in one line."""
+    return f"not computed because {type(error).__name__}: {one_line(str(error))}".rstrip(".")
 
 
 def _setup(
@@ -310,6 +363,8 @@ def _setup(
         item.name: _told(getattr(settings, item.name)) for item in fields(settings) if item.name not in _NO_SETTINGS
     }
     told["memory is"] = MEMORY_METHOD
+    told["encoder"] = loaded.encoder.fingerprint
+    told["cells are of version"] = _VERSION
     if settings.energy:
         told["energy is"] = ENERGY_METHOD
     return StudySetup(

@@ -31,6 +31,7 @@ class StudySettings:
         pretraining_epochs: of contrast; the other pretrainings do as many operations.
         pretraining_batch: rows a step, which are each other's negatives.
         pretraining_rate: learning rate of pretraining.
+        vocabulary_rate: learning rate of a head over the vocabulary that pretraining learns beside the encoder.
         pretraining_lora: whether pretraining trains an adapter, or all weights.
         temperature: of contrast without labels.
         label_temperature: of contrast by labels, where a class has many rows in a batch.
@@ -57,6 +58,7 @@ class StudySettings:
     pretraining_epochs: float = 1.0
     pretraining_batch: int = 64
     pretraining_rate: float = 2e-4
+    vocabulary_rate: float = 1e-3
     pretraining_lora: bool = True
     temperature: float = 0.05
     label_temperature: float = 0.1
@@ -164,12 +166,13 @@ RATE_FACTORS = (1.0, 0.3, 3.0)
 """Learning rates that are tried, as factors, in this order."""
 
 PROFILES: Mapping[str, StudySettings] = {
-    "standard": StudySettings(),
+    "standard": StudySettings(trials=3),
     "quick": StudySettings(
         arms=("A0", "A1", "A2", "A3", "A4", "A5", "A5P", "A7"),
         budgets=(8, 32),
         max_classes=8,
-        pretraining_texts=1000,
+        pretraining_texts=2000,
+        pretraining_batch=32,
         batch=16,
         steps=(20, 40),
         rate=2e-4,  # few steps; chosen on rows that are no part of the benchmark's test

@@ -94,7 +94,7 @@ _FEWEST_TO_CHOOSE_BY = 3
 
 def chosen_rate(
     rate: float, task: Task, losses: Callable[[float, Labelled, Labelled], tuple[float, Cost]]
-) -> tuple[float, Cost, str]:
+) -> tuple[float, Cost, str, int]:
     """Choose a learning rate on a quarter of the labelled rows, stratified; the cost of all trials is counted.
 
     Args:
@@ -103,13 +103,13 @@ def chosen_rate(
         losses: trains with a rate on the first rows, and returns the mean log loss on the second and what it cost.
 
     Returns:
-        The rate, the cost of choosing, and in words how it was chosen.
+        The rate, the cost of choosing, in words how it was chosen, and how many were tried.
     """
     fewest = int(np.bincount(task.rows.codes, minlength=task.classes).min())
     if task.settings.trials == 1:
-        return rate, Cost(seconds=0.0), f"learning rate {rate:g}, fixed before"
+        return rate, Cost(seconds=0.0), f"learning rate {rate:g}, fixed before", 1
     if fewest < _FEWEST_TO_CHOOSE_BY:
-        return rate, Cost(seconds=0.0), f"learning rate {rate:g}: {fewest} rows of a class leave none to choose by"
+        return rate, Cost(seconds=0.0), f"learning rate {rate:g}: {fewest} rows of a class leave none to choose by", 1
     from sklearn.model_selection import StratifiedShuffleSplit
 
     held = max(task.classes, round(len(task.rows.codes) / 4))
@@ -122,4 +122,9 @@ def chosen_rate(
         found.append((loss, rate * factor))
     best = min(found)[1]
     tried = ", ".join(f"{item:g}" for _, item in found)
-    return best, spent, f"learning rate {best:g} of {tried}, chosen on {len(chosen_by)} of the labelled rows"
+    return (
+        best,
+        spent,
+        f"learning rate {best:g} of {tried}, chosen on {len(chosen_by)} of the labelled rows",
+        len(found),
+    )

@@ -26,18 +26,19 @@ class FewShotContrast(Arm):
         def losses(rate: float, rows: Labelled, held_out: Labelled) -> tuple[float, Cost]:
             trainer, start = _contrasted(task, rows, rate)
             vectors, cost = start.encoded(rows.texts)
-            told, _ = probe(vectors, rows.codes, start.encoder.encode(held_out.texts), seed=task.seed)
-            right = told[np.arange(len(held_out.codes)), held_out.codes]
+            fitted, _ = probe(vectors, rows.codes, seed=task.seed)
+            right = fitted(start.encoder.encode(held_out.texts))[np.arange(len(held_out.codes)), held_out.codes]
             return float(-np.log(np.maximum(right, _SMALLEST)).mean()), trainer.cost() + cost
 
-        rate, spent, setting = chosen_rate(task.settings.rate, task, losses)
+        rate, spent, setting, trials = chosen_rate(task.settings.rate, task, losses)
         trainer, start = _contrasted(task, task.rows, rate)
         vectors, cost = start.encoded(task.rows.texts)
+        fitted, how = probe(vectors, task.rows.codes, seed=task.seed)
         return Fitted(
-            predict=lambda texts: probe(vectors, task.rows.codes, start.encoder.encode(texts), seed=task.seed)[0],
+            predict=lambda texts: fitted(start.encoder.encode(texts)),
             cost=spent + trainer.cost() + cost,
-            setting=f"{setting}, {trainer.state.global_step} steps of {trainer.args.train_batch_size}",
-            trials=task.settings.trials,
+            setting=f"{setting}, {trainer.state.global_step} steps of {trainer.args.train_batch_size}; {how}",
+            trials=trials,
         )
 
 

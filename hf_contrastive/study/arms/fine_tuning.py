@@ -37,13 +37,13 @@ class FineTuning(Arm):
             told = trainer.probabilities(held_out.texts)[np.arange(len(held_out.codes)), held_out.codes]
             return float(-np.log(np.maximum(told, _SMALLEST)).mean()), trainer.cost()
 
-        rate, spent, setting = chosen_rate(usual, task, losses)
+        rate, spent, setting, trials = chosen_rate(usual, task, losses)
         trainer = train_on_labels(task, task.rows, loss=self._loss, rate=rate, lora=self._lora)
         return Fitted(
             predict=trainer.probabilities,
             cost=spent + trainer.cost(),
             setting=f"{setting}, {trainer.state.global_step} steps of {trainer.args.train_batch_size}",
-            trials=settings.trials,
+            trials=trials,
         )
 
 

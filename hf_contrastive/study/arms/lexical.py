@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -26,8 +27,16 @@ class TfIdf(Arm):
         from sklearn.pipeline import make_pipeline
 
         codes = task.rows.codes
+        words = r"(?u)\b\w+\b"
+        if not any(re.search(words, text) for text in task.rows.texts):
+            shares = np.bincount(codes, minlength=task.classes) / len(codes)
+            return Fitted(
+                predict=lambda texts: np.tile(shares, (len(texts), 1)),
+                cost=Cost(seconds=0.0),
+                setting="no labelled row has a word: the share of each class",
+            )
         model = make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=words),
             LogisticRegression(max_iter=1000),
         )
         folds = min(_FOLDS, int(np.bincount(codes).min()))
@@ -50,4 +59,5 @@ class TfIdf(Arm):
             predict=lambda texts: np.asarray(model.predict_proba(list(texts)), dtype=np.float64),
             cost=Cost(seconds=0.0),
             setting=how,
+            trials=len(STRENGTHS) if folds >= 2 else 1,
         )

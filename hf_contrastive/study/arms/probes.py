@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from hf_contrastive.evaluation.classification import linear_probe
+from hf_contrastive.evaluation.classification import STRENGTHS, chosen_strength, regression
+from hf_contrastive.evaluation.vectors import unit_vectors
 from hf_contrastive.study.arms.base import Arm, Fitted, Probabilities, Task
+
+Vectors = npt.NDArray[np.float32]
 
 
 class Probe(Arm):
@@ -21,22 +24,32 @@ class Probe(Arm):
     def fit(self, task: Task) -> Fitted:
         """Encode the labelled rows and fit."""
         vectors, cost = task.start.encoded(task.rows.texts)
-        tested = task.start.vectors_of_test(task.test_texts)
-        told, setting = probe(vectors, task.rows.codes, tested, seed=task.seed)
-        return Fitted(predict=lambda texts: told, cost=cost, setting=setting)
+        told, setting = probe(vectors, task.rows.codes, seed=task.seed)
+        return Fitted(
+            predict=lambda texts: told(task.start.vectors_of_test(task.test_texts)),
+            cost=cost,
+            setting=setting,
+            trials=len(STRENGTHS),
+        )
 
 
 def probe(
-    vectors: npt.NDArray[np.float32], codes: npt.NDArray[np.int64], tested: npt.NDArray[np.float32], *, seed: int
-) -> tuple[Probabilities, str]:
-    """Return probabilities of the test rows, and how the probe was fitted.
+    vectors: Vectors, codes: npt.NDArray[np.int64], *, seed: int
+) -> tuple[Callable[[Vectors], Probabilities], str]:
+    """Return a fitted probe, from embeddings ``[n, dim]`` to probabilities ``[n, classes]``, and how it was fitted.
 
     Args:
         vectors: of the labelled rows, ``[rows, dim]``.
         codes: of their classes; each class has a row.
-        tested: embeddings of the test rows, ``[n, dim]``.
         seed: of the folds.
     """
-    unknown: Sequence[int] = [int(codes[0])] * len(tested)  # a probe learns nothing from the test's codes
-    found = linear_probe(vectors, codes, tested, unknown, seed=seed)
-    return found.probabilities, found.setting
+    units = unit_vectors("train", vectors)
+    strength, how = chosen_strength(units, codes, seed=seed)
+    fitted = regression(units, codes, strength)
+
+    def told(tested: Vectors) -> Probabilities:
+        found: Probabilities = fitted.predict_proba(unit_vectors("test", tested)).astype(np.float64)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
+
+    return told, f"logistic regression on unit vectors of {len(units)} training rows, C = {strength:g} {how}"
