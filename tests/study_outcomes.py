@@ -94,7 +94,7 @@ def outcome(
                             peak_memory_gb=1.5,
                         ),
                         setting="learning rate 3e-05, of 3 by validation rows",
-                        trials=1 if arm == "A0" else 3,
+                        trials=5 if arm in ("A0", "A1", "A3", "A5P", "A6P") else 3,
                     )
                 )
     arms = tuple(

@@ -137,7 +137,7 @@ def test_a_target_out_of_reach_is_a_no():
     report = analysed({"A2": FINE_TUNED, "A4": [0.4, 0.5, 0.6]})
     assert report.conclusion[0] == "No: no arm with contrastive pretraining reaches the target."
     assert "more than the 256 labels that were tried: <" in report.conclusion[1]
-    assert "never pays for itself: A4 does not reach the target" in text(report)
+    assert "is not shown to pay: A4 does not reach the target in the mean" in text(report)
 
 
 def test_already_at_the_fewest_labels_is_told_as_at_most():
@@ -193,6 +193,25 @@ def test_costs_that_contradict_each_other():
     assert "in compute pays for itself after 4.0 tasks (4.0×10¹² FLOPs once, then 1.0×10¹² FLOPs a task" in told
     assert "in energy pays for itself after 8.0 tasks" in told
     assert told.endswith("The units contradict each other.")
+
+
+def test_a_short_pretraining_and_one_that_learned_nothing_are_told():
+    given = outcome({"A2": FINE_TUNED, "A4": AHEAD, "A5": SLIGHTLY}, BUDGETS, rows=800, spread=0.004)
+    assert "pretraining is short" not in text(analyse(given))
+    one, other = given.pretrainings
+    short = replace(given, pretrainings=(replace(one, steps=15), replace(other, steps=18)))
+    told = analyse(short).conclusion
+    assert told[3] == "The pretraining is short (15 to 18 steps): what it shows speaks of it alone."
+    losses = (replace(one, first_loss=3.0, last_loss=2.0), replace(other, first_loss=10.0, last_loss=10.25))
+    told = text(analyse(replace(given, pretrainings=losses)))
+    assert "The loss of the pretraining masked did not fall with seed 0 (from 10 to 10.2): it learned little" in told
+    assert "pretraining contrastive did not fall" not in told
+
+
+def test_what_the_arms_were_tuned_over_is_told_where_it_differs():
+    report = analysed({"A1": FINE_TUNED, "A2": FINE_TUNED, "A4": AHEAD})
+    assert "not tuned alike: A2 and A4 chose from 3 settings; A1 chose from 5 settings." in report.conclusion[-1]
+    assert "not tuned alike" not in text(analysed({"A2": FINE_TUNED, "A4": AHEAD}))
 
 
 def test_energy_that_was_not_measured_is_said():

@@ -24,7 +24,7 @@ from hf_contrastive.study.page import render_page
 from hf_contrastive.study.records import Cost, StudyReport
 from hf_contrastive.study.report_files import write_report
 from hf_contrastive.study.statistics import analyse
-from hf_contrastive.study.tables import cell_table, markdown, matrices
+from hf_contrastive.study.tables import cell_table, markdown, matrices, rules
 from hf_contrastive.study.wording import budgets_words, cost_words, flops_words, listed, points
 from model_cards.documents.report_html import validate
 from model_cards.evidence import EvaluationReport
@@ -93,6 +93,35 @@ def test_names_from_data_are_escaped():
     assert "<script>alert" not in render_page(found, given)
     assert "<script>" not in markdown(found)
     assert render_page(found, given).count("<script>") == 1
+
+
+def test_notes_stand_above_everything(report, measured):
+    noted = replace(report, setup=replace(report.setup, notes=("seeds were added after results were seen",)))
+    page = render_page(noted, measured)
+    assert page.index("seeds were added after") < page.index(report.conclusion[1][:30])
+    assert page.count("seeds were added after") == 1
+    told = markdown(noted)
+    assert told.index("**Note:** seeds were added after") < told.index(report.conclusion[0])
+    assert "Note: seeds were added after" in as_evaluation(noted).sections[0].method
+
+
+def test_the_headline_of_a_baseline_is_that_of_the_box():
+    curves = {"A1": [0.75, 0.86], "A2": [0.5, 0.6], "A3": [0.7, 0.8], "A5P": [0.5, 0.6]}
+    given = outcome(curves, (4, 16), rows=600, spread=0.004)
+    page = render_page(analyse(given), given)
+    assert '<div class="verdict review"><p class="title">The cheapest wins: A1</p>' in page
+    assert "<li>The cheapest wins: A1 (linear probe on the base) has" in page
+
+
+def test_one_seed_is_no_interval_in_the_evidence():
+    given = outcome({"A2": [0.5, 0.6], "A4": [0.7, 0.8]}, (4, 16), seeds=(0,), rows=600)
+    assert [item.difference.interval for item in as_evaluation(analyse(given)).metrics] == [None, None]
+
+
+def test_what_each_arm_chose_from_is_a_rule(report):
+    told = " ".join(rules(report))
+    assert "A0, A1 and A3 from 5 penalties by cross-validation; A2, A4, A5, A6 and A7 from 3 learning rates" in told
+    assert "other work included" in told
 
 
 def test_a_study_with_next_to_nothing_renders():

@@ -317,6 +317,31 @@ def test_break_even_by_hand(report):
     assert all(item.tasks is None and "A3 does not reach" in item.words for item in probe)
 
 
+def test_a_pretraining_pays_only_where_the_seeds_agree():
+    given = typical(rows=300)
+
+    def costing(seconds):
+        cells = tuple(
+            replace(cell, cost=replace(cell.cost, seconds=seconds[cell.seed])) if cell.arm == "A2" else cell
+            for cell in given.cells
+        )
+        found = analyse(replace(given, cells=cells)).break_evens
+        return next(item for item in found if (item.arm, item.unit) == ("A4", "seconds"))
+
+    # adapting A4 takes 6.28 s, so that 4, 8, 12, 16 and 20 s are saved: mean 12, deviation 6.3, Student's t 2.776
+    found = costing([10.28, 14.28, 18.28, 22.28, 26.28])
+    half = 2.776 * np.sqrt(40 / 5)
+    assert (found.saved_low, found.saved_high) == pytest.approx((12 - half, 12 + half), abs=0.01)
+    assert found.tasks == pytest.approx(300 / 12)
+    apart = costing([1.28, 2.28, 18.28, 32.28, 37.28])
+    assert apart.tasks is None
+    assert apart.words == "not shown to pay: adapting costs 6.3 s against 18 s"
+    alone = next(item for item in analyse(typical(rows=300, seeds=[0])).break_evens if item.arm == "A4")
+    assert (alone.tasks, alone.saved_low, alone.seeds) == (None, None, 1)
+    assert alone.words.startswith("not shown to pay: adapting costs ")
+    assert alone.words.endswith(", with one seed")
+
+
 def test_what_is_not_known_is_left_out_and_what_saves_nothing_never_pays():
     dear = Cost(seconds=100.0, flops=1e12, energy_kwh=None)
     report = analyse(typical(rows=300, costs={"A4": dear, "A2": replace(dear, seconds=90.0, flops=9e12)}))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from audits.findings import Table
 from hf_contrastive.study.charts import best_contrastive, curve_table, focus_budget, saving_table
 from hf_contrastive.study.conclusion import FIRST
+from hf_contrastive.study.draws import FEWEST_SEEDS
 from hf_contrastive.study.records import StudyReport
 from hf_contrastive.study.roles import COMPARED_WITH, FINE_TUNED
 from hf_contrastive.study.tables import break_even_table, difference_table, rules
@@ -54,10 +55,13 @@ def _metrics(report: StudyReport, best: str) -> Iterator[MetricComparison]:
         if before is None or after is None:
             continue
         name = _name(budget)
+        difference = replace(item.difference, name=f"{best} minus {FINE_TUNED}")
+        if item.seeds < FEWEST_SEEDS:  # an interval over test rows alone shows nothing of another seed
+            difference = replace(difference, interval=None)
         yield MetricComparison(
             before=replace(before.accuracy, name=name),
             after=replace(after.accuracy, name=name),
-            difference=replace(item.difference, name=f"{best} minus {FINE_TUNED}"),
+            difference=difference,
         )
 
 
@@ -72,7 +76,7 @@ def _section(report: StudyReport) -> EvaluationSection:
     return EvaluationSection(
         name="labels, wins and losses",
         tables=tuple(table for table in tables if table.rows),
-        method=" ".join(rules(report)),
+        method=" ".join((*rules(report), *(f"Note: {note.rstrip('.')}." for note in report.setup.notes))),
     )
 
 

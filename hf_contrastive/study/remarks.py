@@ -8,7 +8,7 @@ from hf_contrastive.study.break_even import UNITS
 from hf_contrastive.study.records import BreakEven
 from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FEW_SHOT, FINE_TUNED, PROBED_CONTROL
 from hf_contrastive.study.telling import Telling
-from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed
+from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed, most_trials
 from model_cards.typesetting import plural
 
 UNIT_NAMES = {"seconds": "time", "FLOPs": "compute", "kWh": "energy"}
@@ -93,12 +93,24 @@ def costs(told: Telling) -> Iterator[str]:
             continue
         parts = [f"in {UNIT_NAMES[item.unit]} {_pays(item)} ({_sums(item)})" for item in found]
         sentence = f"The pretraining of {told.name(code)}: {'; '.join(parts)}."
-        if len({item.tasks is None for item in found}) == 2:
+        if {"after", "never:"} <= {item.words.partition(" ")[0] for item in found}:
             sentence += " The units contradict each other."
         yield sentence
     missing = [UNIT_NAMES[unit] for unit in UNITS if unit not in units]
     if units and missing:
         yield f"Not known: what it costs in {listed(missing)}."
+
+
+def _tuned(told: Telling) -> str:
+    """Return over what the arms were tuned, where that differs from arm to arm."""
+    trials = most_trials(told.report)
+    if len(set(trials.values())) < 2:
+        return ""
+    parts = []
+    for count in sorted(set(trials.values())):
+        codes = [code for code in told.ran if trials[code] == count]
+        parts.append(f"{listed(codes)} chose from {plural(count, 'setting')}")
+    return f"The arms were not tuned alike: {'; '.join(parts)}."
 
 
 def left_out(told: Telling) -> Iterator[str]:
@@ -118,10 +130,12 @@ def scope(told: Telling) -> Iterator[str]:
     counts = sorted({point.seeds for point in told.report.curves})
     rows = plural(told.report.setup.test_rows, "test row")
     held = "It holds for this data and this checkpoint; others may differ."
+    if uneven := _tuned(told):
+        held += f" {uneven}"
     if counts == [1]:
         yield (
             f"One seed: every interval is over {rows} alone, so that the luck of which rows are labelled and of the "
-            f"initialisation is in none of them. {held}"
+            f"initialisation is in none of them, and nothing is shown. {held}"
         )
         return
     seeds = f"{counts[-1]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
@@ -138,11 +152,15 @@ def scope(told: Telling) -> Iterator[str]:
 def _pays(item: BreakEven) -> str:
     if item.tasks is not None:
         return f"pays for itself {item.words}"
-    return f"never pays for itself: {item.words.removeprefix('never: ')}"
+    if item.words.startswith("never: "):
+        return f"never pays for itself: {item.words.removeprefix('never: ')}"
+    return f"is {item.words}"
 
 
 def _sums(item: BreakEven) -> str:
     spent = f"{cost_words(item.pretraining, item.unit)} once"
+    if item.words.startswith("not shown"):  # which tells the rest
+        return spent
     if item.adapting is None or item.other_adapting is None:
         return spent
     return (

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from audits.findings import Cell, Table
 from hf_contrastive.study.draws import INTERVAL
 from hf_contrastive.study.records import PairedDifference, StudyReport
-from hf_contrastive.study.roles import COMPARED_WITH, FINE_TUNED, LEXICAL
+from hf_contrastive.study.roles import BY_PENALTY, COMPARED_WITH, FEW_SHOT, FINE_TUNED, LEXICAL
 from hf_contrastive.study.wording import (
     Budget,
     budget_words,
     cost_words,
     listed,
+    most_trials,
     points,
     probability,
     reading,
@@ -45,7 +46,7 @@ class Matrix(NamedTuple):
 
 
 def matrices(report: StudyReport) -> tuple[Matrix, ...]:
-    """Return wins and losses against fine-tuning, then against the control of equal compute; none is empty."""
+    """Return wins and losses against fine-tuning, the controls of equal compute and a probe; none is empty."""
     return tuple(matrix for other in COMPARED_WITH if (matrix := _matrix(report, other)).rows)
 
 
@@ -106,7 +107,7 @@ def cell_table(report: StudyReport) -> Table:
     )
     columns = (
         "arm", "budget", "seed", "labels", "accuracy", "macro-F1", "NLL", "seconds", "tokens", "FLOPs", "kWh",
-        "peak memory, GB", "trials", "setting",
+        "memory added, GB", "trials", "setting",
     )  # fmt: skip
     return Table(name="Every cell", columns=columns, rows=rows)
 
@@ -125,10 +126,14 @@ def pretraining_table(report: StudyReport) -> Table:
             item.cost.flops,
             item.cost.energy_kwh,
             round(item.cost.peak_memory_gb, 2),
+            *("–" if loss is None else round(loss, 4) for loss in (item.first_loss, item.last_loss)),
         )
         for item in report.pretrainings
     )
-    columns = ("name", "seed", "objective", "texts", "steps", "seconds", "tokens", "FLOPs", "kWh", "peak memory, GB")
+    columns = (
+        "name", "seed", "objective", "texts", "steps", "seconds", "tokens", "FLOPs", "kWh", "memory added, GB",
+        "first loss", "last loss",
+    )  # fmt: skip
     return Table(name="Pretraining", columns=columns, rows=rows)
 
 
@@ -144,7 +149,7 @@ def question(report: StudyReport) -> str:
 
 
 def setup_facts(report: StudyReport) -> tuple[tuple[str, str], ...]:
-    """Return what was fixed before anything was measured, by name."""
+    """Return what was measured, on what and with which settings, by name."""
     return tuple(_setup_facts(report))
 
 
@@ -157,23 +162,44 @@ def rules(report: StudyReport) -> tuple[str, ...]:
         f"All arms but {LEXICAL}, which counts words, start from the same checkpoint; all are measured on the same "
         "test rows.",
         "With one seed and budget all arms get the same labelled rows; a larger budget holds those of a smaller one.",
-        f"Each trained arm chooses from {plural(setup.trials, 'learning rate')}, and all trials count in its cost. "
-        "Rows that are labelled to choose by count as labels.",
+        f"{_tuning(report)} All trials count in the cost of an arm. Rows that are labelled to choose by count as "
+        "labels.",
         "Pretraining with and without contrast gets the same texts and as many FLOPs; where the FLOPs differ by more "
         "than 10 %, the conclusion says so.",
         f"{plural(setup.decontaminated, 'text')} that the test holds too, equal or nearly, "
         f"{'was' if setup.decontaminated == 1 else 'were'} left out of pretraining.",
-        f"The target was fixed before: {target_words(report)}. Labels to reach it are read off the mean curve, linear "
+        f"Which share of the quality of {setup.target_arm} is the target was fixed before anything was measured; what "
+        f"it comes to was measured: {target_words(report)}. Labels to reach it are read off the mean curve, linear "
         "in accuracy over the logarithm of the labels, at its first crossing. A target that is not reached is told as "
-        '"more than", never guessed.',
+        '"more than", never guessed. Two arms are compared by the seeds that both have with all of their budgets.',
         f"Intervals: {tail} % of {report.resamples:,} paired draws of {seeds} and "
         f"{plural(setup.test_rows, 'test row')}, the spread over seeds widened by Student's t, since few seeds look "
         "too much alike. The target is recomputed in each draw. No p value can be below "
         f"{2 / (1 + report.resamples):.2g}.",
         "Reading: better or worse where the p value is below .05 after Holm's correction for all arms and budgets that "
-        "are compared with the same arm. Intervals are not corrected, so that one may leave out zero where nothing is "
-        "shown. Not shown is not equal.",
+        "are compared with the same arm. With one seed nothing is shown. Intervals are not corrected, so that one may "
+        "leave out zero where nothing is shown. Not shown is not equal.",
+        "A pretraining pays for itself only where the 95 % interval of what it saves a task, by Student's t over "
+        "seeds, lies above 0. Seconds are wall-clock on this machine, other work included.",
+        "Memory added is the rise of the process's resident memory over its start, read every 20 ms; what earlier work "
+        "left is not in it.",
     )
+
+
+def _tuning(report: StudyReport) -> str:
+    """Return over what each arm chose, as its cells say."""
+    most = most_trials(report)
+    parts = []
+    for nouns, how, chosen in (
+        (("penalty", "penalties"), " by cross-validation", True),
+        (("learning rate",), "", False),
+    ):
+        for count in sorted({count for code, count in most.items() if (code in BY_PENALTY) == chosen}):
+            codes = [code for code, found in most.items() if found == count and (code in BY_PENALTY) == chosen]
+            told = f"{plural(count, *nouns)}{how if count > 1 else ', fixed before'}"
+            parts.append(f"{listed(codes)} from {told}")
+    probed = f"; the probe of {FEW_SHOT} chooses its penalty besides" if FEW_SHOT in most else ""
+    return f"Within the labelled rows arms choose: {'; '.join(parts)}{probed}."
 
 
 def not_told(report: StudyReport) -> tuple[str, ...]:
@@ -196,6 +222,7 @@ def not_told(report: StudyReport) -> tuple[str, ...]:
 def markdown(report: StudyReport) -> str:
     """Return the study in short: conclusion, wins and losses, setup."""
     lines = [f"## {escape_markdown(question(report))}", ""]
+    lines += [f"**Note:** {escape_markdown(note)}\n" for note in report.setup.notes]
     lines += [f"- {escape_markdown(sentence)}" for sentence in report.conclusion]
     for matrix in matrices(report):
         lines += ["", f"Accuracy minus that of {escape_markdown(matrix.other)}, percentage points [95 % interval]; "

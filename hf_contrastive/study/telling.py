@@ -86,7 +86,7 @@ class Telling:
 
         ``verb`` follows the first arm.
         """
-        parts = []
+        parts: list[str] = []
         for code in dict.fromkeys(item.arm for item in found):
             own = [item for item in found if item.arm == code and reading(item) == kind]
             if own:

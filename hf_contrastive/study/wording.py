@@ -92,6 +92,14 @@ def target_words(report: StudyReport) -> str:
     )
 
 
+def most_trials(report: StudyReport) -> dict[str, int]:
+    """Return over how many settings each arm chose, the most that one of its cells tells, by code."""
+    most: dict[str, int] = {}
+    for cell in report.cells:
+        most[cell.arm] = max(most.get(cell.arm, 0), cell.trials)
+    return most
+
+
 def _signed(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
