@@ -367,3 +367,58 @@ def test_a_mistake_on_the_command_line_is_one_paragraph(
 
 def test_every_arm_of_the_standard_study_is_known():
     assert set(SMALL.arms) <= set(ARMS)
+
+
+def test_an_arm_that_fails_is_told_and_leaves_the_others(study: Callable[..., StudyReport], tmp_path: Path):
+    class Failing(Counted):
+        def fit(self, task: Task) -> Fitted:
+            if task.seed == 1:
+                msg = "no\nluck"
+                raise RuntimeError(msg)
+            return super().fit(task)
+
+    report = study("A0", Failing())
+    assert {(cell.arm, cell.seed) for cell in report.cells} == {("A0", 0), ("A0", 1), ("X1", 0)}
+    assert {(item.arm, item.seeds, item.reason) for item in report.skipped} == {
+        ("X1", (1,), "not computed because RuntimeError: no luck")
+    }
+    healed = Counted()
+    assert not study("A0", healed).skipped
+    assert healed.asked == [(8, 1), (16, 1)]
+
+
+def test_a_pretraining_that_can_not_be_is_told_and_leaves_the_others(
+    study: Callable[..., StudyReport], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: Any, **__: Any) -> None:
+        msg = "`loss` holds masked_lm, but the tokenizer has no mask token."
+        raise ConfigurationError(msg)
+
+    monkeypatch.setattr("hf_contrastive.study.pretraining.Pretrainings._pretrain", fail)
+    report = study("A0", "A5P", settings=replace(SMALL, seeds=(0,)))
+    assert {cell.arm for cell in report.cells} == {"A0"}
+    assert all("no mask token" in item.reason for item in report.skipped)
+    assert {item.arm for item in report.skipped} == {"A5P"}
+
+
+def test_the_model_of_the_caller_stays_as_it_is_and_another_pooling_is_another_study(tiny_bert: Path, tmp_path: Path):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(tiny_bert, dtype=torch.bfloat16).requires_grad_(False)
+    model.config._name_or_path = str(tiny_bert)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run_study(labelled_data(), model, out=tmp_path / "out", settings=SMALL, arms=["A1"])
+    assert {value.dtype for value in model.state_dict().values() if value.is_floating_point()} == {torch.bfloat16}
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    folder = tmp_path / "cls"
+    AutoModel.from_pretrained(tiny_bert).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    shutil.copytree(tiny_bert, folder, dirs_exist_ok=True)
+    run_study(labelled_data(), str(folder), out=tmp_path / "two", settings=SMALL, arms=["A1"])
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 9}))
+    with pytest.raises(EvaluationError, match="holds a study of something else"):
+        run_study(labelled_data(), str(folder), out=tmp_path / "two", settings=SMALL, arms=["A1"])
