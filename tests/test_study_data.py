@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hf_contrastive.errors import ConfigurationError, EvaluationError
 from hf_contrastive.study.data import read_data
 from hf_contrastive.study.settings import PROFILES, StudySettings
+from hf_contrastive.study.stratified import shares
 from tests.study_samples import SMALL, labelled_data, labelled_rows
 
 
@@ -110,12 +112,135 @@ def test_names_of_class_labels_are_read():
     assert read_data(datasets.Dataset.from_dict(rows, features=features), SMALL).classes == ("no", "yes")
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_the_hub_writes_for_no_label_is_no_class(split: str):
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    parts = {}
+    for name, seed in (("train", 1), ("test", 2)):
+        rows = labelled_rows(20, seed=seed, topics=2)
+        codes = [int(topic == "food") for topic in rows["label"]]
+        codes[7] = -1 if name == split else codes[7]
+        parts[name] = datasets.Dataset.from_dict({"text": rows["text"], "label": codes}, features=features)
+    with pytest.raises(EvaluationError, match=rf"Row 7 of {split} has no label \(-1\)"):
+        read_data(datasets.DatasetDict(parts), SMALL)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([0.0, 1.0], ("0", "1")), ([False, True], ("False", "True")), ([3, 20], ("20", "3")), ([0.5, 1.0], ("0.5", "1"))],
+)
+def test_classes_that_are_numbers_read_as_what_they_are(labels: list[Any], classes: tuple[str, ...]):
+    texts = labelled_rows(20, seed=1)["text"]
+    assert read_data(dataset(text=texts, label=labels * 10), SMALL).classes == classes
+
+
+def test_classes_are_chosen_before_the_test_is_drawn_and_keep_their_shares_in_it():
+    sizes = {f"c{number:02d}": 100 - 2 * number for number in range(30)}
+    labels = [name for name, size in sizes.items() for _ in range(size)]
+    draw = random.Random(0)
+    rows = dataset(text=[" ".join(f"{draw.getrandbits(64):x}" for _ in range(6)) for _ in labels], label=labels)
+    read = read_data(rows, replace(SMALL, test_rows=100, max_classes=3))
+    assert read.classes == ("c00", "c01", "c02")
+    # 100, 98 and 96 of 294
+    assert np.bincount(read.test_codes).tolist() == [34, 33, 33]
+    assert np.bincount(read.codes).tolist() == [66, 65, 63]
+    assert len(read_data(rows, replace(SMALL, test_rows=1000, max_classes=3)).test_texts) == 147
+
+
+def test_a_given_test_counts_equal_rows_once_and_is_drawn_by_class():
+    parts = labelled_data(test=40)
+    rows = parts["test"].to_dict()
+    parts["test"] = dataset(**{name: [*cells, *cells[:8]] for name, cells in rows.items()})
+    read = read_data(parts, replace(SMALL, test_rows=40))
+    assert read.test_texts == tuple(rows["text"])
+    assert any("8 rows of the test that stand in it before" in note for note in read.notes)
+    read = read_data(parts, replace(SMALL, test_rows=10, max_classes=2))
+    assert np.bincount(read.test_codes).tolist() == [5, 5]
+    assert list(read.test_texts) == [text for text in rows["text"] if text in read.test_texts]
+
+
+def test_texts_of_several_classes_are_left_out_everywhere_and_told():
+    parts = labelled_data()
+    train, test = parts["train"].to_dict(), parts["test"].to_dict()
+    within_train, within_test, across = train["text"][0], test["text"][0], "one text on both sides"
+    for rows, text, label in (
+        (train, within_train, "food"),
+        (test, within_test, "food"),
+        (train, across, "food"),
+        (test, across, "tools"),
+    ):
+        rows["text"].append(text)
+        rows["label"].append(label)
+        rows["partner"].append("x")
+    read = read_data(datasets.DatasetDict({"train": dataset(**train), "test": dataset(**test)}), SMALL)
+    seen = {*read.texts, *read.test_texts, *read.unlabelled}
+    assert not seen & {within_train, within_test, across}
+    assert (len(read.texts), len(read.test_texts)) == (39, 23)
+    assert "3 texts have several classes, and were left out" in read.notes
+
+
+def test_labelled_rows_are_drawn_so_that_small_classes_keep_what_budgets_need():
+    rows = labelled_rows(200, seed=1)
+    keep = [place for place, name in enumerate(rows["label"]) if name != "food" or place < 14]
+    parts = labelled_data(test=40)
+    parts["train"] = dataset(**rows).select(keep)
+    settings = replace(SMALL, test_rows=40, budgets=(2, 4, None))
+    sizes = {
+        most: np.bincount(read_data(parts, replace(settings, train_rows=most)).codes).tolist()
+        for most in (1000, 40, 16, 6)
+    }
+    assert sizes == {1000: [50, 4, 50, 50], 40: [12, 4, 12, 12], 16: [4, 4, 4, 4], 6: [4, 4, 4, 4]}
+    told = "16 labelled rows are more than the 6 of `train_rows`"
+    assert any(told in note for note in read_data(parts, replace(settings, train_rows=6)).notes)
+
+
+def test_rows_that_repeat_each_other_do_not_make_a_class_large_enough():
+    parts = labelled_data()
+    rows = parts["train"].to_dict()
+    copies = {name: cells[:4] * 6 for name, cells in rows.items()}
+    parts["train"] = dataset(**copies)
+    told = r"has 1 rows to learn from \(20 rows repeat others and count once\), and the smallest budget is 2"
+    with pytest.raises(EvaluationError, match=told):
+        read_data(parts, SMALL)
+
+
+def test_classes_with_a_single_text_are_left_out_of_a_drawn_test_and_told():
+    rows = labelled_rows(41, seed=1)
+    rows["label"][40] = "rare"
+    read = read_data(dataset(**rows), SMALL)
+    assert "rare" not in read.classes
+    assert "1 classes with a single text were left out" in read.notes
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "least", "wanted"),
+    [
+        ({"a": 5, "b": 3}, 10, 0, {"a": 5, "b": 3}),
+        ({"a": 50, "b": 30, "c": 20}, 10, 0, {"a": 5, "b": 3, "c": 2}),
+        ({"a": 1, "b": 1, "c": 1}, 2, 0, {"a": 1, "b": 1, "c": 0}),
+        ({"a": 90, "b": 8, "c": 2}, 10, 0, {"a": 9, "b": 1, "c": 0}),
+        ({"a": 90, "b": 8, "c": 2}, 10, 4, {"a": 4, "b": 4, "c": 2}),
+        ({"a": 90, "b": 8, "c": 2}, 20, 4, {"a": 14, "b": 4, "c": 2}),
+        ({"a": 90, "b": 8, "c": 2}, 3, 4, {"a": 4, "b": 4, "c": 2}),
+    ],
+)
+def test_shares_sum_to_what_is_wanted_and_no_class_falls_under_its_least(
+    sizes: dict[str, int], most: int, least: int, wanted: dict[str, int]
+):
+    assert shares(sizes, most, least) == wanted
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
         ({"sentence": ["a"], "label": ["x"]}, "no column 'text'; it has sentence, label"),
         ({"text": ["a", None], "label": ["x", "y"]}, "holds None as text; it must be a text"),
         ({"text": ["a", "b"], "label": ["x", None]}, "has no label"),
+        ({"text": ["a", "b"], "label": [1.0, float("nan")]}, r"Row 1 of train has no label \(nan\)"),
+        (
+            {"text": ["a", "b", "c", "d"] * 2, "label": ["x"] * 4 + ["y"] * 4},
+            r"0 class\(es\) .* \(4 texts have several",
+        ),
         ({"text": ["a", "a", "a"], "label": ["x", "y", "x"]}, "1 distinct texts"),
         ({"text": [f"t{i}" for i in range(9)], "label": ["x"] * 9}, r"1 class\(es\)"),
     ],

@@ -181,14 +181,15 @@ def _fixed(setup: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             msg = "it is no object"
             raise TypeError(msg)
     except (TypeError, ValueError) as error:
         msg = f"{path} can not be read as the setup of a study: {error}. Name another folder with `out`."
         raise EvaluationError(msg) from error
-    return found
+    told: dict[str, Any] = found
+    return told
 
 
 def _listed(name: str, items: Sequence[int | None]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,19 @@ import numpy.typing as npt
 
 from audits.findings import DatasetRef
 from hf_contrastive.errors import EvaluationError
+from hf_contrastive.study.division import (
+    SEED_OF_SPLITS,
+    Row,
+    class_sizes,
+    divided,
+    labelled_rows,
+    of_one_class,
+    one_a_text,
+)
 from hf_contrastive.study.settings import StudySettings
 
 WANTED_TEST_ROWS = 2000
 """Fewer leave intervals wide; it is told."""
-_LARGEST_TEST_SHARE = 0.5
-_SEED_OF_SPLITS = 20_240_607
-"""Draws test and classes: the same for every seed of the study."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -81,9 +87,10 @@ def read_data(
 ) -> StudyData:
     """Read labelled data and divide it.
 
-    The split ``test`` is the test, all others are labelled rows; without one, a test is drawn, stratified by class.
-    Labelled rows and texts of pretraining that stand in the test, exactly or nearly (Jaccard similarity of word 5-grams
-    at least 0.8), are left out.
+    The split ``test`` is the test, all others are labelled rows; without one, a test is drawn. Whatever is drawn of
+    classes keeps their shares. Equal texts count once, and texts that have several classes are left out. So are
+    labelled rows and texts of pretraining that stand in the test, exactly or nearly (Jaccard similarity of word 5-grams
+    at least 0.8).
 
     Args:
         data: a Dataset, DatasetDict, Hub id or path.
@@ -112,14 +119,14 @@ def read_data(
             raise EvaluationError(msg)
         rows[name] = _cells(name, part, text_column, label_column, pair_column)
     notes: list[str] = []
-    train, test = _divided(rows, settings, notes)
-    train, test, classes = _chosen_classes(train, test, settings, notes)
+    train, test, classes = divided(of_one_class(rows, notes), settings, notes)
+    learnt = len(train)
     train, gone = _decontaminated(train, test, paired=pair_column is not None)
     if gone:
         notes.append(f"{gone:,} rows were left out of training, since the test holds them too, exactly or nearly")
     codes = {name: code for code, name in enumerate(classes)}
-    _require_rows(train, classes, settings, gone)
-    labelled = _drawn(list(dict.fromkeys((row[0], row[1], "") for row in train)), settings.train_rows)
+    labelled = labelled_rows(train, settings, notes)
+    _require_rows(labelled, classes, settings, gone, copies=learnt - gone - len(one_a_text(train)))
     unlabelled = _drawn(_distinct(train), settings.pretraining_texts)
     if len(test) < WANTED_TEST_ROWS:
         notes.append(f"the test has {len(test):,} rows, and {WANTED_TEST_ROWS:,} are wanted: intervals are wide")
@@ -137,10 +144,6 @@ def read_data(
     )
 
 
-Row = tuple[str, str, str]
-"""Text, class, and the text that belongs to it ("" where there is none)."""
-
-
 def _cells(split: str, part: Any, text: str, label: str, pair: str | None) -> list[Row]:
     labels = list(part[label])
     names = getattr(part.features.get(label), "names", None)
@@ -153,54 +156,27 @@ def _cells(split: str, part: Any, text: str, label: str, pair: str | None) -> li
                     f"Row {row} of {split} holds {given!r:.40} as {column}; it must be a text. Remove such rows first."
                 )
                 raise EvaluationError(msg)
-        if value is None:
-            msg = f"Row {row} of {split} has no {label}. Remove rows without a class first; texts alone are not read."
+        name = _class_name(value, names)
+        if name is None:
+            told = "" if value is None else f" ({value})"
+            msg = (
+                f"Row {row} of {split} has no {label}{told}. Remove rows without a class first, and splits whose "
+                "classes are held back, as -1 on the Hub tells; texts alone are not read."
+            )
             raise EvaluationError(msg)
-        found.append((cell, names[value] if names and isinstance(value, int) else str(value), partner))
+        found.append((cell, name, partner))
     return found
 
 
-def _divided(rows: dict[str, list[Row]], settings: StudySettings, notes: list[str]) -> tuple[list[Row], list[Row]]:
-    if "test" in rows and len(rows) > 1:
-        return [row for name, part in rows.items() if name != "test" for row in part], rows["test"]
-    every = [row for part in rows.values() for row in part]
-    # equal texts on one side, so that the test is not emptied by its own copies
-    texts = sorted({row[0] for row in every})
-    if len(texts) < 4:
-        msg = f"The data has {len(texts)} distinct texts; a study needs rows to learn from and rows to measure on."
-        raise EvaluationError(msg)
-    order = np.random.default_rng(_SEED_OF_SPLITS).permutation(len(texts))
-    size = max(1, min(settings.test_rows, int(len(texts) * _LARGEST_TEST_SHARE)))
-    chosen = {texts[place] for place in order[:size]}
-    notes.append("the data has no split test: one was drawn, so that its rows are of the same sources as the others")
-    return [row for row in every if row[0] not in chosen], [row for row in every if row[0] in chosen]
-
-
-def _chosen_classes(
-    train: list[Row], test: list[Row], settings: StudySettings, notes: list[str]
-) -> tuple[list[Row], list[Row], list[str]]:
-    """Return the rows of the classes that are studied, those of the test drawn, and the classes by name."""
-    sizes, tested = Counter(row[1] for row in train), Counter(row[1] for row in test)
-    both = sorted((name for name in sizes if tested[name]), key=lambda name: (-sizes[name], name))
-    unseen = sorted(set(tested) - set(sizes))
-    if unseen:
-        gone = sum(tested[name] for name in unseen)
-        notes.append(f"{gone:,} test rows of {len(unseen)} classes that no training row has were left out")
-    untested = sorted(set(sizes) - set(tested))
-    if untested:
-        notes.append(f"{len(untested)} classes without a test row were left out")
-    if len(both) < 2:
-        msg = (
-            f"{len(both)} class(es) have rows to learn from and rows to measure on, and a classifier needs two. Check "
-            "`label_column`, or give more data."
-        )
-        raise EvaluationError(msg)
-    classes = both[: settings.max_classes]
-    if len(classes) < len(both):
-        notes.append(f"the {len(classes)} classes with the most rows of {len(both)} are studied")
-    known = set(classes)
-    kept = [row for row in test if row[1] in known]
-    return [row for row in train if row[1] in known], _drawn(kept, settings.test_rows), sorted(classes)
+def _class_name(value: Any, names: Sequence[str] | None) -> str | None:
+    """Return the class that a cell tells, None where it tells none: nothing, NaN, and -1 of a ClassLabel."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if names and isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def _decontaminated(train: list[Row], test: list[Row], *, paired: bool) -> tuple[list[Row], int]:
@@ -228,12 +204,14 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _require_rows(train: list[Row], classes: list[str], settings: StudySettings, gone: int) -> None:
-    sizes = Counter(row[1] for row in train)
+def _require_rows(labelled: list[Row], classes: list[str], settings: StudySettings, gone: int, *, copies: int) -> None:
+    sizes = class_sizes(labelled)
     least = min(classes, key=lambda name: sizes[name])
     smallest = min((item for item in settings.budgets if item is not None), default=1)
     if sizes[least] < smallest:
-        without = f" ({gone:,} rows were left out, since the test holds them too)" if gone else ""
+        reasons = [f"{gone:,} rows were left out, since the test holds them too"] if gone else []
+        reasons += [f"{copies:,} rows repeat others and count once"] if copies else []
+        without = f" ({'; '.join(reasons)})" if reasons else ""
         msg = (
             f"The class {least!r:.40} has {sizes[least]} rows to learn from{without}, and the smallest budget is "
             f"{smallest} a class. Name smaller `budgets`, fewer classes with `max_classes`, or give more data."
@@ -249,7 +227,7 @@ def _drawn(rows: list[Row], most: int | None) -> list[Row]:
     """Return at most ``most`` rows, in their order."""
     if most is None or len(rows) <= most:
         return rows
-    places = np.random.default_rng(_SEED_OF_SPLITS).choice(len(rows), most, replace=False)
+    places = np.random.default_rng(SEED_OF_SPLITS).choice(len(rows), most, replace=False)
     return [rows[place] for place in np.sort(places)]
 
 
