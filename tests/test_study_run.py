@@ -123,7 +123,7 @@ def test_more_seeds_budgets_and_arms_add_to_what_is_there(study: Callable[..., S
     ("changes", "told"),
     [
         ({"settings": replace(SMALL, test_rows=20)}, "test_rows was 24 and is 20"),
-        ({"settings": replace(SMALL, rate=1e-3)}, "settings was"),
+        ({"settings": replace(SMALL, rate=1e-3)}, "rate was '5e-05' and is '0.001'"),
         ({"data": labelled_data(train=44)}, "dataset was"),
         ({"pair_column": "partner"}, "pair_column was '' and is 'partner'"),
         # chosen after results were seen, it could be what makes a claim
@@ -174,6 +174,19 @@ def test_what_is_added_after_results_were_seen_is_told_for_good(study: Callable[
     left = "seed 0 was left out of this report, though run"
     assert notes(seeds=(3, 4), budgets=(2, 3, None)) == [seeds, budgets, left]
     assert notes(seeds=(0, 3, 4), budgets=(2, 3, None)) == [seeds, budgets]
+
+
+def test_a_budget_for_which_other_rows_would_be_drawn_is_another_study(study: Callable[..., StudyReport]):
+    study("A0", settings=replace(SMALL, train_rows=24))
+    # six rows a class are drawn, enough for five
+    study("A0", settings=replace(SMALL, train_rows=24, budgets=(2, 4, 5)))
+    rows = labelled_rows(40, seed=1)
+    keep = [place for place, name in enumerate(rows["label"]) if name != "food" or place < 24]
+    parts = labelled_data()
+    parts["train"] = datasets.Dataset.from_dict(rows).select(keep)
+    study("A0", out="uneven", data=parts, settings=replace(SMALL, train_rows=24))
+    with pytest.raises(EvaluationError, match=r"labelled rows was 'sha256:[0-9a-f]{12}' and is 'sha256:"):
+        study("A0", out="uneven", data=parts, settings=replace(SMALL, train_rows=24, budgets=(2, 4, 6)))
 
 
 def test_what_is_added_before_there_are_results_is_no_news(study: Callable[..., StudyReport]):

@@ -176,7 +176,10 @@ class CellStore:
 
 
 def _fixed(setup: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in setup.items() if name not in _MAY_GROW}
+    """Return what must not change, each setting by its own name."""
+    found = {name: value for name, value in setup.items() if name not in _MAY_GROW}
+    settings = found.pop("settings", {})
+    return found | {name: value for name, value in settings.items() if name not in found}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

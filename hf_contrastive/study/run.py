@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from audits.records import digest_of
 from hf_contrastive.encoder import TextEncoder
 from hf_contrastive.errors import EvaluationError
 from hf_contrastive.evaluation.calibration import check_probabilities
@@ -362,6 +363,8 @@ def _setup(
     told = {
         item.name: _told(getattr(settings, item.name)) for item in fields(settings) if item.name not in _NO_SETTINGS
     }
+    # which rows are drawn depends on the largest budget, where small classes must keep their rows for it
+    told["labelled rows"] = digest_of(list(data.texts))[:19]
     told["memory is"] = MEMORY_METHOD
     told["encoder"] = loaded.encoder.fingerprint
     told["cells are of version"] = _VERSION
