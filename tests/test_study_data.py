@@ -291,6 +291,7 @@ def test_it_is_told_where_the_test_has_taken_the_rows():
         ({"steps": (2,)}, "`steps`"),
         ({"epochs": float("nan")}, "`epochs` must be above 0 and finite"),
         ({"pretraining_rate": float("inf")}, "`pretraining_rate`"),
+        ({"vocabulary_rate": 0.0}, "`vocabulary_rate` must be above 0"),
         ({"arms": ("A0", "x/y")}, "letters, digits and _, such as A2, got 'x/y'"),
     ],
 )

@@ -154,6 +154,7 @@ _MAY_BE_NONE = ("max_classes", "train_rows", "max_length")
 _POSITIVE = (
     "pretraining_epochs",
     "pretraining_rate",
+    "vocabulary_rate",
     "temperature",
     "label_temperature",
     "epochs",
