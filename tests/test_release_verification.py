@@ -1123,6 +1123,14 @@ JSON = st.recursive(
 )
 
 
+def means(data: dict[str, Any]) -> Any:
+    """What an evidence says; what can not be read stays as it stands. A default that is left out says the same."""
+    try:
+        return Evidence.from_dict(data["evidence"])
+    except (ValueError, TypeError):
+        return data["evidence"]
+
+
 @pytest.mark.parametrize("examples", [20, pytest.param(400, marks=SLOW)])
 def test_no_evidence_whose_digests_fit_makes_it_fail(examples: int, made: dict[str, Published], tmp_path: Path):
     source = made["unsigned"].folder / "evidence.json"
@@ -1143,8 +1151,11 @@ def test_no_evidence_whose_digests_fit_makes_it_fail(examples: int, made: dict[s
         data["digest"] = audits.records.digest_of(data["evidence"])
         (folder / "evidence.json").write_text(json.dumps(data), encoding="utf-8")
         report = verify(folder)
-        changed = data["evidence"] != plain["evidence"]
-        assert (report.result == "broken") or not changed or report.item("evidence").status != "holds"
+        changed = means(data) != means(plain)
+        # what another version of the package may have written in this shape is not compared, and never holds
+        told = report.result == "broken" or "of another shape" in report.item("evidence.verdict").words
+        assert told or not changed or report.item("evidence").status != "holds"
+        assert report.result != "holds"
         json.dumps(report.to_dict(), ensure_ascii=False).encode("utf-8")
 
     run()
