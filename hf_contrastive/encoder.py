@@ -23,6 +23,9 @@ from hf_contrastive.training.pooling import Pooling, pooling, prompt_length
 from hf_contrastive.training.resources import default_chunk_tokens
 from hf_contrastive.training.workers import Workers
 
+_OF_PLACE = frozenset({"name_or_path", "is_local", "local_files_only"})
+"""What a tokenizer notes of where it was read."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -53,7 +56,13 @@ class TextEncoder:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         # a slow one is its vocabulary and how it was made
         words = backend.to_str() if backend is not None else sorted(self.tokenizer.get_vocab().items())
-        told = f"{weights_digest(self.model)} {self.spec} {type(self.tokenizer)} {self.tokenizer.init_kwargs} {words}"
+        # where the files lay changes no vector; what stands in them is in the words
+        made = {
+            name: value
+            for name, value in self.tokenizer.init_kwargs.items()
+            if name not in _OF_PLACE and not name.endswith("_file")
+        }
+        told = f"{weights_digest(self.model)} {self.spec} {type(self.tokenizer)} {made} {words}"
         return "sha256:" + hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     @classmethod

@@ -88,9 +88,9 @@ def download_model(repo_id: str, revision: str | None = None, *, api: Any = None
     from hf_contrastive.release.plan import OLD_WEIGHTS
     from hf_contrastive.release.sending.faults import FAULTS, asked
     from hf_contrastive.release.sending.hub import hub_api
+    from hf_contrastive.release.sending.revisions import version_at, versions_in
     from hf_contrastive.release.sending.target import Target
     from hf_contrastive.release.versioning.published import explained
-    from hf_contrastive.release.versioning.revisions import version_at, versions_in
 
     api = api or hub_api()
     target = Target(api=api, repo_id=repo_id, revision=revision)

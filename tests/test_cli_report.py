@@ -13,9 +13,9 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants
 
 from hf_contrastive.release.local_hub import LocalHub, serve
 from hf_contrastive.release.sending import hub as release_hub
+from hf_contrastive.release.sending.revisions import versions_in
 from hf_contrastive.release.versioning.changelog import CHANGES, write_changes
 from hf_contrastive.release.versioning.published import last_published, read_named, read_published
-from hf_contrastive.release.versioning.revisions import versions_in
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 from model_cards.render import write_documents

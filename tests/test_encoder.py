@@ -1,5 +1,6 @@
 """How texts become vectors: in chunks side by side, with the quick adapter, at any time."""
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -109,7 +110,7 @@ def test_encoding_in_the_middle_of_a_training_changes_nothing(make_trainer):
         assert torch.equal(parameter, watched[name]), name
 
 
-def test_what_gives_other_vectors_has_another_fingerprint(tiny_bert):
+def test_what_gives_other_vectors_has_another_fingerprint(tiny_bert, tmp_path):
     base = TextEncoder.load(str(tiny_bert))
     assert TextEncoder.load(str(tiny_bert)).fingerprint == base.fingerprint
     changed = TextEncoder.load(str(tiny_bert))
@@ -120,4 +121,7 @@ def test_what_gives_other_vectors_has_another_fingerprint(tiny_bert):
     shorter = TextEncoder.load(str(tiny_bert))
     shorter.spec = replace(shorter.spec, max_length=4)
     prints = [encoder.fingerprint for encoder in (base, changed, cased, shorter)]
+    # where it lies says nothing of its vectors
+    moved = shutil.copytree(tiny_bert, tmp_path / "moved")
+    assert TextEncoder.load(str(moved)).fingerprint == base.fingerprint
     assert len(set(prints)) == 4

@@ -12,7 +12,7 @@ from model_cards.typesetting import code_markdown, escape_markdown, paragraphs_m
 PLACES = [
     "/home/ada/data.csv",
     "/data1/corpora/x",
-    "/work/runs/3",
+    "/scratch/runs/3",
     "/dev/shm/x",
     "~/models/mine",
     "C:\\Users\\ada\\x.txt",

@@ -13,9 +13,9 @@ import torch
 from hf_contrastive.errors import ConfigurationError
 from hf_contrastive.study.arms import ARMS, Arm, Fitted, Labelled, Task, chosen_arms
 from hf_contrastive.study.data import StudyData, read_data
+from hf_contrastive.study.preparation import load_checkpoint
 from hf_contrastive.study.pretraining import CONTRAST, DENOISED, LOSSES, MASKED, Pretrainings
 from hf_contrastive.study.records import Cost
-from hf_contrastive.study.run import _loaded
 from hf_contrastive.study.training import Start, quiet
 from tests.study_samples import SMALL, labelled_data
 
@@ -29,7 +29,7 @@ def data() -> StudyData:
 
 @pytest.fixture(scope="module")
 def start(tiny_bert: Path) -> Start:
-    return Start("", _loaded(str(tiny_bert), SMALL).encoder)
+    return Start("", load_checkpoint(str(tiny_bert), SMALL).encoder)
 
 
 def task(data: StudyData, start: Start, folder: Path, **changes: Any) -> Task:

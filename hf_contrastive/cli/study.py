@@ -36,7 +36,9 @@ def command(
         str | None,
         typer.Option(help="Column of a text that belongs to the row's text; contrast then draws both together."),
     ] = None,
-    profile: Annotated[Profile, typer.Option(help="quick takes a quarter of an hour on two cores.")] = Profile.STANDARD,
+    profile: Annotated[
+        Profile, typer.Option(help="quick begins nothing after a quarter of an hour.")
+    ] = Profile.STANDARD,
     arms: Annotated[str | None, typer.Option(help="Codes with commas, e.g. A1,A2,A4,A5.")] = None,
     budgets: Annotated[
         str | None, typer.Option(help="Labelled rows a class with commas, and all, e.g. 8,64,all.")

@@ -17,9 +17,9 @@ from hf_contrastive.release.gate import awaits_review
 from hf_contrastive.release.plan import LICENSE_COPIES, PlannedFile, PushPlan, is_document, is_legal
 from hf_contrastive.release.sending.committing import held_by, replaced_files
 from hf_contrastive.release.sending.faults import FAULTS, status
+from hf_contrastive.release.sending.revisions import next_tag, version_at, versions_in
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.standing import staying_files
-from hf_contrastive.release.versioning.revisions import next_tag, version_at, versions_in
 
 FileKind = Literal["model", "legal", "document", "license copy"]
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audits.records import digest_of
-from hf_contrastive.encoder import TextEncoder
-from hf_contrastive.errors import EvaluationError
+from hf_contrastive.errors import ConfigurationError, EvaluationError
 from hf_contrastive.evaluation.calibration import check_probabilities
 from hf_contrastive.study.arms import Arm, Labelled, Task, chosen_arms
+from hf_contrastive.study.arms.base import log_loss
 from hf_contrastive.study.cells import CellStore
 from hf_contrastive.study.data import StudyData, read_data
-from hf_contrastive.study.meter import ENERGY_METHOD, MEMORY_METHOD, metered
+from hf_contrastive.study.meter import metered
+from hf_contrastive.study.preparation import load_checkpoint, setup_of
 from hf_contrastive.study.pretraining import LOSSES, Pretrainings
 from hf_contrastive.study.records import Cell, CellKey, Outcome, Predictions, Skipped, StudyReport, StudySetup
 from hf_contrastive.study.report_files import write_report
@@ -33,11 +32,7 @@ from model_cards.evidence import Environment
 from model_cards.typesetting import one_line
 
 _PRETRAINED, _SCRATCH = "pretrained", ".scratch-"
-_VERSION = "1"
-"""Of what a cell computes: another one is another study."""
 _SOFTWARE = ("torch", "transformers", "peft", "hf-contrastive")
-_NO_SETTINGS = frozenset({"arms", "budgets", "seeds", "target_share", "time_limit"})
-"""Told elsewhere, or no matter of the cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +90,11 @@ def run_study(
     settings = (settings or _profile(profile)).changed(**changes)
     chosen = chosen_arms(arms if arms is not None else settings.arms)
     read = read_data(data, settings, text_column=text_column, label_column=label_column, pair_column=pair_column)
-    loaded = _loaded(model, settings, base_model_id)
+    loaded = load_checkpoint(model, settings, base_model_id)
     folder = Path(out)
     store = CellStore(folder)
     budgets, beyond = _possible_budgets(read, settings, chosen)
-    setup = _setup(read, loaded, settings, budgets, text_column, label_column, pair_column)
+    setup = setup_of(read, loaded, settings, budgets, text_column, label_column, pair_column)
     with store.held():
         setup = store.begin(setup)
         machine = environment(loaded.encoder.model.device, "fp32")
@@ -215,7 +210,6 @@ class _Run:
             told = fitted.predict(self.data.test_texts)
         truth = self.data.test_codes
         probabilities, _ = check_probabilities(told / told.sum(axis=1, keepdims=True), truth)
-        right = probabilities[np.arange(len(truth)), truth]
         cell = Cell(
             arm=code,
             budget=budget,
@@ -223,7 +217,7 @@ class _Run:
             labels=len(places),
             accuracy=float((probabilities.argmax(axis=1) == truth).mean()),
             macro_f1=_macro_f1(probabilities.argmax(axis=1), truth),
-            nll=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+            nll=log_loss(probabilities, truth),
             cost=spent.cost_with(fitted.cost),
             setting=fitted.setting,
             trials=fitted.trials,
@@ -283,8 +277,6 @@ def _macro_f1(told: Any, truth: Any) -> float:
 
 
 def _profile(name: str) -> StudySettings:
-    from hf_contrastive.errors import ConfigurationError
-
     if name not in PROFILES:
         msg = f"`profile` must be one of {', '.join(PROFILES)}, got {name!r:.40}."
         raise ConfigurationError(msg)
@@ -306,31 +298,6 @@ def _possible_budgets(
     return tuple(possible), tuple(beyond)
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    encoder: TextEncoder
-    base: Any
-
-
-def _loaded(model: Any, settings: StudySettings, base_model_id: str | None = None) -> _Loaded:
-    from accelerate import PartialState
-
-    from hf_contrastive.training.loading import load_model
-
-    # a model of the caller's stays as it is
-    given = model if isinstance(model, str | Path) else copy.deepcopy(model)
-    found = load_model(given, base_model_id=base_model_id, is_trainable=False)
-    plain = found.model.merge_and_unload() if hasattr(found.model, "merge_and_unload") else found.model
-    # small steps would be rounded away in half precision; every arm runs on one device
-    plain = plain.float().to(PartialState().device).requires_grad_(True)
-    # a copy is read as it is: no prompt is put before some arms' texts and not before others'
-    plain.config._name_or_path = ""
-    spec = replace(found.spec, prompts={})
-    if settings.max_length is not None:
-        spec = replace(spec, max_length=min(spec.max_length, settings.max_length))
-    return _Loaded(TextEncoder(plain, found.tokenizer, spec, name=found.base.model_id or ""), found.base)
-
-
 def _machine_words(told: Environment) -> str:
     """Return on what and with what a cell was run."""
     versions = ", ".join(f"{name} {told.versions[name]}" for name in _SOFTWARE if name in told.versions)
@@ -349,55 +316,3 @@ def _with_machines(setup: StudySetup, running: _Run) -> StudySetup:
 def _reason(error: Exception) -> str:
     """Return why a cell could not be computed, in one line."""
     return f"not computed because {type(error).__name__}: {one_line(str(error))}".rstrip(".")
-
-
-def _setup(
-    data: StudyData,
-    loaded: _Loaded,
-    settings: StudySettings,
-    budgets: tuple[int | None, ...],
-    text_column: str,
-    label_column: str,
-    pair_column: str | None,
-) -> StudySetup:
-    told = {
-        item.name: _told(getattr(settings, item.name)) for item in fields(settings) if item.name not in _NO_SETTINGS
-    }
-    # which rows are drawn depends on the largest budget, where small classes must keep their rows for it
-    told["labelled rows"] = digest_of(list(data.texts))[:19]
-    told["memory is"] = MEMORY_METHOD
-    told["encoder"] = loaded.encoder.fingerprint
-    told["cells are of version"] = _VERSION
-    if settings.energy:
-        told["energy is"] = ENERGY_METHOD
-    return StudySetup(
-        base=loaded.base,
-        dataset=data.reference,
-        text_column=text_column,
-        label_column=label_column,
-        pair_column=pair_column or "",
-        classes=data.classes,
-        train_rows=len(data.texts),
-        test_rows=len(data.test_texts),
-        pretraining_texts=len(data.unlabelled),
-        decontaminated=data.decontaminated,
-        budgets=budgets,
-        seeds=settings.seeds,
-        target_share=settings.target_share,
-        trials=settings.trials,
-        max_length=loaded.encoder.spec.max_length,
-        settings=told,
-        notes=data.notes,
-    )
-
-
-def _told(value: Any) -> str:
-    if value is None:
-        return "the model's own or none"
-    return (
-        f"{value:g}"
-        if isinstance(value, float)
-        else " to ".join(map(str, value))
-        if isinstance(value, tuple)
-        else str(value)
-    )

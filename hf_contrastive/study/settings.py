@@ -176,12 +176,12 @@ PROFILES: Mapping[str, StudySettings] = {
         pretraining_batch=32,
         batch=16,
         steps=(20, 40),
-        rate=2e-4,  # few steps; chosen on rows that are no part of the benchmark's test
+        rate=2e-4,  # few steps
         max_length=32,
         time_limit=13.5 * 60,
     ),
 }
-"""Settings by name: the whole protocol, and what two cores do in a quarter of an hour."""
+"""Settings by name: the whole protocol, and a part of it that begins no cell after a quarter of an hour."""
 
 
 def budget_name(budget: int | None) -> str:

@@ -15,9 +15,9 @@ from hf_contrastive.release.sending.actions import sentence
 from hf_contrastive.release.sending.arrival import differences
 from hf_contrastive.release.sending.committing import Published
 from hf_contrastive.release.sending.faults import FAULTS, Patience, UnreadableAnswerError, first_line, status
+from hf_contrastive.release.sending.revisions import next_tag, version_at, versions_in
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.sending.traffic import bounded_silence
-from hf_contrastive.release.versioning.revisions import next_tag, version_at, versions_in
 
 _TAKEN_TRIES = 5
 _SHOWN = 5

@@ -19,7 +19,7 @@ from hf_contrastive.release.plan import planned
 from hf_contrastive.release.sending.actions import PUSH, Action, Outcome
 from hf_contrastive.release.sending.arrival import is_listed_as
 from hf_contrastive.release.sending.faults import UnreadableAnswerError, asked, explain, root_of
-from hf_contrastive.release.versioning.revisions import missing_branch
+from hf_contrastive.release.sending.revisions import missing_branch
 
 LOOK_BACK = 50
 """How many commits below the head are searched for one of the same content."""

@@ -11,12 +11,12 @@ from huggingface_hub.errors import RevisionNotFoundError
 
 from hf_contrastive.release.sending.faults import FAULTS, asked
 from hf_contrastive.release.sending.hub import PushReceipt
+from hf_contrastive.release.sending.revisions import version_at, versions_in
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.verification.items import Item, broken, holds, named, not_checked
 from hf_contrastive.release.verification.observed import Observed, is_known
 from hf_contrastive.release.verification.statements import FILENAME, ReadEvidence
 from hf_contrastive.release.versioning.published import explained
-from hf_contrastive.release.versioning.revisions import version_at, versions_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

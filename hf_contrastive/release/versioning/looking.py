@@ -9,9 +9,9 @@ from hf_contrastive.errors import HubError
 from hf_contrastive.release.contents.suffixes import OTHER_WEIGHTS, PICKLES
 from hf_contrastive.release.plan import is_document, is_replaced
 from hf_contrastive.release.sending.faults import FAULTS
+from hf_contrastive.release.sending.revisions import version_at, versions_in
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.versioning.published import PublishedVersion, explained, last_published
-from hf_contrastive.release.versioning.revisions import version_at, versions_in
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError
 

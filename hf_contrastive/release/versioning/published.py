@@ -27,8 +27,8 @@ from hf_contrastive.release.sending.faults import (
     status,
 )
 from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.revisions import missing_branch, missing_revision, version_at, versions_in
 from hf_contrastive.release.sending.target import Target
-from hf_contrastive.release.versioning.revisions import missing_branch, missing_revision, version_at, versions_in
 from model_cards.documents import evidence_json
 from model_cards.evidence import Evidence
 

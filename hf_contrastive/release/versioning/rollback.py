@@ -25,11 +25,11 @@ from hf_contrastive.release.sending.actions import ROLLBACK
 from hf_contrastive.release.sending.committing import Published, commit_plan, replaced_files
 from hf_contrastive.release.sending.faults import FAULTS, asked
 from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.revisions import version_at, versions_in
 from hf_contrastive.release.sending.tagging import tag as tag_version
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.verification.verifying import verify
 from hf_contrastive.release.versioning.published import explained
-from hf_contrastive.release.versioning.revisions import version_at, versions_in
 from hf_contrastive.release.versioning.rollback_checks import (
     MOST_NAMES,
     decision_problems,

@@ -15,9 +15,9 @@ from audits.records import Record
 from hf_contrastive.release.plan import SIGNATURE
 from hf_contrastive.release.sending.faults import FAULTS, asked
 from hf_contrastive.release.sending.hub import hub_api
+from hf_contrastive.release.sending.revisions import versions_in
 from hf_contrastive.release.sending.target import Target
 from hf_contrastive.release.versioning.published import explained
-from hf_contrastive.release.versioning.revisions import versions_in
 from hf_contrastive.release.versioning.rollback import MARK
 from model_cards.documents import evidence_json
 from model_cards.errors import EvidenceError

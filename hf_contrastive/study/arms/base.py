@@ -88,6 +88,17 @@ class Arm(ABC):
         """Compute what is no part of the arm's cost, such as embeddings of the test by the start."""
 
 
+def log_loss(probabilities: Probabilities, codes: npt.NDArray[np.int64]) -> float:
+    """Return the mean of ``-log p`` of the true classes; a probability of 0 counts as the smallest single float.
+
+    Args:
+        probabilities: ``[n, classes]``.
+        codes: of the true classes, ``[n]``.
+    """
+    right = probabilities[np.arange(len(codes)), codes]
+    return float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean())
+
+
 _FEWEST_TO_CHOOSE_BY = 3
 """Rows a class: one to choose by, and two to train on."""
 
@@ -115,7 +126,7 @@ def chosen_rate(
     held = max(task.classes, round(len(task.rows.codes) / 4))
     split = StratifiedShuffleSplit(1, test_size=held, random_state=task.seed)
     fitted, chosen_by = next(split.split(task.rows.codes, task.rows.codes))
-    spent, found = Cost(seconds=0.0, energy_kwh=0.0), []
+    spent, found = Cost(seconds=0.0), []
     for factor in RATE_FACTORS[: task.settings.trials]:
         loss, cost = losses(rate * factor, task.rows.take(fitted), task.rows.take(chosen_by))
         spent = spent + cost

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hf_contrastive.study.arms.base import Arm, Fitted, Labelled, Task, chosen_rate
+from hf_contrastive.study.arms.base import Arm, Fitted, Labelled, Task, chosen_rate, log_loss
 from hf_contrastive.study.arms.fine_tuning import train_on_labels
 from hf_contrastive.study.arms.probes import probe
 from hf_contrastive.study.records import Cost
 from hf_contrastive.study.training import Start, StudyTrainer
-
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 class FewShotContrast(Arm):
@@ -27,8 +23,8 @@ class FewShotContrast(Arm):
             trainer, start = _contrasted(task, rows, rate)
             vectors, cost = start.encoded(rows.texts)
             fitted, _ = probe(vectors, rows.codes, seed=task.seed)
-            right = fitted(start.encoder.encode(held_out.texts))[np.arange(len(held_out.codes)), held_out.codes]
-            return float(-np.log(np.maximum(right, _SMALLEST)).mean()), trainer.cost() + cost
+            told = fitted(start.encoder.encode(held_out.texts))
+            return log_loss(told, held_out.codes), trainer.cost() + cost
 
         rate, spent, setting, trials = chosen_rate(task.settings.rate, task, losses)
         trainer, start = _contrasted(task, task.rows, rate)

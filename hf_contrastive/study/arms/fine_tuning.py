@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from hf_contrastive.study.arms.base import Arm, Fitted, Labelled, Task, chosen_rate
+from hf_contrastive.study.arms.base import Arm, Fitted, Labelled, Task, chosen_rate, log_loss
 from hf_contrastive.study.records import Cost
 from hf_contrastive.study.training import StudyTrainer, make_trainer
-
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 class FineTuning(Arm):
@@ -34,8 +30,7 @@ class FineTuning(Arm):
 
         def losses(rate: float, rows: Labelled, held_out: Labelled) -> tuple[float, Cost]:
             trainer = train_on_labels(task, rows, loss=self._loss, rate=rate, lora=self._lora)
-            told = trainer.probabilities(held_out.texts)[np.arange(len(held_out.codes)), held_out.codes]
-            return float(-np.log(np.maximum(told, _SMALLEST)).mean()), trainer.cost()
+            return log_loss(trainer.probabilities(held_out.texts), held_out.codes), trainer.cost()
 
         rate, spent, setting, trials = chosen_rate(usual, task, losses)
         trainer = train_on_labels(task, task.rows, loss=self._loss, rate=rate, lora=self._lora)
