@@ -74,7 +74,7 @@ def run_study(
         text_column: of the texts.
         label_column: of the classes.
         pair_column: a text that belongs to the row's text; contrast then draws both together, else two views of a text.
-        profile: ``standard``, or ``quick`` for about a quarter of an hour on two cores.
+        profile: ``standard``, or ``quick``, which begins no cell after a quarter of an hour.
         settings: instead of a profile.
         arms: codes, or arms of one's own; default: the settings'.
         base_model_id: Hub id under which a folder's weights are known.
