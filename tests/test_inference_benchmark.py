@@ -548,4 +548,6 @@ def test_a_whole_run_without_data(tiny_bert: Path, monkeypatch: pytest.MonkeyPat
     assert "no adapter" in reasons["adapter"]
     assert 'pip install "hf-contrastive[onnx]"' in reasons["onnx"]
     assert {item.quality_not_computed for item in found.measured} == {"no data was named"}
-    assert found.recommendations[0].variant == "merged"
+    # which of the two is faster is a matter of the machine; that the faster one is named is not
+    fastest = min(found.measured, key=lambda item: item.cell(1, 8).p95_ms)
+    assert found.recommendations[0].variant == fastest.name
