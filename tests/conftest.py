@@ -7,6 +7,7 @@ import os
 # two test processes share the cores: OpenMP threads that spin for each other would take minutes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], Callable[[str], No
         return compare
 
     return of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def young_objects_only() -> None:
+    """Leave what imports made out of garbage collection: trainers collect often, and each time would walk it all."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,7 +56,8 @@ def runs(text: str) -> frozenset[object]:
 
 
 def jaccard(left: frozenset[object], right: frozenset[object]) -> float:
-    return len(left & right) / len(left | right) if left or right else 0.0
+    common = len(left & right)
+    return common / (len(left) + len(right) - common) if left or right else 0.0
 
 
 def greedy(texts: list[str], threshold: float) -> tuple[list[int], list[tuple[int, int, float]]]:
@@ -380,6 +381,7 @@ def test_columns_of_other_types_are_refused(column):
         Texts(pa.table({"a": column}))
 
 
+@pytest.mark.slow
 def test_sources_that_can_not_be_written_beside_are_compiled_anew(tmp_path):
     import os
     import shutil

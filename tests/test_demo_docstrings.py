@@ -336,6 +336,7 @@ def here(tmp_path_factory):
     return load_docstrings(cache_dir=tmp_path_factory.mktemp("docstrings"))
 
 
+@pytest.mark.slow
 def test_this_environment_gives_tens_of_thousands_of_rows(here):
     assert list(here) == list(SPLITS)
     assert sum(here.num_rows.values()) >= 20_000
@@ -350,6 +351,7 @@ def test_this_environment_gives_tens_of_thousands_of_rows(here):
     assert 0.07 <= here["validation"].num_rows / total <= 0.13
 
 
+@pytest.mark.slow
 def test_no_module_group_is_on_two_sides_and_large_packages_are_on_all(here):
     pairs = (("train", "validation"), ("train", "test"), ("validation", "test"))
     modules = {split: set(here[split]["module"]) for split in SPLITS}

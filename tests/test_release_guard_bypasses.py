@@ -18,6 +18,7 @@ _NEEDS_XET = {"dataset", "dataset-dict"}
 _UNSEEN = {"trainer-every_save", "trainer-checkpoint", "trainer-all_checkpoints", "thread", "fork", "early-client"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer", TRANSFERS)
 def test_under_a_guard_only_what_passed_the_gate_arrives(tmp_path: Path, transfer: str):
     tried = run("guarded", transfer, tmp_path)

@@ -133,10 +133,10 @@ def test_more_seeds_budgets_and_arms_add_to_what_is_there(study: Callable[..., S
 def test_the_folder_of_another_study_is_refused_and_left_alone(
     study: Callable[..., StudyReport], tmp_path: Path, changes: dict[str, Any], told: str
 ):
-    study("A0")
+    study(Counted())
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     with pytest.raises(EvaluationError, match=f"holds a study of something else.*{told}"):
-        study("A0", **changes)
+        study(Counted(), **changes)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
@@ -144,15 +144,15 @@ def test_a_folder_with_other_files_is_refused(study: Callable[..., StudyReport],
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
     with pytest.raises(EvaluationError, match="holds files and no study"):
-        study("A0")
+        study(Counted())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
     (tmp_path / "out" / "thesis.tex").unlink()
     (tmp_path / "out" / "setup.json").write_text("{")
     with pytest.raises(EvaluationError, match="can not be read as the setup of a study"):
-        study("A0")
+        study(Counted())
     (tmp_path / "out" / "setup.json").write_text("[]")
     with pytest.raises(EvaluationError, match="can not be read as the setup of a study"):
-        study("A0")
+        study(Counted())
 
 
 def setup_of(folder: Path) -> StudySetup:
@@ -161,7 +161,7 @@ def setup_of(folder: Path) -> StudySetup:
 
 def test_what_is_added_after_results_were_seen_is_told_for_good(study: Callable[..., StudyReport], tmp_path: Path):
     def notes(**changes: Any) -> list[str]:
-        report = study("A0", settings=replace(SMALL, **changes))
+        report = study(Counted(), settings=replace(SMALL, **changes))
         assert setup_of(tmp_path / "out").notes == report.setup.notes
         return [note for note in report.setup.notes if "after results" in note or "left out of this report" in note]
 
@@ -177,16 +177,16 @@ def test_what_is_added_after_results_were_seen_is_told_for_good(study: Callable[
 
 
 def test_a_budget_for_which_other_rows_would_be_drawn_is_another_study(study: Callable[..., StudyReport]):
-    study("A0", settings=replace(SMALL, train_rows=24))
+    study(Counted(), settings=replace(SMALL, train_rows=24))
     # six rows a class are drawn, enough for five
-    study("A0", settings=replace(SMALL, train_rows=24, budgets=(2, 4, 5)))
+    study(Counted(), settings=replace(SMALL, train_rows=24, budgets=(2, 4, 5)))
     rows = labelled_rows(40, seed=1)
     keep = [place for place, name in enumerate(rows["label"]) if name != "food" or place < 24]
     parts = labelled_data()
     parts["train"] = datasets.Dataset.from_dict(rows).select(keep)
-    study("A0", out="uneven", data=parts, settings=replace(SMALL, train_rows=24))
+    study(Counted(), out="uneven", data=parts, settings=replace(SMALL, train_rows=24))
     with pytest.raises(EvaluationError, match=r"labelled rows was 'sha256:[0-9a-f]{12}' and is 'sha256:"):
-        study("A0", out="uneven", data=parts, settings=replace(SMALL, train_rows=24, budgets=(2, 4, 6)))
+        study(Counted(), out="uneven", data=parts, settings=replace(SMALL, train_rows=24, budgets=(2, 4, 6)))
 
 
 def test_what_is_added_before_there_are_results_is_no_news(study: Callable[..., StudyReport]):
@@ -201,14 +201,14 @@ def test_one_process_at_a_time_works_in_a_folder(study: Callable[..., StudyRepor
         def fit(self, task: Task) -> Fitted:
             if not self.asked:
                 with pytest.raises(EvaluationError, match=r"Another process works in .*out\. Wait until"):
-                    study("A0")
+                    study(Counted())
             assert task.folder.is_dir(), "what the first one needs is still there"
             return super().fit(task)
 
     nested = Nested()
     assert len(study(nested).cells) == 4
     # nobody has to remove a lock
-    assert len(study(nested, "A0").cells) == 8
+    assert len(study(nested, Counted("X2")).cells) == 8
 
 
 def test_what_a_killed_study_left_is_cleared_by_the_next_one(study: Callable[..., StudyReport], tmp_path: Path):
@@ -233,9 +233,9 @@ def test_what_a_killed_study_left_is_cleared_by_the_next_one(study: Callable[...
     assert all(path.exists() for path in left)
     # a call that is refused clears nothing
     with pytest.raises(EvaluationError, match="something else"):
-        study("A0", settings=replace(SMALL, rate=1e-3))
+        study(Counted(), settings=replace(SMALL, rate=1e-3))
     assert all(path.exists() for path in left)
-    study("A0")
+    study(Counted())
     assert not any(path.exists() for path in left)
 
 
@@ -243,7 +243,7 @@ def test_a_study_killed_before_it_began_does_not_block_its_folder(study: Callabl
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "study.lock").touch()
     (tmp_path / "out" / "setup.tmp").write_text("{")
-    assert study("A0").cells
+    assert study(Counted()).cells
 
 
 def test_a_file_system_without_locks_does_not_stop_a_study(
@@ -253,9 +253,9 @@ def test_a_file_system_without_locks_does_not_stop_a_study(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("hf_contrastive.study.cells.locked", no_locks)
-    study("A0")
+    study(Counted())
     (others := tmp_path / "out" / ".scratch-of-another").mkdir()
-    assert study("A0").cells
+    assert study(Counted()).cells
     assert others.is_dir(), "it may be in use"
 
 
@@ -282,10 +282,10 @@ def test_time_ends_between_seeds_and_what_was_not_run_is_told(
 
 
 def test_budgets_beyond_the_data_are_told_and_the_others_are_run(study: Callable[..., StudyReport]):
-    report = study("A0", settings=replace(SMALL, budgets=(2, 11, None)))
+    report = study(Counted(), settings=replace(SMALL, budgets=(2, 11, None)))
     assert {cell.budget for cell in report.cells} == {2, None}
     (beyond,) = report.skipped
-    assert (beyond.arm, beyond.budget, beyond.seeds) == ("A0", 11, (0, 1))
+    assert (beyond.arm, beyond.budget, beyond.seeds) == ("X1", 11, (0, 1))
     assert "10 rows to learn from" in beyond.reason
 
 
@@ -390,13 +390,13 @@ def test_an_arm_that_fails_is_told_and_leaves_the_others(study: Callable[..., St
                 raise RuntimeError(msg)
             return super().fit(task)
 
-    report = study("A0", Failing())
-    assert {(cell.arm, cell.seed) for cell in report.cells} == {("A0", 0), ("A0", 1), ("X1", 0)}
+    report = study(Counted("X2"), Failing())
+    assert {(cell.arm, cell.seed) for cell in report.cells} == {("X2", 0), ("X2", 1), ("X1", 0)}
     assert {(item.arm, item.seeds, item.reason) for item in report.skipped} == {
         ("X1", (1,), "not computed because RuntimeError: no luck")
     }
     healed = Counted()
-    assert not study("A0", healed).skipped
+    assert not study(Counted("X2"), healed).skipped
     assert healed.asked == [(8, 1), (16, 1)]
 
 
@@ -408,8 +408,8 @@ def test_a_pretraining_that_can_not_be_is_told_and_leaves_the_others(
         raise ConfigurationError(msg)
 
     monkeypatch.setattr("hf_contrastive.study.pretraining.Pretrainings._pretrain", fail)
-    report = study("A0", "A5P", settings=replace(SMALL, seeds=(0,)))
-    assert {cell.arm for cell in report.cells} == {"A0"}
+    report = study(Counted(), "A5P", settings=replace(SMALL, seeds=(0,)))
+    assert {cell.arm for cell in report.cells} == {"X1"}
     assert all("no mask token" in item.reason for item in report.skipped)
     assert {item.arm for item in report.skipped} == {"A5P"}
 

@@ -28,6 +28,7 @@ def compiling(monkeypatch):
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_a_compiled_model_trains_alike_on_few_widths(make_trainer, topic_pairs, compiling, tmp_path):
     from hf_contrastive import TextEncoder
 

@@ -25,12 +25,15 @@ class Form(NamedTuple):
         pattern: the whole key; the group ``key`` is its random part.
         entropy: least Shannon entropy of that part, in bits a character.
         right: a check digit, where there is one.
+        literals: one of them stands in every key; a text without them needs no look, and most have none. Empty where
+            a key has none.
     """
 
     kind: str
     pattern: re.Pattern[str]
     entropy: float = 3.0
     right: Callable[[str], bool] | None = None
+    literals: tuple[str, ...] = ()
 
 
 def _github(token: str) -> bool:
@@ -43,55 +46,69 @@ def _github(token: str) -> bool:
     return written.rjust(6, "0") == check
 
 
-def _form(kind: str, pattern: str, entropy: float = 3.0, right: Callable[[str], bool] | None = None) -> Form:
-    return Form(kind, re.compile(rf"(?<![A-Za-z0-9_]){pattern}(?![A-Za-z0-9_])"), entropy, right)
+def _form(
+    kind: str, literals: str, pattern: str, entropy: float = 3.0, right: Callable[[str], bool] | None = None
+) -> Form:
+    whole = re.compile(rf"(?<![A-Za-z0-9_]){pattern}(?![A-Za-z0-9_])")
+    return Form(kind, whole, entropy, right, tuple(literals.split()))
 
 
 FORMS = (
-    _form("AWS access key", r"(?:AKIA|ASIA)(?P<key>[A-Z2-7]{16})"),
-    _form("GitHub token", r"gh[pousr]_(?P<key>[A-Za-z0-9]{36})", right=_github),
-    _form("GitHub token", r"github_pat_(?P<key>[A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
-    _form("GitLab token", r"glpat-(?P<key>[A-Za-z0-9_-]{20})"),
-    _form("Slack token", r"xox[abeoprs]-(?P<key>[0-9]{8,14}-[A-Za-z0-9-]{16,80})"),
-    _form("Slack webhook", r"hooks\.slack\.com/services/(?P<key>T[A-Z0-9]{8,11}/B[A-Z0-9]{8,11}/[A-Za-z0-9]{24})"),
-    _form("Google API key", r"AIza(?P<key>[A-Za-z0-9_-]{35})"),
-    _form("Google OAuth secret", r"GOCSPX-(?P<key>[A-Za-z0-9_-]{28})"),
-    _form("Stripe key", r"(?:sk|rk)_live_(?P<key>[A-Za-z0-9]{24,99})"),
-    _form("Twilio key", r"SK(?P<key>[0-9a-f]{32})"),
-    _form("SendGrid key", r"SG\.(?P<key>[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43})"),
-    _form("Mailgun key", r"key-(?P<key>[0-9a-f]{32})"),
-    _form("npm token", r"npm_(?P<key>[A-Za-z0-9]{36})"),
-    _form("PyPI token", r"pypi-AgEIcHlwaS5vcmc(?P<key>[A-Za-z0-9_-]{50,})"),
-    _form("Hugging Face token", r"hf_(?P<key>[A-Za-z]{34})"),
-    _form("OpenAI key", r"sk-(?:proj-|svcacct-|admin-)?(?P<key>[A-Za-z0-9_-]{20,74}T3BlbkFJ[A-Za-z0-9_-]{20,74})"),
-    _form("Anthropic key", r"sk-ant-(?:api|admin)\d\d-(?P<key>[A-Za-z0-9_-]{80,110})"),
-    _form("DigitalOcean token", r"do[opr]_v1_(?P<key>[a-f0-9]{64})"),
-    _form("Shopify token", r"shp(?:at|ca|pa|ss)_(?P<key>[a-fA-F0-9]{32})"),
-    _form("Telegram bot token", r"[0-9]{8,10}:(?P<key>AA[A-Za-z0-9_-]{33})"),
-    _form("Discord bot token", r"(?P<key>[MNO][A-Za-z0-9]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38})", 3.5),
-    _form("Azure storage key", r"AccountKey=(?P<key>[A-Za-z0-9+/]{86}==)", 4.0),
-    _form("Databricks token", r"dapi(?P<key>[0-9a-f]{32})"),
-    _form("Doppler token", r"dp\.(?:pt|st|ct|scim|audit)\.(?P<key>[A-Za-z0-9]{40,44})"),
-    _form("Linear key", r"lin_api_(?P<key>[A-Za-z0-9]{40})"),
-    _form("Grafana token", r"glsa_(?P<key>[A-Za-z0-9]{32}_[a-f0-9]{8})"),
-    _form("Square token", r"sq0(?:atp|csp)-(?P<key>[A-Za-z0-9_-]{22,43})"),
-    _form("Replicate token", r"r8_(?P<key>[A-Za-z0-9]{37})"),
-    _form("JSON web token", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ(?P<key>[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,})", 3.5),
+    _form("AWS access key", "AKIA ASIA", r"(?:AKIA|ASIA)(?P<key>[A-Z2-7]{16})"),
+    _form("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_(?P<key>[A-Za-z0-9]{36})", right=_github),
+    _form("GitHub token", "github_pat_", r"github_pat_(?P<key>[A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
+    _form("GitLab token", "glpat-", r"glpat-(?P<key>[A-Za-z0-9_-]{20})"),
+    _form("Slack token", "xox", r"xox[abeoprs]-(?P<key>[0-9]{8,14}-[A-Za-z0-9-]{16,80})"),
+    _form(
+        "Slack webhook",
+        "hooks.slack.com",
+        r"hooks\.slack\.com/services/(?P<key>T[A-Z0-9]{8,11}/B[A-Z0-9]{8,11}/[A-Za-z0-9]{24})",
+    ),
+    _form("Google API key", "AIza", r"AIza(?P<key>[A-Za-z0-9_-]{35})"),
+    _form("Google OAuth secret", "GOCSPX-", r"GOCSPX-(?P<key>[A-Za-z0-9_-]{28})"),
+    _form("Stripe key", "_live_", r"(?:sk|rk)_live_(?P<key>[A-Za-z0-9]{24,99})"),
+    _form("Twilio key", "SK", r"SK(?P<key>[0-9a-f]{32})"),
+    _form("SendGrid key", "SG.", r"SG\.(?P<key>[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43})"),
+    _form("Mailgun key", "key-", r"key-(?P<key>[0-9a-f]{32})"),
+    _form("npm token", "npm_", r"npm_(?P<key>[A-Za-z0-9]{36})"),
+    _form("PyPI token", "pypi-AgEIcHlwaS5vcmc", r"pypi-AgEIcHlwaS5vcmc(?P<key>[A-Za-z0-9_-]{50,})"),
+    _form("Hugging Face token", "hf_", r"hf_(?P<key>[A-Za-z]{34})"),
+    _form(
+        "OpenAI key",
+        "T3BlbkFJ",
+        r"sk-(?:proj-|svcacct-|admin-)?(?P<key>[A-Za-z0-9_-]{20,74}T3BlbkFJ[A-Za-z0-9_-]{20,74})",
+    ),
+    _form("Anthropic key", "sk-ant-", r"sk-ant-(?:api|admin)\d\d-(?P<key>[A-Za-z0-9_-]{80,110})"),
+    _form("DigitalOcean token", "doo_v1_ dop_v1_ dor_v1_", r"do[opr]_v1_(?P<key>[a-f0-9]{64})"),
+    _form("Shopify token", "shpat_ shpca_ shppa_ shpss_", r"shp(?:at|ca|pa|ss)_(?P<key>[a-fA-F0-9]{32})"),
+    _form("Telegram bot token", ":AA", r"[0-9]{8,10}:(?P<key>AA[A-Za-z0-9_-]{33})"),
+    _form("Discord bot token", "", r"(?P<key>[MNO][A-Za-z0-9]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38})", 3.5),
+    _form("Azure storage key", "AccountKey=", r"AccountKey=(?P<key>[A-Za-z0-9+/]{86}==)", 4.0),
+    _form("Databricks token", "dapi", r"dapi(?P<key>[0-9a-f]{32})"),
+    _form("Doppler token", "dp.", r"dp\.(?:pt|st|ct|scim|audit)\.(?P<key>[A-Za-z0-9]{40,44})"),
+    _form("Linear key", "lin_api_", r"lin_api_(?P<key>[A-Za-z0-9]{40})"),
+    _form("Grafana token", "glsa_", r"glsa_(?P<key>[A-Za-z0-9]{32}_[a-f0-9]{8})"),
+    _form("Square token", "sq0atp- sq0csp-", r"sq0(?:atp|csp)-(?P<key>[A-Za-z0-9_-]{22,43})"),
+    _form("Replicate token", "r8_", r"r8_(?P<key>[A-Za-z0-9]{37})"),
+    _form("JSON web token", "eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ(?P<key>[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,})", 3.5),
     Form(
         "password in a URL",
         re.compile(
             r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>{}$]{1,64}:(?P<key>[^\s/@'\"<>{}$%\[\]]{6,64})@[\w.-]+\.\w"
         ),
         2.5,
+        literals=("://",),
     ),
     Form(
         "private key",
         re.compile(
             r"-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP) )?PRIVATE KEY(?: BLOCK)?-----"
-            r"(?P<key>(?:\s|\\n|[A-Za-z0-9+/=:,.-])*?[A-Za-z0-9+/=]{40}(?:\s|\\n|[A-Za-z0-9+/=])*)"
+            # the headers of an encrypted key are short, and no second key begins in them
+            r"(?P<key>(?:\s|\\n|[A-Za-z0-9+/=:,.]|-(?!----)){0,400}?[A-Za-z0-9+/=]{40}(?:\s|\\n|[A-Za-z0-9+/=])*)"
             r"(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
         ),
         4.0,
+        literals=("PRIVATE KEY",),
     ),
 )
 
@@ -104,6 +121,8 @@ _PASSWORD_WORDS = re.compile(
 def _secrets(text: str) -> Iterator[Match]:
     found: dict[tuple[int, int], str] = {}
     for form in FORMS:
+        if form.literals and not any(literal in text for literal in form.literals):
+            continue
         for match in form.pattern.finditer(text):
             key = match["key"]
             if entropy(key) < form.entropy or (form.right is not None and not form.right(match.group())):
