@@ -32,7 +32,7 @@ wheel: $(VENV)/.installed
 	PYTHON="$(abspath $(BIN)/python)" sh tests/wheel_without_torch.sh
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not gpu" -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) dist build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
