@@ -221,6 +221,7 @@ def test_an_example_is_short_says_how_to_run_it_and_uses_public_names(name: str)
             assert {alias.name for alias in node.names} <= allowed.get(node.module or "", set()), node.module
 
 
+@pytest.mark.slow
 def test_quickstart_publishes_a_model_with_its_proof(trained: dict[str, Any], hub: LocalHub):
     result = trained["quickstart"]
     assert not result["error"], result["error"]
@@ -247,10 +248,12 @@ def test_quickstart_publishes_a_model_with_its_proof(trained: dict[str, Any], hu
     assert f"base_model: {MODEL}" in published["README.md"]
 
 
+@pytest.mark.slow
 def test_what_the_examples_wrote_loads_again(trained: dict[str, Any]):
     assert trained["loaded"] == {"hub": [2, 32], "add_a_loss": [2, 32], "adapter": ["default"]}
 
 
+@pytest.mark.slow
 def test_a_sentence_transformer_goes_in_and_one_comes_out(trained: dict[str, Any]):
     result = trained["migrate_from_sentence_transformers"]
     assert not result["error"], result["error"]
@@ -264,6 +267,7 @@ def test_a_sentence_transformer_goes_in_and_one_comes_out(trained: dict[str, Any
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_an_own_loss_is_trained_with_and_recorded(trained: dict[str, Any]):
     result = trained["add_a_loss"]
     assert not result["error"], result["error"]

@@ -29,6 +29,7 @@ def test_under_a_guard_only_what_passed_the_gate_arrives(tmp_path: Path, transfe
     assert unseen - set(APPROVED) <= _UNSEEN
 
 
+@pytest.mark.slow
 def test_a_closed_gate_needs_no_guard(tmp_path: Path):
     """Our own trainer: whatever ``hub_strategy``, nothing arrives, and the end of the training says why."""
     tried = run("open", "Git LFS", tmp_path, chosen=CLOSED)

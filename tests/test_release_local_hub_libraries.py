@@ -78,6 +78,7 @@ assert (loaded.encode(["alpha beta"]) == sentences.encode(["alpha beta"])).all()
 
 
 @pytest.mark.parametrize("transfer", ["lfs", "xet"])
+@pytest.mark.slow
 def test_models_and_datasets_are_pushed_and_loaded(tmp_path: Path, transfer: str):
     """With the environment that is made for it, and with a client that has hf_xet and would use it."""
     source = tmp_path / "csv"

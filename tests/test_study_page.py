@@ -105,6 +105,21 @@ def test_notes_stand_above_everything(report, measured):
     assert "Note: seeds were added after" in as_evaluation(noted).sections[0].method
 
 
+def test_seeds_that_were_not_run_are_not_counted():
+    given = typical(rows=600)
+    asked = replace(given.setup, seeds=(*given.setup.seeds, 97, 98))
+    page = render_page(analyse(replace(given, setup=asked)), replace(given, setup=asked))
+    run = len(given.setup.seeds)
+    assert f"600 test rows, {run} of {run + 2} seeds, " in page
+    assert f"paired draws of {run} of {run + 2} seeds and" in page
+
+
+def test_data_without_an_origin_is_this_data(report):
+    unknown = replace(report.setup.dataset, repo_id=None)
+    told = markdown(replace(report, setup=replace(report.setup, dataset=unknown)))
+    assert told.startswith("## Does contrastive pretraining pay on this data?\n")
+
+
 def test_the_headline_of_a_baseline_is_that_of_the_box():
     curves = {"A1": [0.75, 0.86], "A2": [0.5, 0.6], "A3": [0.7, 0.8], "A5P": [0.5, 0.6]}
     given = outcome(curves, (4, 16), rows=600, spread=0.004)

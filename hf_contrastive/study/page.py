@@ -22,6 +22,7 @@ from hf_contrastive.study.tables import (
     pretraining_table,
     question,
     rules,
+    seeds_run,
     setup_facts,
 )
 from model_cards.typesetting import html_environment
@@ -46,6 +47,7 @@ def render_page(report: StudyReport, outcome: Outcome) -> str:
         report=report,
         question=question(report),
         answer=answer,
+        seeds=seeds_run(report),
         tone="pass" if answer.startswith("Yes") else "block" if answer.startswith("No:") else "review",
         first=report.conclusion[:FIRST],
         rest=report.conclusion[FIRST:],

@@ -145,7 +145,8 @@ def arm_table(report: StudyReport) -> Table:
 
 def question(report: StudyReport) -> str:
     """Return the question that the study answers."""
-    return f"Does contrastive pretraining pay on {name_of(report.setup.dataset)}?"
+    dataset = report.setup.dataset
+    return f"Does contrastive pretraining pay on {name_of(dataset) if dataset.repo_id else 'this data'}?"
 
 
 def setup_facts(report: StudyReport) -> tuple[tuple[str, str], ...]:
@@ -153,10 +154,15 @@ def setup_facts(report: StudyReport) -> tuple[tuple[str, str], ...]:
     return tuple(_setup_facts(report))
 
 
+def seeds_run(report: StudyReport) -> str:
+    """Return how many seeds it rests on, and how many were asked for where time ended before."""
+    run, asked = len({cell.seed for cell in report.cells}), len(report.setup.seeds)
+    return plural(asked, "seed") if run == asked else f"{run} of {plural(asked, 'seed')}"
+
+
 def rules(report: StudyReport) -> tuple[str, ...]:
     """Return how it was kept fair, and how it was counted."""
     setup = report.setup
-    seeds = plural(len(setup.seeds), "seed")
     tail = round(100 * (INTERVAL[1] - INTERVAL[0]))
     return (
         f"All arms but {LEXICAL}, which counts words, start from the same checkpoint; all are measured on the same "
@@ -172,7 +178,7 @@ def rules(report: StudyReport) -> tuple[str, ...]:
         f"it comes to was measured: {target_words(report)}. Labels to reach it are read off the mean curve, linear "
         "in accuracy over the logarithm of the labels, at its first crossing. A target that is not reached is told as "
         '"more than", never guessed. Two arms are compared by the seeds that both have with all of their budgets.',
-        f"Intervals: {tail} % of {report.resamples:,} paired draws of {seeds} and "
+        f"Intervals: {tail} % of {report.resamples:,} paired draws of {seeds_run(report)} and "
         f"{plural(setup.test_rows, 'test row')}, the spread over seeds widened by Student's t, since few seeds look "
         "too much alike. The target is recomputed in each draw. No p value can be below "
         f"{2 / (1 + report.resamples):.2g}.",

@@ -30,6 +30,8 @@ def main(given: Sequence[str]) -> None:
         type=lambda told: tuple(None if item == "all" else int(item) for item in told.split(",")),
         help="labelled rows a class with commas, and all",
     )
+    parser.add_argument("--seeds", type=int, help="how many")
+    parser.add_argument("--most-steps", type=int, help="of adapting to labels, instead of the profile's")
     parser.add_argument("--minutes", type=float, help="after which no cell begins")
     add_output(parser)
     options = parser.parse_args(given)
@@ -41,8 +43,10 @@ def main(given: Sequence[str]) -> None:
     from hf_contrastive.console import progress_with_words
     from hf_contrastive.demo.docstrings import load_docstrings
     from hf_contrastive.study.run import Progress
+    from hf_contrastive.study.settings import PROFILES
     from hf_contrastive.study.tables import markdown
 
+    fewest, most = PROFILES[options.profile].steps
     say("reading docstrings")
     rows = datasets.concatenate_datasets(list(load_docstrings().values()))
     with progress_with_words("Study") as update:
@@ -61,6 +65,8 @@ def main(given: Sequence[str]) -> None:
             profile=options.profile,
             arms=options.arms,
             budgets=options.budgets,
+            seeds=None if options.seeds is None else tuple(range(options.seeds)),
+            steps=(fewest, options.most_steps or most),
             base_model_id=BASE,
             time_limit=options.minutes * 60 if options.minutes else None,
             on_progress=show,
