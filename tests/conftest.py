@@ -17,8 +17,9 @@ import pytest
 from hypothesis import settings
 
 # no test asserts a time, not even that of one example
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("short", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("short")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -273,7 +273,7 @@ def test_a_person_sees_what_was_withdrawn_excused_and_who_signed():
     found = told(BASE, after)
     assert found[f"statement {BASE.statements[0].key}"].kind == "removed"
     assert found["waiver PII001 test"].after == "r (owner o, approved by a, until 2027-01-01), excuses nothing here"
-    assert found["approval Eve counsel"].after == "no reason told, until 2027-02-01"
+    assert found["approval Eve counsel"].after == "no reason told (until 2027-02-01)"
     assert found["release signing_key"].after == "ec aaaaaaaaaaaa"
     for key in (f"statement {BASE.statements[0].key}", "waiver PII001 test"):
         assert found[key].weight >= 50

@@ -218,7 +218,8 @@ def _waiver(waiver: Waiver, used: Mapping[Waiver, tuple[str, ...]]) -> str:
 
 
 def _approval(approval: Approval) -> str:
-    return f"{approval.reason or 'no reason told'}, until {approval.expires or 'no date told'}"
+    end = f"until {approval.expires}" if approval.expires else "without an end"
+    return f"{approval.reason or 'no reason told'} ({end})"
 
 
 def _rule_key(rule: Rule) -> str:
