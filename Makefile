@@ -16,7 +16,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/hf-contrastive demo
 
-test: lint unit wheel
+# lint and wheel use one core each, the units two
+test: $(VENV)/.installed
+	$(MAKE) --no-print-directory --jobs=2 lint wheel
+	$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
