@@ -195,6 +195,19 @@ def test_costs_that_contradict_each_other():
     assert told.endswith("The units contradict each other.")
 
 
+def test_what_a_probe_saves_is_not_said_of_its_pretraining():
+    costs = {"A2": Cost(seconds=50.0), "A3": Cost(seconds=2.0), "A1": Cost(seconds=2.0)}
+
+    def told(probe: list[float]) -> str:
+        report = analysed({"A1": probe, "A2": FINE_TUNED, "A3": AHEAD}, costs=costs)
+        return next(line for line in report.conclusion if line.startswith("The pretraining of A3"))
+
+    saved = "What is saved is saved by the probe: A1, the same without pretraining, is not shown worse."
+    assert told(AHEAD).endswith(saved)
+    assert "pays for itself after" in told(SLIGHTLY)
+    assert saved not in told(SLIGHTLY)
+
+
 def test_a_short_pretraining_and_one_that_learned_nothing_are_told():
     given = outcome({"A2": FINE_TUNED, "A4": AHEAD, "A5": SLIGHTLY}, BUDGETS, rows=800, spread=0.004)
     assert "pretraining is short" not in text(analyse(given))

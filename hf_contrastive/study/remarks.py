@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 from hf_contrastive.study.break_even import UNITS
 from hf_contrastive.study.records import BreakEven
-from hf_contrastive.study.roles import BASELINES, CONTRASTIVE, CONTROL, FEW_SHOT, FINE_TUNED, PROBED_CONTROL
+from hf_contrastive.study.roles import (
+    BASELINES,
+    CONTRASTIVE,
+    CONTROL,
+    FAMILIES,
+    FEW_SHOT,
+    FINE_TUNED,
+    PROBE,
+    PROBED_CONTROL,
+)
 from hf_contrastive.study.telling import Telling
-from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed, most_trials
+from hf_contrastive.study.wording import budget_words, budgets_words, cost_words, listed, most_trials, reading
 from model_cards.typesetting import plural
 
 UNIT_NAMES = {"seconds": "time", "FLOPs": "compute", "kWh": "energy"}
@@ -95,10 +104,20 @@ def costs(told: Telling) -> Iterator[str]:
         sentence = f"The pretraining of {told.name(code)}: {'; '.join(parts)}."
         if {"after", "never:"} <= {item.words.partition(" ")[0] for item in found}:
             sentence += " The units contradict each other."
+        if any(item.tasks is not None for item in found) and _saved_by_the_probe(told, code):
+            sentence += (
+                f" What is saved is saved by the probe: {PROBE}, the same without pretraining, is not shown worse."
+            )
         yield sentence
     missing = [UNIT_NAMES[unit] for unit in UNITS if unit not in units]
     if units and missing:
         yield f"Not known: what it costs in {listed(missing)}."
+
+
+def _saved_by_the_probe(told: Telling, code: str) -> bool:
+    """Whether an arm with a probe is nowhere shown better than the probe on the checkpoint as it is."""
+    found = told.against(code, PROBE) if code in FAMILIES[PROBE] else []
+    return bool(found) and all(reading(item) != "better" for item in found)
 
 
 def _tuned(told: Telling) -> str:
