@@ -71,8 +71,9 @@ def main(given: Sequence[str]) -> None:
             time_limit=options.minutes * 60 if options.minutes else None,
             on_progress=show,
         )
-    command = " ".join(["python -m tests.benchmarks.study", *given])
-    write(report.to_dict(), f"{markdown(report)}\n{describe_machine()}; `{command}`\n\n", options)
+    command = f"python -m tests.benchmarks.study {' '.join(given)}"
+    data = "The data: first sentences of the docstrings of the installed packages, and from which package each is."
+    write(report.to_dict(), f"{markdown(report)}\n{data}\n\n{describe_machine()}; `{command}`\n\n", options)
 
 
 if __name__ == "__main__":
