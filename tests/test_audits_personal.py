@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 import random
+import string
 import sys
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from datasets import Dataset
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audits import audit, judge, load_policy
 from audits.formats import formats
 from audits.personal import DETECTORS, checksums, masked
-from audits.personal.secrets import entropy
+from audits.personal.secrets import FORMS, SECRETS, entropy
 from audits.text.excerpts import excerpt, mask
 
 ROOT = Path(__file__).parent.parent
@@ -178,6 +179,30 @@ def test_numbers_in_any_order_are_masked_once_and_for_all(text):
 def test_long_runs_hold_nothing(run):
     """They would take hours where a pattern went back over them again and again."""
     assert kinds(run * (100_000 // len(run))) == []
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.kind != "private key"], ids=lambda form: form.kind)
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_key_holds_one_of_its_literals(form, data):
+    key = data.draw(st.from_regex(form.pattern, fullmatch=True))
+    assert not form.literals or any(literal in key for literal in form.literals)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "-----BEGIN PRIVATE KEY-----{}",
+        "-----BEGIN RSA PRIVATE KEY-----{}Proc-Type: 4,ENCRYPTED{}DEK-Info: AES-128-CBC,8C1A9F42D5E07B3364F1A0C9{}{}",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----{}Version: GnuPG v1.4.11 (GNU/Linux){}Comment: Alice <a@b.example>{}{}",
+    ],
+)
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\\n", "\\r\\n"])
+def test_private_keys_with_and_without_headers_are_found_whole(before, line):
+    draw = random.Random(7)
+    body = line.join("".join(draw.choices(string.ascii_letters + string.digits + "+/", k=64)) for _ in range(12))
+    text = before.replace("{}", line) + body
+    assert [(match.start, match.end, match.kind) for match in SECRETS.find(text)] == [(0, len(text), "private key")]
 
 
 def test_hashes_are_the_same_for_the_same_value_and_salt_alone():

@@ -103,8 +103,9 @@ FORMS = (
         "private key",
         re.compile(
             r"-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP) )?PRIVATE KEY(?: BLOCK)?-----"
-            # the headers of an encrypted key are short, and no second key begins in them
-            r"(?P<key>(?:\s|\\n|[A-Za-z0-9+/=:,.]|-(?!----)){0,400}?[A-Za-z0-9+/=]{40}(?:\s|\\n|[A-Za-z0-9+/=])*)"
+            # headers before the key, as an encrypted one has; no second key begins in them
+            r"(?P<key>(?:\s|\\[nr]|[A-Za-z0-9+/=:,.()<>@_;]|-(?!----)){0,4000}?"
+            r"[A-Za-z0-9+/=]{40}(?:\s|\\[nr]|[A-Za-z0-9+/=])*)"
             r"(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
         ),
         4.0,
