@@ -226,10 +226,11 @@ def not_told(report: StudyReport) -> tuple[str, ...]:
 
 
 def markdown(report: StudyReport) -> str:
-    """Return the study in short: conclusion, wins and losses, setup."""
+    """Return the study in short: conclusion, what each arm reaches and costs, wins and losses, setup."""
     lines = [f"## {escape_markdown(question(report))}", ""]
     lines += [f"**Note:** {escape_markdown(note)}\n" for note in report.setup.notes]
     lines += [f"- {escape_markdown(sentence)}" for sentence in report.conclusion]
+    lines += _levels(report)
     for matrix in matrices(report):
         lines += ["", f"Accuracy minus that of {escape_markdown(matrix.other)}, percentage points [95 % interval]; "
                   "better or worse is after Holm's correction. Columns: labelled rows a class.", ""]  # fmt: skip
@@ -244,11 +245,28 @@ def markdown(report: StudyReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _in_order(budgets: set[Budget]) -> list[Budget]:
+    return sorted(budgets, key=lambda budget: float("inf") if budget is None else budget)
+
+
+def _levels(report: StudyReport) -> Iterator[str]:
+    budgets = _in_order({point.budget for point in report.curves})
+    yield from ("", "Accuracy, the mean over seeds, and what adapting costs. Columns: labelled rows a class.", "")
+    yield f"| arm | {' | '.join(map(short_budget, budgets))} |"
+    yield f"|---|{'---|' * len(budgets)}"
+    for arm in report.arms:
+        found = [report.point(arm.code, budget) for budget in budgets]
+        shown = [
+            f"{100 * point.accuracy.value:.1f} %, {cost_words(point.cost.seconds, 'seconds')}" if point else "–"
+            for point in found
+        ]
+        if any(found):
+            yield f"| {escape_markdown(f'{arm.code}: {arm.name}')} | {' | '.join(shown)} |"
+
+
 def _matrix(report: StudyReport, other: str) -> Matrix:
     found = {(item.arm, item.budget): item for item in report.differences if item.other == other}
-    budgets: list[Budget] = sorted(
-        {budget for _, budget in found}, key=lambda budget: float("inf") if budget is None else budget
-    )
+    budgets = _in_order({budget for _, budget in found})
     rows = tuple(
         (arm.code, arm.name, tuple(_field(found.get((arm.code, budget))) for budget in budgets))
         for arm in report.arms
