@@ -138,7 +138,12 @@ def _seeds(told: str | None) -> tuple[int, ...] | None:
     except ValueError as error:
         msg = f"--seeds must be a number of seeds, or numbers separated by commas, got {told!r}."
         raise typer.BadParameter(msg) from error
-    return tuple(range(numbers[0])) if len(numbers) == 1 and "," not in str(told) else numbers
+    if len(numbers) > 1 or "," in str(told):
+        return numbers
+    if numbers[0] < 1:
+        msg = f"--seeds must be at least 1 where it says how many, got {numbers[0]}; 3,4 names two."
+        raise typer.BadParameter(msg)
+    return tuple(range(numbers[0]))
 
 
 def _seconds(told: str | None) -> float | None:

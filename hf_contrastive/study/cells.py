@@ -23,7 +23,7 @@ from hf_contrastive.study.records import Cell, CellKey, Predictions, StudySetup
 
 SETUP_FILE = "setup.json"
 _CELLS, _LOCKED = "cells", "study"
-_MAY_GROW = ("budgets", "seeds", "notes")
+_MAY_GROW = ("arms", "budgets", "seeds", "notes")
 """What may differ when a study goes on: cells that are there stay true."""
 _LATER = "added after results were seen"
 """Ends the notes that stay with a folder."""
@@ -31,7 +31,7 @@ _LEFT_OVERS = ("*.tmp", f"{_CELLS}/*.tmp", ".scratch-*", "pretrained/.incomplete
 """What a study that was killed leaves behind; nobody else writes while the folder is held."""
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """Errors of file systems that have no locks, as some clusters' do."""
-_CELL = re.compile(r"[A-Za-z0-9_]+-(all|\d+)-(\d+)")
+_CELL = re.compile(r"([A-Za-z0-9_]+)-(all|\d+)-(\d+)")
 
 
 class CellStore:
@@ -121,17 +121,19 @@ class CellStore:
         found = [match for path in self._cells.glob("*.npz") if (match := _CELL.fullmatch(path.stem))]
         if not found:
             return notes
-        run: dict[str, set[int | None]] = {
-            "seed": {int(match[2]) for match in found},
-            "budget": {None if match[1] == "all" else int(match[1]) for match in found},
+        run: dict[str, set[Any]] = {
+            "arm": {match[1] for match in found},
+            "budget": {None if match[2] == "all" else int(match[2]) for match in found},
+            "seed": {int(match[3]) for match in found},
         }
-        for name, wanted in (("seed", setup.seeds), ("budget", setup.budgets)):
-            known = run[name] | set(kept.get(f"{name}s", ()))
-            added = [item for item in wanted if item not in known]
+        wanted = {"arm": setup.arms, "budget": setup.budgets, "seed": setup.seeds}
+        for name, items in wanted.items():
+            known = run[name] | set(kept.get(f"{name}s", items))
+            added = [item for item in items if item not in known]
             if added:
                 notes.append(f"{_listed(name, added)} {_LATER}")
-        for name, wanted in (("seed", setup.seeds), ("budget", setup.budgets)):
-            gone = sorted(run[name] - set(wanted), key=lambda item: float("inf") if item is None else item)
+        for name, items in wanted.items():
+            gone = sorted(run[name] - set(items), key=_place)
             if gone:
                 notes.append(f"{_listed(name, gone)} left out of this report, though run")
         return notes
@@ -195,7 +197,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return told
 
 
-def _listed(name: str, items: Sequence[int | None]) -> str:
+def _place(item: str | int | None) -> tuple[float, str]:
+    """Return where an arm, a budget or a seed stands among its like; all rows last."""
+    if isinstance(item, str):
+        return 0.0, item
+    return float("inf") if item is None else float(item), ""
+
+
+def _listed(name: str, items: Sequence[str | int | None]) -> str:
     """Return ``seed 3 was`` or ``budgets 8, all were``."""
     told = ", ".join("all" if item is None else str(item) for item in items)
     return f"{name} {told} was" if len(items) == 1 else f"{name}s {told} were"

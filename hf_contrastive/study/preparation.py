@@ -62,6 +62,7 @@ def setup_of(
     data: StudyData,
     loaded: Checkpoint,
     settings: StudySettings,
+    arms: tuple[str, ...],
     budgets: tuple[int | None, ...],
     text_column: str,
     label_column: str,
@@ -73,6 +74,7 @@ def setup_of(
         data: as it was read and divided.
         loaded: the checkpoint.
         settings: of the study.
+        arms: codes of what is run.
         budgets: that every class has rows for.
         text_column: of the texts.
         label_column: of the classes.
@@ -99,6 +101,7 @@ def setup_of(
         test_rows=len(data.test_texts),
         pretraining_texts=len(data.unlabelled),
         decontaminated=data.decontaminated,
+        arms=arms,
         budgets=budgets,
         seeds=settings.seeds,
         target_share=settings.target_share,

@@ -118,6 +118,7 @@ class StudySetup(Record):
         test_rows: rows that everything is measured on.
         pretraining_texts: unlabelled texts (or pairs) of pretraining.
         decontaminated: texts left out of pretraining since they are in the test too, equal or nearly.
+        arms: codes of what was asked for.
         budgets: rows a class, smallest first; None means all.
         seeds: of subsets, initialisations and orders.
         target_arm: whose quality with the largest budget is the reference.
@@ -139,6 +140,7 @@ class StudySetup(Record):
     test_rows: int
     pretraining_texts: int
     decontaminated: int = 0
+    arms: tuple[str, ...] = ()
     budgets: tuple[int | None, ...]
     seeds: tuple[int, ...]
     target_arm: str = "A2"

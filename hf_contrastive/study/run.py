@@ -94,7 +94,8 @@ def run_study(
     folder = Path(out)
     store = CellStore(folder)
     budgets, beyond = _possible_budgets(read, settings, chosen)
-    setup = setup_of(read, loaded, settings, budgets, text_column, label_column, pair_column)
+    codes = tuple(arm.code for arm in chosen)
+    setup = setup_of(read, loaded, settings, codes, budgets, text_column, label_column, pair_column)
     with store.held():
         setup = store.begin(setup)
         machine = environment(loaded.encoder.model.device, "fp32")

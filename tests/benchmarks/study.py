@@ -33,6 +33,7 @@ def main(given: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, help="how many")
     parser.add_argument("--most-steps", type=int, help="of adapting to labels, instead of the profile's")
     parser.add_argument("--minutes", type=float, help="after which no cell begins")
+    parser.add_argument("--energy", action="store_true", help="measured with codecarbon (extra energy)")
     add_output(parser)
     options = parser.parse_args(given)
 
@@ -68,6 +69,7 @@ def main(given: Sequence[str]) -> None:
             seeds=None if options.seeds is None else tuple(range(options.seeds)),
             steps=(fewest, options.most_steps or most),
             base_model_id=BASE,
+            energy=options.energy,
             time_limit=options.minutes * 60 if options.minutes else None,
             on_progress=show,
         )
