@@ -162,3 +162,17 @@ def test_dropout_draws_in_the_order_of_the_chunks(make_trainer, tiny_encoder):
         assert trainer._engine.workers._pool is None
         losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
     assert losses[0] == losses[1]
+
+
+def test_a_step_of_one_chunk_has_all_threads(make_trainer):
+    before, seen = torch.get_num_threads(), set()
+    torch.set_num_threads(3)
+    try:
+        trainer = make_trainer(chunk_tokens=100_000)
+        assert trainer._engine.workers.count == 3
+        layer = trainer._plain_model.get_base_model().encoder.layer[0]
+        layer.register_forward_hook(lambda *_: seen.add((threading.get_ident(), torch.get_num_threads())))
+        trainer.train()
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {(threading.get_ident(), 3)}

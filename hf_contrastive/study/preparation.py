@@ -15,7 +15,7 @@ from hf_contrastive.study.records import StudySetup
 from hf_contrastive.study.settings import StudySettings
 from model_cards.evidence import BaseModel
 
-_VERSION = "1"
+_VERSION = "2"
 """Of what a cell computes: another one is another study."""
 _NO_SETTINGS = frozenset({"arms", "budgets", "seeds", "target_share", "time_limit"})
 """Told elsewhere, or no matter of the cells."""

@@ -140,7 +140,7 @@ class Engine:
                 self._passes(inputs).over(model, whole=True),
                 self.plan(inputs["lengths"]),
                 GraphBudget(0.0),
-                self._workers_of(model),
+                self._workers_of(model, self.plan(inputs["lengths"])),
                 device=inputs["input_ids"].device,
             )
             pool, numbers = parted(spread(embedded.embeddings, inputs), len(objective.text_terms))
@@ -166,7 +166,7 @@ class Engine:
         # the gradients of all processes are exchanged when the wrapped model goes back: once, with the last chunk
         last = passes.over(model, whole=objective.contrasts) if wrapped else None
         plan, device = self.plan(inputs["lengths"]), inputs["input_ids"].device
-        workers = self._workers_of(plain)
+        workers = self._workers_of(plain, plan)
         embedded = embed_pool(embed, plan, self.budget, workers, device=device, keep_last=not wrapped)
         trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
         heads = head_parameters(objective)
@@ -201,10 +201,11 @@ class Engine:
         if self.quick is not None:
             self.quick.forget()
 
-    def _workers_of(self, model: Any) -> Workers:
-        """Return one worker where chunks can not be computed side by side."""
+    def _workers_of(self, model: Any, plan: ChunkPlan) -> Workers:
+        """Return one worker, which has all threads, where chunks can not be computed side by side."""
         alone = (
-            (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
+            len(plan.chunks) < 2  # the threads of other workers would wait
+            or (self.draws and model.training)  # random numbers come from one generator, in the order of the chunks
             or checkpoints_activations(model)
             or not isinstance(model, PreTrainedModel | PeftModel)  # a compiled model
         )
