@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # torch first and pinned: the pinned release is a plain CPU build where one is offered
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# what tests compile is kept, also where an environment says otherwise: many processes of theirs import the same
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint unit wheel slow clean
 

@@ -119,9 +119,16 @@ class Record:
         return digest_of(_record_to_dict(self, skip_volatile=True))
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of most values, which are written as they are."""
+
+
 def _record_to_dict(record: Any, *, skip_volatile: bool) -> dict[str, Any]:
-    names = _told(typing.cast("Any", type(record)), skip_volatile)  # the class is hashed, not a record
-    return {name: _encode(getattr(record, name), skip_volatile=skip_volatile) for name in names}
+    told = {}
+    for name in _told(typing.cast("Any", type(record)), skip_volatile):  # the class is hashed, not a record
+        value = getattr(record, name)
+        told[name] = value if value.__class__ in _PLAIN else _encode(value, skip_volatile)
+    return told
 
 
 @cache
@@ -130,16 +137,15 @@ def _told(kind: type[Any], skip_volatile: bool) -> tuple[str, ...]:
     return tuple(name for name, item in _written(kind).items() if not (skip_volatile and item.metadata.get("volatile")))
 
 
-def _encode(value: Any, *, skip_volatile: bool) -> Any:
-    if value is None or isinstance(value, str | int | float):
-        # most of all values
-        return value
+def _encode(value: Any, skip_volatile: bool) -> Any:
     if isinstance(value, Record):
         return _record_to_dict(value, skip_volatile=skip_volatile)
     if isinstance(value, tuple | list):
-        return [_encode(item, skip_volatile=skip_volatile) for item in value]
+        return [item if item.__class__ in _PLAIN else _encode(item, skip_volatile) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _encode(item, skip_volatile=skip_volatile) for key, item in value.items()}
+        return {
+            str(key): item if item.__class__ in _PLAIN else _encode(item, skip_volatile) for key, item in value.items()
+        }
     return value
 
 
@@ -197,7 +203,8 @@ def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _written(kind: Any) -> dict[str, Any]:
+@cache
+def _written(kind: Any) -> Mapping[str, Any]:
     return {item.name: item for item in fields(kind) if not item.metadata.get("transient")}
 
 

@@ -30,7 +30,8 @@ def brought(extra):
 def required():
     """Each ``require("extra", "module", …)`` of the code."""
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "require(" in text else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
                 yield path.relative_to(ROOT), *(argument.value for argument in node.args)
 
