@@ -80,7 +80,7 @@ def shape_problems(kind: Any, value: Any, where: str) -> Iterator[str]:
     elif isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, Mapping):
         hints = _hints(typing.cast("Any", kind))  # the class is hashed, not a record
         yield from _key_problems(kind, value, where)
-        for name in _written(kind):
+        for name in _written(typing.cast("Any", kind)):
             if name in value:
                 yield from shape_problems(hints[name], value[name], f"{where}.{name}")
     else:
@@ -132,7 +132,7 @@ def _record_to_dict(record: Any, *, skip_volatile: bool) -> dict[str, Any]:
 
 
 @cache
-def _told(kind: type[Any], skip_volatile: bool) -> tuple[str, ...]:
+def _told(kind: Any, skip_volatile: bool) -> tuple[str, ...]:
     """Return the names of a record's fields that are written; they are looked up once, not for every record."""
     return tuple(name for name, item in _written(kind).items() if not (skip_volatile and item.metadata.get("volatile")))
 
