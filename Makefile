@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # what tests compile is kept, also where an environment says otherwise: many processes of theirs import the same
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint unit wheel slow clean
+.PHONY: demo test lint unit wheel compiled slow clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,9 +18,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/hf-contrastive demo
 
-# lint and wheel use one core each, the units two
+# lint uses one core, wheel and then compiled another, the units two
 test: $(VENV)/.installed
-	$(MAKE) --no-print-directory --jobs=2 lint wheel
+	$(MAKE) --no-print-directory --jobs=2 lint wheel compiled
 	$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.installed
@@ -35,6 +35,10 @@ unit: $(VENV)/.installed
 # the base install must audit without torch: build the wheel, install it alone, audit with it
 wheel: $(VENV)/.installed
 	PYTHON="$(abspath $(BIN)/python)" sh tests/wheel_without_torch.sh
+
+# the processes of the tests would each compile all tests; what is wrong with one of them, they tell
+compiled: $(VENV)/.installed
+	-@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "slow and not gpu" -n 2 --dist loadfile --no-loadscope-reorder

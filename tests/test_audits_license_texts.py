@@ -260,6 +260,7 @@ def test_pieces_hold_their_words_once_and_in_order(text):
     assert all(0 <= piece.start < piece.end <= len(text) for piece in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

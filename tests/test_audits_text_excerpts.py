@@ -80,6 +80,7 @@ MARKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize("code", MARKS)
 def test_a_value_beside_what_is_found_is_never_shown_in_part(code, kind):

@@ -374,6 +374,7 @@ def test_a_model_that_is_not_here_while_offline(
     assert not (tmp_path / "run" / "model").exists()
 
 
+@pytest.mark.slow
 def test_the_hub_can_not_be_reached(tiny_bert: Path, tmp_path: Path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -433,6 +434,7 @@ for command in sys.argv[1].split("; "):
 """
 
 
+@pytest.mark.slow
 def test_audit_and_push_need_no_torch(tiny_bert: Path, permissive_file: Path, tmp_path: Path):
     shutil.copytree(tiny_bert, tmp_path / "model")
     commands = [f"audit {permissive_file} --out out --json", f"push model local/m --data {permissive_file}"]

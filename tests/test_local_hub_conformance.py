@@ -333,6 +333,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_datasets(run: Run):
     run(DATASETS)
 

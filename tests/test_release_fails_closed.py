@@ -556,6 +556,7 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120, func_only=True)
 @pytest.mark.parametrize("case", CASES)
 def test_the_gate_is_closed_and_the_hub_as_it_was(

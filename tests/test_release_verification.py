@@ -828,6 +828,7 @@ def test_no_such_repository_revision_or_hub(api: HfApi, made: dict[str, Publishe
         verify("local/signed", api=HfApi(endpoint="http://127.0.0.1:9", token="hf_x"))
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer_ends_it(
     made: dict[str, Published], monkeypatch: pytest.MonkeyPatch, cache_of_the_hub: Path
 ):

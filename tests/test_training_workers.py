@@ -108,7 +108,9 @@ def test_one_worker_is_the_calling_thread():
     assert list(Workers(1).map(lambda item: threading.get_ident(), range(2))) == [threading.get_ident()] * 2
 
 
-@pytest.mark.parametrize("max_memory", [None, 0.0, 0.0003])
+@pytest.mark.parametrize(
+    "max_memory", [pytest.param(None, marks=pytest.mark.slow), pytest.param(0.0, marks=pytest.mark.slow), 0.0003]
+)
 @pytest.mark.parametrize(
     "settings",
     [{}, {"peft_config": None}, {"lora_layers": "top-1"}, {"bf16": True}, {"bf16": True, "peft_config": None}],
