@@ -80,8 +80,9 @@ MARKS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize(
+    "kind", ["key", *(pytest.param(kind, marks=pytest.mark.slow) for kind in VALUES if kind != "key")]
+)
 @pytest.mark.parametrize("code", MARKS)
 def test_a_value_beside_what_is_found_is_never_shown_in_part(code, kind):
     (check, mark, glues), value = MARKS[code], VALUES[kind]

@@ -556,9 +556,18 @@ CASES: dict[str, tuple[Callable[..., None], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
+QUICK = {
+    "stale audit", "audit of another dataset", "finding that blocks", "evaluation of other weights", "weights changed",
+    "code added", "card edited and planned", "card left out", "evidence digest", "signature of other files",
+    "nobody said yes", "approval expired", "approval of another plan", "waiver expired", "clock before the audit",
+}  # fmt: skip
+"""Cases that each change tries, one of every kind; the others take as long and run with the slow suites."""
+
+
 @pytest.mark.timeout(120, func_only=True)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_the_gate_is_closed_and_the_hub_as_it_was(
     world: World, hub: tuple[Path, dict[str, Any]], other_report: AuditReport, case: str
 ):

@@ -219,8 +219,7 @@ def test_words_of_budgets_and_costs():
     assert (listed([]), listed(["a"]), listed(["a", "b", "c"])) == ("", "a", "a, b and c")
     assert [cost_words(value, "seconds") for value in (0.123, 9.96, 1234.0, None)] == ["0.12 s", "10 s", "1,234 s", "–"]
     assert flops_words(3.21e14) == "3.2×10¹⁴"
-    assert cost_words(0.0002817, "kWh") == "0.282 Wh"
-    assert cost_words(12.5, "kWh") == "12.5 kWh"
+    assert [cost_words(value, "kWh") for value in (0.0002817, 0.9996, 12.5)] == ["0.2817 Wh", "999.6 Wh", "12,500 Wh"]
 
 
 # ---- files ---------------------------------------------------------------------------------------------

@@ -176,22 +176,32 @@ def test_what_is_added_after_results_were_seen_is_told_for_good(study: Callable[
     assert notes(seeds=(0, 3, 4), budgets=(2, 3, None)) == [seeds, budgets]
 
 
-def test_arms_that_are_added_or_left_out_after_results_were_seen_are_told(
-    study: Callable[..., StudyReport], tmp_path: Path
-):
+def test_arms_that_are_added_or_left_out_after_results_were_seen_are_told(study: Callable[..., StudyReport]):
     def notes(*codes: str) -> list[str]:
         found = study(*map(Counted, codes)).setup.notes
         return [note for note in found if "after results" in note or "left out of this report" in note]
 
     assert notes("X1") == []
-    added = "arms X3, X2 were added after results were seen"
+    added = "arms X2, X3 were added after results were seen"
     assert notes("X1", "X3", "X2") == [added]
     assert notes("X3") == [added, "arms X1, X2 were left out of this report, though run"]
-    # a folder from before arms were kept does not say which were meant from the beginning
-    path = tmp_path / "out" / "setup.json"
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({name: value for name, value in kept.items() if name not in ("arms", "notes")}))
-    assert notes("X1", "X2", "X3", "X4") == []
+    # nothing is told twice, whatever else is asked for in between
+    assert notes("X1", "X2", "X3") == [added]
+
+
+def test_what_was_planned_and_not_run_in_time_is_no_news_later(study: Callable[..., StudyReport]):
+    def notes(*arms: Arm) -> list[str]:
+        found = study(*arms).setup.notes
+        return [note for note in found if "after results" in note or "left out of this report" in note]
+
+    with pytest.raises(KeyboardInterrupt):
+        study(Counted("X1"), Counted("X2", stops_at=0))
+    assert notes(Counted("X1")) == []
+    assert notes(Counted("X1"), Counted("X2")) == []
+    # and what was asked for in vain leaves no trace
+    with pytest.raises(KeyboardInterrupt):
+        study(Counted("X1"), Counted("X2"), Counted("X3", stops_at=0))
+    assert notes(Counted("X1"), Counted("X2")) == []
 
 
 def test_a_budget_for_which_other_rows_would_be_drawn_is_another_study(study: Callable[..., StudyReport]):
@@ -377,6 +387,8 @@ def test_the_command_runs_a_study_and_prints_one_document(run_cli: Cli, tiny_ber
         ("--budgets", ",", "at least one, got nothing"),
         ("--seeds", "-1,", "at least 0, got -1"),
         ("--seeds", "-1", "at least 1 where it says how many, got -1"),
+        ("--seeds", "0", "at least 1 where it says how many, got 0"),
+        ("--seeds", "", "at least one, got nothing"),
         ("--max-length", "0", "`max_length` must be a whole number, at least 1"),
         ("--budgets", "1", "at least 2"),
         ("--target-share", "2", "at most 1"),

@@ -166,15 +166,32 @@ def test_dropout_draws_in_the_order_of_the_chunks(make_trainer, tiny_encoder):
     assert losses[0] == losses[1]
 
 
-def test_a_step_of_one_chunk_has_all_threads(make_trainer):
-    before, seen = torch.get_num_threads(), set()
+@pytest.mark.parametrize("settings", [{}, {"bf16": True}, {"lora_layers": "top-1"}])
+def test_a_step_of_one_chunk_has_all_threads(make_trainer, topic_pairs, settings):
+    before, seen, weights = torch.get_num_threads(), set(), []
+
+    def note(*_):
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+
+    def note_both_ways(_layer, _given, hidden):
+        note()
+        if hidden.requires_grad:
+            hidden.register_hook(note)
+
     torch.set_num_threads(3)
     try:
-        trainer = make_trainer(chunk_tokens=100_000)
-        assert trainer._engine.workers.count == 3
-        layer = trainer._plain_model.get_base_model().encoder.layer[0]
-        layer.register_forward_hook(lambda *_: seen.add((threading.get_ident(), torch.get_num_threads())))
-        trainer.train()
+        for max_memory in (None, 0.0):  # with the graph of the first pass, and with one that is made again
+            trainer = make_trainer(
+                chunk_tokens=100_000, max_memory=max_memory, output=f"out-{max_memory}", eval_dataset=topic_pairs,
+                **settings,
+            )  # fmt: skip
+            assert trainer._engine.workers.count == 3
+            layer = trainer._plain_model.get_base_model().encoder.layer[-1]
+            layer.register_forward_hook(note_both_ways)
+            trainer.train()
+            trainer.evaluate()
+            weights.append([p.detach().clone() for p in trainer.model.parameters() if p.requires_grad])
     finally:
         torch.set_num_threads(before)
     assert seen == {(threading.get_ident(), 3)}
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))

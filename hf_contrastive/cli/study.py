@@ -138,10 +138,10 @@ def _seeds(told: str | None) -> tuple[int, ...] | None:
     except ValueError as error:
         msg = f"--seeds must be a number of seeds, or numbers separated by commas, got {told!r}."
         raise typer.BadParameter(msg) from error
-    if len(numbers) > 1 or "," in str(told):
+    if len(numbers) != 1 or "," in str(told):
         return numbers
     if numbers[0] < 1:
-        msg = f"--seeds must be at least 1 where it says how many, got {numbers[0]}; 3,4 names two."
+        msg = f"--seeds must be at least 1 where it says how many, got {numbers[0]}; a comma names them: 0, or 3,4."
         raise typer.BadParameter(msg)
     return tuple(range(numbers[0]))
 

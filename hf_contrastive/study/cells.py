@@ -23,10 +23,9 @@ from hf_contrastive.study.records import Cell, CellKey, Predictions, StudySetup
 
 SETUP_FILE = "setup.json"
 _CELLS, _LOCKED = "cells", "study"
-_MAY_GROW = ("arms", "budgets", "seeds", "notes")
+_PLANNED = ("planned_arms", "planned_budgets", "planned_seeds")
+_MAY_GROW = ("arms", "budgets", "seeds", "notes", *_PLANNED)
 """What may differ when a study goes on: cells that are there stay true."""
-_LATER = "added after results were seen"
-"""Ends the notes that stay with a folder."""
 _LEFT_OVERS = ("*.tmp", f"{_CELLS}/*.tmp", ".scratch-*", "pretrained/.incomplete-*")
 """What a study that was killed leaves behind; nobody else writes while the folder is held."""
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -98,7 +97,7 @@ class CellStore:
                     "this one."
                 )
                 raise EvaluationError(msg)
-            setup = replace(setup, notes=(*setup.notes, *self._notes(setup, kept)))
+            setup = self._noted(setup, kept)
         if self._alone:
             self._clear()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,28 +114,29 @@ class CellStore:
             msg = f"{self.folder} holds files and no study. Name an empty or a new folder with `out`."
             raise EvaluationError(msg)
 
-    def _notes(self, setup: StudySetup, kept: Mapping[str, Any]) -> list[str]:
-        """Return what a reader must know of a study whose folder holds cells: earlier notes, then new ones."""
-        notes = [note for note in kept.get("notes", ()) if note.endswith(_LATER)]
+    def _noted(self, setup: StudySetup, kept: Mapping[str, Any]) -> StudySetup:
+        """Return the setup with what a reader must know where the folder holds cells, and with what was planned."""
         found = [match for path in self._cells.glob("*.npz") if (match := _CELL.fullmatch(path.stem))]
         if not found:
-            return notes
+            return setup
+        planned: dict[str, Any] = {name: tuple(kept.get(name, ())) for name in _PLANNED}
         run: dict[str, set[Any]] = {
-            "arm": {match[1] for match in found},
-            "budget": {None if match[2] == "all" else int(match[2]) for match in found},
             "seed": {int(match[3]) for match in found},
+            "budget": {None if match[2] == "all" else int(match[2]) for match in found},
+            "arm": {match[1] for match in found},
         }
-        wanted = {"arm": setup.arms, "budget": setup.budgets, "seed": setup.seeds}
+        wanted: dict[str, tuple[Any, ...]] = {"seed": setup.seeds, "budget": setup.budgets, "arm": setup.arms}
+        notes = []
         for name, items in wanted.items():
-            known = run[name] | set(kept.get(f"{name}s", items))
-            added = [item for item in items if item not in known]
+            # what was run stays an addition, also where this report leaves it out
+            added = sorted({*run[name], *items}.difference(planned[f"planned_{name}s"]), key=_place)
             if added:
-                notes.append(f"{_listed(name, added)} {_LATER}")
+                notes.append(f"{_listed(name, added)} added after results were seen")
         for name, items in wanted.items():
-            gone = sorted(run[name] - set(items), key=_place)
+            gone = sorted(run[name].difference(items), key=_place)
             if gone:
                 notes.append(f"{_listed(name, gone)} left out of this report, though run")
-        return notes
+        return replace(setup, notes=(*setup.notes, *notes), **planned)
 
     def _clear(self) -> None:
         for pattern in _LEFT_OVERS:

@@ -19,7 +19,7 @@ from model_cards.charts.evaluation import band_chart
 _UNITS = {
     "FLOPs": ("Quality by compute", "FLOPs of one task, pretraining included"),
     "seconds": ("Quality by time", "seconds of one task, pretraining included"),
-    "kWh": ("Quality by energy", "kWh of one task, pretraining included"),
+    "kWh": ("Quality by energy", "Wh of one task, pretraining included"),
 }
 
 
@@ -216,6 +216,7 @@ def _curve(report: StudyReport, code: str, *, band: bool) -> Line:
 def _cost_charts(report: StudyReport) -> Iterator[Chart]:
     spent = {arm.code: arm.pretraining for arm in report.arms}
     for unit, (title, across) in _UNITS.items():
+        shown, scale = ("Wh", 1000) if unit == "kWh" else (unit, 1)
         lines, rows = [], []
         for code, pretraining in spent.items():
             before = _pretraining(report, pretraining, unit)
@@ -224,8 +225,9 @@ def _cost_charts(report: StudyReport) -> Iterator[Chart]:
                 after = cost_in(point.cost, unit)
                 if point.arm != code or before is None or not after:
                     continue
-                spots.append(Spot(before + after, 100 * point.accuracy.value))
-                rows.append((code, budget_words(point.budget), before, after, round(point.accuracy.value, 4)))
+                spots.append(Spot(scale * (before + after), 100 * point.accuracy.value))
+                costs = scale * before, scale * after
+                rows.append((code, budget_words(point.budget), *costs, round(point.accuracy.value, 4)))
             if spots:
                 lines.append(Line(code, tuple(sorted(spots))))
         if len(lines) < 2:
@@ -244,7 +246,7 @@ def _cost_charts(report: StudyReport) -> Iterator[Chart]:
             ),
             table=Table(
                 name=title,
-                columns=("arm", "budget", f"pretraining, {unit}", f"adapting, {unit}", "accuracy"),
+                columns=("arm", "budget", f"pretraining, {shown}", f"adapting, {shown}", "accuracy"),
                 rows=tuple(rows),
             ),
             mark_words=(lambda value: flops_words(value).removeprefix("1.0×"))

@@ -121,6 +121,9 @@ class StudySetup(Record):
         arms: codes of what was asked for.
         budgets: rows a class, smallest first; None means all.
         seeds: of subsets, initialisations and orders.
+        planned_arms: what was asked for before there were results.
+        planned_budgets: the same of budgets.
+        planned_seeds: the same of seeds.
         target_arm: whose quality with the largest budget is the reference.
         target_share: of that quality that is to be reached: fixed before anything is measured.
         trials: learning rates that each trained arm may choose from.
@@ -143,6 +146,9 @@ class StudySetup(Record):
     arms: tuple[str, ...] = ()
     budgets: tuple[int | None, ...]
     seeds: tuple[int, ...]
+    planned_arms: tuple[str, ...] = ()
+    planned_budgets: tuple[int | None, ...] = ()
+    planned_seeds: tuple[int, ...] = ()
     target_arm: str = "A2"
     target_share: float = 0.95
     trials: int = 1

@@ -98,7 +98,7 @@ def cell_table(report: StudyReport) -> Table:
             round(item.cost.seconds, 2),
             item.cost.tokens,
             item.cost.flops,
-            item.cost.energy_kwh,
+            None if item.cost.energy_kwh is None else round(1000 * item.cost.energy_kwh, 4),
             round(item.cost.peak_memory_gb, 2),
             item.trials,
             item.setting,
@@ -106,7 +106,7 @@ def cell_table(report: StudyReport) -> Table:
         for item in report.cells
     )
     columns = (
-        "arm", "budget", "seed", "labels", "accuracy", "macro-F1", "NLL", "seconds", "tokens", "FLOPs", "kWh",
+        "arm", "budget", "seed", "labels", "accuracy", "macro-F1", "NLL", "seconds", "tokens", "FLOPs", "Wh",
         "memory added, GB", "trials", "setting",
     )  # fmt: skip
     return Table(name="Every cell", columns=columns, rows=rows)
@@ -124,14 +124,14 @@ def pretraining_table(report: StudyReport) -> Table:
             round(item.cost.seconds, 1),
             item.cost.tokens,
             item.cost.flops,
-            item.cost.energy_kwh,
+            None if item.cost.energy_kwh is None else round(1000 * item.cost.energy_kwh, 4),
             round(item.cost.peak_memory_gb, 2),
             *("–" if loss is None else round(loss, 4) for loss in (item.first_loss, item.last_loss)),
         )
         for item in report.pretrainings
     )
     columns = (
-        "name", "seed", "objective", "texts", "steps", "seconds", "tokens", "FLOPs", "kWh", "memory added, GB",
+        "name", "seed", "objective", "texts", "steps", "seconds", "tokens", "FLOPs", "Wh", "memory added, GB",
         "first loss", "last loss",
     )  # fmt: skip
     return Table(name="Pretraining", columns=columns, rows=rows)

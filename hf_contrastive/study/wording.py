@@ -65,16 +65,14 @@ def reading(item: PairedDifference) -> str:
 
 
 def cost_words(value: float | None, unit: str) -> str:
-    """Return a cost with its unit: "41 s", "3.2×10¹⁴ FLOPs", "0.28 Wh"; a dash where it is unknown."""
+    """Return a cost in ``seconds``, ``FLOPs`` or ``kWh`` in words: "41 s", "3.2×10¹⁴ FLOPs", "0.28 Wh"; or a dash."""
     if value is None:
         return "–"
     if unit == "seconds":
         return f"{value:,.0f} s" if value >= 9.95 else f"{value:.2g} s"
     if unit == "FLOPs":
         return f"{flops_words(value)} FLOPs"
-    if unit == "kWh" and value < 1:
-        return f"{1000 * value:.3g} Wh"
-    return f"{number(float(value))} {unit}"
+    return f"{number(1000 * float(value))} Wh"
 
 
 def flops_words(value: float) -> str:
