@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 # torch first and pinned: the pinned release is a plain CPU build where one is offered
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# what tests compile is kept, also where an environment says otherwise: many processes of theirs import the same
+# modules are compiled when they are first imported, and kept, also where an environment says otherwise: many processes
+# import the same, and most of what is installed is never imported
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint unit wheel compiled slow clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt torch
-	$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	$(PIP) install --no-compile --constraint constraints.txt torch
+	$(PIP) install --no-compile --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: $(VENV)/.installed

@@ -6,7 +6,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$PYTHON" -m build --quiet --wheel --outdir "$work/dist" "$root"
 "$PYTHON" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip --quiet --disable-pip-version-check install --constraint "$root/constraints.txt" "$work"/dist/*.whl
+"$work/venv/bin/python" -m pip --quiet --disable-pip-version-check install --no-compile --constraint "$root/constraints.txt" "$work"/dist/*.whl
 cd "$work"
 if "$work/venv/bin/python" -c "import torch" 2>/dev/null; then
     echo "torch is installed in the base environment" >&2
