@@ -200,6 +200,16 @@ def test_reliability_is_of_fine_tuning_and_the_best_contrastive_arm(report, meas
     assert titles == [f"Reliability of {code} with 64 rows a class, seed 0" for code in ("A2", "A4")]
 
 
+def test_words_below_a_chart_do_not_run_into_each_other():
+    costs = {code: Cost(seconds=1.0, flops=flops) for code, flops in (("A1", 4e10), ("A2", 1.2e12), ("A4", 6e12))}
+    measured = outcome({code: [0.5, 0.6] for code in costs}, (8, 32), seeds=(0,), rows=60, costs=costs)
+    chart = next(chart for chart in cost_charts(analyse(measured)) if chart.title == "Quality by compute")
+    marks = re.findall(r'<text x="([\d.]+)"[^>]*>((?:\d×)?10[⁰¹²³⁴⁵⁶⁷⁸⁹]+)<', chart.svg)
+    assert len(marks) >= 3
+    for (left, before), (right, after) in pairwise((float(place), words) for place, words in marks):
+        assert right - left >= 5 * (len(before) + len(after)) / 2
+
+
 def test_a_line_chart_of_odd_values():
     chart_of = {"key": "k", "title": "t", "across": "a", "caption": "c", "table": None}
     assert line_chart([], **chart_of) is None

@@ -249,7 +249,7 @@ def _cost_charts(report: StudyReport) -> Iterator[Chart]:
                 columns=("arm", "budget", f"pretraining, {shown}", f"adapting, {shown}", "accuracy"),
                 rows=tuple(rows),
             ),
-            mark_words=(lambda value: flops_words(value).removeprefix("1.0×"))
+            mark_words=(lambda value: flops_words(value).replace(".0×", "×").removeprefix("1×"))
             if unit == "FLOPs"
             else lambda value: f"{value:,.3g}",
             height=340,

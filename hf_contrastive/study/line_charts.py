@@ -12,6 +12,8 @@ from model_cards.charts.drawing import LEFT, WIDTH, Chart, line, scale, short, s
 _MARGIN = 34
 """At the right, for the labels of the lines."""
 _TOP, _BELOW = 10, 40
+_CHARACTER = 5.5
+"""Width of a character of a mark, about half the size of the font."""
 
 
 class Look(NamedTuple):
@@ -106,7 +108,7 @@ def line_chart(
         if bottom <= mark <= top:
             parts.append(line(LEFT, y(mark), WIDTH - _MARGIN, y(mark), "grid"))
             parts.append(text(LEFT - 5, y(mark) + 4, f"{mark:g}", anchor="end"))
-    shown = _apart(marks or log_marks(low, high), x)
+    shown = _apart(marks or log_marks(low, high), x, mark_words)
     parts += [text(x(mark), plot + 16, mark_words(mark), anchor="middle") for mark in shown]
     parts.append(text((LEFT + WIDTH - _MARGIN) / 2, height - 6, across, anchor="middle"))
     if line_at is not None:
@@ -156,12 +158,16 @@ def log_marks(low: float, high: float) -> list[float]:
     return found or [low, high]
 
 
-def _apart(marks: Iterable[float], x: Callable[[float], float], least: float = 26) -> list[float]:
-    """Return the marks that stand far enough from the one kept before; the last one always stays."""
+def _apart(marks: Iterable[float], x: Callable[[float], float], words: Callable[[float], str]) -> list[float]:
+    """Return the marks whose words stand far enough from those of the one kept before; the last one always stays."""
+
+    def width(mark: float) -> float:
+        return max(18.0, _CHARACTER * len(words(mark)))
+
     ordered = sorted(set(marks))
     kept: list[float] = []
     for mark in ordered:
-        if not kept or x(mark) - x(kept[-1]) >= least:
+        if not kept or x(mark) - x(kept[-1]) >= (width(mark) + width(kept[-1])) / 2 + 8:
             kept.append(mark)
         elif mark == ordered[-1] and len(kept) > 1:
             kept[-1] = mark
