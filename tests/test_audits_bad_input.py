@@ -189,9 +189,8 @@ HUGE = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [kind if kind == "words" else pytest.param(kind, marks=pytest.mark.slow) for kind in HUGE]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", HUGE)
 def test_a_row_of_ten_megabytes_is_only_a_long_row(kind):
     train = pairs([HUGE[kind], "a question"], ["an answer", "a reply"], label=["x", "y"])
     report = run(DatasetDict(train=train, test=pairs(["who knows"], [HUGE[kind]], label=["x"])))

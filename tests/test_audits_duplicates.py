@@ -183,7 +183,7 @@ def test_shingles_count_distinct_runs_of_units_or_characters(text):
 # ---- pairs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])
+@pytest.mark.parametrize("threshold", [pytest.param(0.5, marks=pytest.mark.slow), 0.8, 1.0])
 def test_every_pair_of_real_texts_is_found_as_brute_force_finds_it(threshold, machine):
     originals = list(docstrings())[:500]
     copies = [edited(text, seed) for seed, text in enumerate(originals)]

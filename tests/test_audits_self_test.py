@@ -174,6 +174,7 @@ def test_a_defect_in_a_row_that_is_listed_anyway_is_no_proof():
     assert result.self_test.reason.startswith("the data has too few rows")
 
 
+@pytest.mark.slow
 def test_rows_are_counted_once_however_many_copies_there_are():
     for rows in (100, 300, 900):
         report = audit(data(rows), label_column="label")

@@ -353,6 +353,7 @@ def test_a_cell_of_ten_megabytes_keeps_one_place_for_a_run():
     assert found.evidence[0].excerpt.startswith("3000000 times U+200B zero-width space: ")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 40_000), st.integers(0, 40_000), st.sampled_from([*PHRASES, "no order at all"]))
 def test_a_long_text_is_looked_at_in_parts_with_the_same_result(first, second, phrase):

@@ -26,6 +26,7 @@ def test_json_is_the_record_that_was_written(run_cli: Cli, tiny_bert: Path, tmp_
     assert set(record.files) == {"model.onnx", "model_int8.onnx", "tokenizer.json"}
 
 
+@pytest.mark.slow
 def test_without_json_words_on_stderr(run_cli: Cli, tiny_bert: Path, tmp_path: Path):
     code, out, err = run_cli("export", tiny_bert, "--out", tmp_path / "out", "--pooling", "cls")
     assert (code, out) == (0, "")

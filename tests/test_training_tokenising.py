@@ -290,7 +290,7 @@ def test_workers_change_no_bit(make_trainer, topic_pairs, settings):
     assert sorted(map(sorted, first)) != sorted(map(sorted, second))  # every epoch has its own views
 
 
-@pytest.mark.parametrize("kind", ["pairs", "text"])
+@pytest.mark.parametrize("kind", [pytest.param("pairs", marks=pytest.mark.slow), "text"])
 def test_a_run_that_goes_on_sees_the_same_batches(make_trainer, topic_pairs, kind):
     data = (
         topic_pairs if kind == "pairs" else topic_pairs.select_columns(["positive"]).rename_column("positive", "text")
